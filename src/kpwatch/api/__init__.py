@@ -1,0 +1,1 @@
+"""The hub's URLs: Prometheus' HTTP API and our own."""

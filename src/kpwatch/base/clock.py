@@ -1,0 +1,45 @@
+"""The only reader of time.
+
+Rooms that need the time take a `Clock`; tests hand in one they can move. `unix_*` is the wall clock (it may jump),
+`monotonic_seconds` never goes back and has no meaning but differences.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def unix_seconds(self) -> float:
+        """Seconds since 1970 by the wall clock."""
+        ...
+
+    def unix_ms(self) -> int:
+        """Whole milliseconds since 1970 by the wall clock."""
+        ...
+
+    def monotonic_seconds(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def unix_seconds(self) -> float:
+        """Seconds since 1970 by the wall clock."""
+        return time.time()
+
+    def unix_ms(self) -> int:
+        """Whole milliseconds since 1970 by the wall clock."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_seconds(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+SYSTEM_CLOCK = SystemClock()

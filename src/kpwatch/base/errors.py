@@ -1,0 +1,77 @@
+"""Every error of ours, drawn before it is written.
+
+    KpwatchError                     anything we say on purpose; the message is for the person who has to act
+    ├── ConfigError                  a file we were given is wrong          -> exit 1
+    ├── UsageError                   a command line is wrong                -> exit 2 (64 for doctor)
+    ├── BadInput                     bytes from outside break a format      -> 400, counted, with their place
+    │   └── TooLarge                 ... or a limit                         -> 413
+    ├── QueryError                   a query cannot be answered
+    │   ├── BadQuery                 not PromQL, or not supported           -> 400 bad_data
+    │   ├── QueryFailed              PromQL whose evaluation is not defined -> 422 execution
+    │   ├── QueryTooLarge            over a limit                           -> 422 execution
+    │   └── QueryTimeout             over its time                          -> 503 timeout
+    └── StoreError                   the store cannot do it
+        ├── StoreOverloaded          queue full; come back later            -> 429
+        ├── StoreFull                no room on the disk                    -> 503
+        └── StoreClosed              shutting down                          -> 503
+
+A message names the thing, the value, the rule and the next step. Nobody outside `base` invents a new root.
+"""
+
+from __future__ import annotations
+
+
+class KpwatchError(Exception):
+    """Root of all errors we raise on purpose."""
+
+
+class ConfigError(KpwatchError):
+    """A configuration file is missing, unreadable or wrong."""
+
+
+class UsageError(KpwatchError):
+    """A command line is wrong."""
+
+
+class BadInput(KpwatchError):
+    """Bytes from outside break the format they claim to have."""
+
+
+class TooLarge(BadInput):
+    """Bytes from outside exceed a limit."""
+
+
+class QueryError(KpwatchError):
+    """A query cannot be answered."""
+
+
+class BadQuery(QueryError):
+    """The query is not PromQL, or uses what is not supported."""
+
+
+class QueryFailed(QueryError):
+    """The query parses, but its evaluation is not defined on this data."""
+
+
+class QueryTooLarge(QueryError):
+    """The query would touch more samples or steps than allowed."""
+
+
+class QueryTimeout(QueryError):
+    """The query took longer than allowed."""
+
+
+class StoreError(KpwatchError):
+    """The store cannot do what it was asked."""
+
+
+class StoreOverloaded(StoreError):
+    """More is waiting to be committed than allowed; try again later."""
+
+
+class StoreFull(StoreError):
+    """The disk has no room; reading goes on."""
+
+
+class StoreClosed(StoreError):
+    """The store is shutting down."""

@@ -1,0 +1,1 @@
+"""One file per verb; each imports its rooms when it is called."""

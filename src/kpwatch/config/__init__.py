@@ -1,0 +1,1 @@
+"""The agent's configuration files: found, joined, checked, turned into the rooms' options."""

@@ -1,0 +1,28 @@
+"""The agent's whole configuration, checked: what `config.load` returns and `agent.build` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from kpwatch.send.options import QueueOptions
+
+if TYPE_CHECKING:
+    from kpwatch.scrape.options import TargetOptions
+    from kpwatch.send.options import WriterOptions
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """One agent."""
+
+    hostname: str
+    """Value of `agent_hostname` (and, at most receivers, of `ident`)."""
+    targets: tuple[TargetOptions, ...]
+    writers: tuple[WriterOptions, ...] = ()
+    queue: QueueOptions = field(default_factory=QueueOptions)
+    omit_hostname: bool = False
+    global_labels: tuple[tuple[str, str], ...] = ()
+    """Set only where the series has no such label."""
+    precision: Literal["ms", "s", "m"] = "ms"
+    """Timestamps are cut down to whole milliseconds, seconds or minutes."""

@@ -1,0 +1,1 @@
+"""Bytes that a target served -> samples. Pure."""

@@ -1,0 +1,76 @@
+"""The two Protocols between those who keep samples and those who use them.
+
+`receive` and `rules` see a store as an Appender; `promql`, `api` and `doctor` see a store, two scrapes in memory or an
+external engine as a SeriesSource. Nobody sees more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kpwatch.model.frames import Frame
+    from kpwatch.model.labels import Labels
+    from kpwatch.model.matchers import Matcher
+
+
+class Appended(NamedTuple):
+    """What became of the samples of one append."""
+
+    samples: int
+    """Samples now on disk."""
+    overwritten: int
+    """Of these, how many replaced a sample of the same series and time."""
+
+
+class Appender(Protocol):
+    """Takes frames; a finished Future means committed and synced to disk."""
+
+    def append(self, frames: Sequence[Frame]) -> Future[Appended]:
+        """Queue `frames` for the next commit.
+
+        All or nothing: they are committed together or the Future raises StoreFull or StoreClosed. Raises
+        StoreOverloaded at once when more bytes wait than the store's option allows.
+        """
+        ...
+
+
+class Slice(NamedTuple):
+    """A dense matrix of samples: every series has a sample at every timestamp.
+
+    `timestamps_ms`: int64, shape (rows,), strictly increasing. `values`: float64, shape (rows, len(series)), NaN bits
+    (staleness markers) kept. `series`: complete label sets, target labels included.
+    """
+
+    series: Sequence[Labels]
+    timestamps_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+class SeriesSource(Protocol):
+    """Gives samples and names. All times are inclusive; all matchers must match; no matchers means everything."""
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterable[Slice]:
+        """Slices of all matching series with a sample in [start_ms, end_ms]; each series is in exactly one slice.
+
+        A target whose series have samples at different times comes as several slices.
+        """
+        ...
+
+    def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """Sorted label sets of matching series that may have a sample in the range (a superset is allowed)."""
+        ...
+
+    def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Sorted label names of these series."""
+        ...
+
+    def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Sorted values of label `name` in these series."""
+        ...

@@ -1,0 +1,1 @@
+"""Evaluates PromQL on matrices from a SeriesSource."""

@@ -1,0 +1,1 @@
+"""Takes Remote Write requests apart into frames, with every limit."""

@@ -1,0 +1,1 @@
+"""What a sample is called: identity labels and (later) relabel rules. Pure."""

@@ -1,0 +1,1 @@
+"""Samples <-> Remote Write bodies, both directions of a version in one file. Pure."""

@@ -1,0 +1,44 @@
+"""What a target is told to do: one URL of one `[[instances]]` table, everything expanded and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kpwatch.base.tls import TlsOptions
+
+Pairs = tuple[tuple[str, str], ...]
+
+DELETE_LABEL = "-"
+"""A value in `labels` that deletes the label instead of setting it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """One URL to scrape. Secrets are here in clear: `repr` hides them, nothing else may print them."""
+
+    url: str
+    interval_seconds: float = 15.0
+    timeout_seconds: float = 3.0
+    """For the whole request, body included."""
+    url_labels: Pairs = ()
+    """What the URL itself adds (usually `instance`); overwrites a scraped label of the same name."""
+    labels: Pairs = ()
+    """Forced on every sample; the value "-" deletes the label."""
+    headers: Pairs = ()
+    username: str = ""
+    password: str = ""
+    bearer_token: str = ""
+    bearer_token_file: str = ""
+    """Read again before every scrape; wins over `bearer_token`."""
+    tls: TlsOptions | None = None
+    body_limit_bytes: int = 64 << 20
+    """Of the decompressed body; above it the scrape fails as `too_large`."""
+    sample_limit: int = 0
+    """Samples per scrape; 0 = no limit."""
+    health_url: str = ""
+    """Base of the health port (`http://HOST:10256`), "" = not asked."""
+
+    def __repr__(self) -> str:
+        return f"TargetOptions(url={self.url!r}, interval_seconds={self.interval_seconds})"

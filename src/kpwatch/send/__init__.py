@@ -1,0 +1,1 @@
+"""Delivers encoded scrapes to Remote Write receivers."""

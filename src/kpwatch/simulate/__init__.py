@@ -1,0 +1,1 @@
+"""A fleet of kube-proxies replayed from real captures."""

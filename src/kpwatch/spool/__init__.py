@@ -1,0 +1,1 @@
+"""Keeps encoded scrapes until every writer has delivered them."""

@@ -1,0 +1,1 @@
+"""Keeps frames in SQLite: journal, blocks, index."""
