@@ -1,0 +1,26 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.parts import require
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder with captures, PromQL scripts and the article; developers and CI have it, users need not."""
+    folder = Path(os.environ.get("KPWATCH_SHARED", REPOSITORY.parent / "shared"))
+    return require(folder if folder.is_dir() else None, f"the shared test data ({folder}; set KPWATCH_SHARED)")
+
+
+@pytest.fixture(scope="session")
+def captures(shared_dir: Path) -> list[Path]:
+    """Bodies of real kube-proxies' /metrics."""
+    folder = shared_dir / "captures"
+    return sorted(path for path in folder.glob("real-*.txt") if not path.name.endswith(".endpoints.txt"))
