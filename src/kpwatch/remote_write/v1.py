@@ -136,6 +136,8 @@ def _decode_one(body: bytes, begin: int, end: int) -> WriteSeries:
         else:
             ignored += 1
             position = skip_field(body, tag, position, end)
+    if position > end:
+        raise BadInput(f"protobuf: a field of the series at byte {begin} reaches byte {position}, it ends at {end}")
     label_fields.append(body[label_begin:label_end])
     return WriteSeries(b"".join(label_fields), samples, ignored)
 
