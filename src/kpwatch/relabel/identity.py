@@ -1,0 +1,86 @@
+"""Who a sample says it is: Categraf's label precedence, and `ident`.
+
+From weakest to strongest (reference: Categraf's inputs/prometheus and config/inline.go):
+
+    scraped labels  <  the URL's labels (`instance` …)  <  le / quantile  <  the instance's `labels`
+    then, only where absent:  [global.labels],  agent_hostname
+
+The value "-" in the instance's `labels` deletes a label. `le` and `quantile` are written as Go writes the float
+(`1` for `1.0`, `1e+06`), names are made legal, empty values are dropped: an empty label is no label.
+
+`ident` is the writer's affair, not the sample's: Nightingale renames `agent_hostname` itself, every other receiver
+gets it from `with_ident`. What is printed by `--test` is what comes before that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from kpwatch.model.gofloat import format_g
+from kpwatch.model.labels import METRIC_NAME, make_labels
+
+if TYPE_CHECKING:
+    from kpwatch.model.labels import Labels
+
+Pairs = tuple[tuple[str, str], ...]
+
+AGENT_HOSTNAME = "agent_hostname"
+IDENT = "ident"
+DELETE_LABEL = "-"
+
+_NAME_ESCAPES = str.maketrans(dict.fromkeys("-. '\"", "_"))
+_LABEL_ESCAPES = str.maketrans(dict.fromkeys("-. /", "_"))
+
+_FLOAT_LABELS = {("histogram", "_bucket"): "le", ("summary", ""): "quantile"}
+"""(type of the family, what the sample's name adds to it) -> label that is a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one target adds to each of its samples."""
+
+    url_labels: Pairs = ()
+    labels: Pairs = ()
+    global_labels: Pairs = ()
+    hostname: str = ""
+    """"" where `omit_hostname` is set."""
+
+    def printed(self, name: str, scraped: Pairs, family: str, family_type: str) -> Labels:
+        """The labels `--test` prints, `__name__` included: names as they came."""
+        number_label = _FLOAT_LABELS.get((family_type, name[len(family) :]))
+        pairs = dict(scraped)
+        pairs.update(self.url_labels)
+        if number_label is not None:
+            text = dict(scraped).get(number_label)
+            if text is not None:
+                pairs[number_label] = normal_number(text)
+        for label, value in self.labels:
+            if value == DELETE_LABEL:
+                pairs.pop(label, None)
+            else:
+                pairs[label] = value
+        for label, value in self.global_labels:
+            pairs.setdefault(label, value)
+        if self.hostname:
+            pairs.setdefault(AGENT_HOSTNAME, self.hostname)
+        pairs[METRIC_NAME] = name.translate(_NAME_ESCAPES)
+        return make_labels(pairs)
+
+
+def normal_number(text: str) -> str:
+    """`le` and `quantile` as Go writes the float; what is no number stays."""
+    try:
+        return format_g(float(text))
+    except ValueError:
+        return text
+
+
+def on_the_wire(labels: Labels, ident: Literal["add", "rename", "off"]) -> Labels:
+    """`labels` with legal label names and, by the writer's mode, `agent_hostname` as `ident` where that is absent."""
+    pairs = {label.translate(_LABEL_ESCAPES): value for label, value in labels}
+    if ident != "off" and AGENT_HOSTNAME in pairs and IDENT not in pairs:
+        pairs[IDENT] = pairs[AGENT_HOSTNAME]
+        if ident == "rename":
+            del pairs[AGENT_HOSTNAME]
+    return make_labels(pairs)
