@@ -55,6 +55,13 @@ def parse_url(text: str) -> Url:
     return Url(scheme, host, port, target if target.startswith("/") else "/" + target)
 
 
+def redact_url(text: str) -> str:
+    """A URL as it may be logged: without user, password and query, where tokens like to stand."""
+    scheme, separator, rest = text.partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else "(not a URL)"
+
+
 class Answer(NamedTuple):
     """A complete HTTP answer; `headers` by lower-case name, `body` decoded from gzip."""
 

@@ -59,6 +59,11 @@ class DeltaParser:
                 return Values(changed)
         return self._read_all(body, lines)
 
+    @property
+    def samples(self) -> int:
+        """How many samples the latest body has."""
+        return len(self._head_of_slot)
+
     def forget(self) -> None:
         """The next body is read anew: the scrape before it failed or its samples were not used."""
         self._lines = []

@@ -1,0 +1,156 @@
+"""One target watched: fetched, read, named, encoded, handed on.
+
+Every scrape hands on one EncodedScrape per ident mode in use: the samples and `up` 1, or `up` 0 and staleness markers
+where there was nothing to read. Health pages, where the target has them, go out as scrapes of their own, so neither
+waits for the other. Whatever is dropped on the way has a counter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpwatch.base.http import redact_url
+from kpwatch.exposition.delta import DeltaParser, Layout
+from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.fetch import ScrapeError
+from kpwatch.scrape.health import HealthPages
+from kpwatch.scrape.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from kpwatch.base.logs import Logger
+    from kpwatch.base.loop import Loop
+    from kpwatch.base.telemetry import Registry
+    from kpwatch.model.encoded import EncodedScrape
+    from kpwatch.relabel.identity import Identity
+    from kpwatch.scrape.encoder import IdentMode
+    from kpwatch.scrape.options import TargetOptions
+    from kpwatch.scrape.target import Outcome
+
+_PRECISION_MS = {"ms": 1, "s": 1_000, "m": 60_000}
+
+
+class Counters(NamedTuple):
+    """What is counted for all targets of an agent together; failures have a label `reason` of their own."""
+
+    registry: Registry
+
+    def scraped(self, samples: int) -> None:
+        """One scrape was read."""
+        self.registry.counter("kpwatch_agent_scrapes_total", "Scrapes that gave samples.").add()
+        self.registry.counter("kpwatch_agent_samples_scraped_total", "Samples read from targets.").add(samples)
+
+    def failed(self, reason: str) -> None:
+        """One scrape gave nothing."""
+        self.registry.counter(
+            "kpwatch_agent_scrapes_failed_total", "Scrapes that gave no samples, by reason.", reason=reason
+        ).add()
+
+    def dropped(self, reason: str, count: int) -> None:
+        """Lines or samples of a good scrape that do not count."""
+        self.registry.counter(
+            "kpwatch_agent_samples_dropped_total", "Lines and samples left out of a scrape, by reason.", reason=reason
+        ).add(count)
+
+
+class TargetWatch:
+    """Watches one target; `hand_on` gets every encoded scrape with the ident mode it is for."""
+
+    def __init__(
+        self,
+        options: TargetOptions,
+        identity: Identity,
+        modes: Iterable[IdentMode],
+        *,
+        loop: Loop,
+        log: Logger,
+        counters: Counters,
+        precision: str,
+        hand_on: Callable[[IdentMode, EncodedScrape], None],
+    ) -> None:
+        self.options = options
+        self._shown_url = redact_url(options.url)
+        self._loop = loop
+        self._log = log
+        self._counters = counters
+        self._grain_ms = _PRECISION_MS[precision]
+        self._hand_on = hand_on
+        self._parser = DeltaParser()
+        self._encoders = {mode: SeriesEncoder(identity, mode) for mode in modes}
+        self._health_encoders = {mode: SeriesEncoder(identity, mode) for mode in self._encoders}
+        self._target = Target(options, loop, began=self._ask_health, receive=self._received)
+        self._health = HealthPages(options, loop) if options.health_url else None
+        self._asking_health = False
+
+    def start(self, delay_seconds: float = 0.0) -> None:
+        """First scrape in `delay_seconds`, then every interval."""
+        self._target.start(delay_seconds)
+
+    def stop(self) -> None:
+        """No scrape any more."""
+        self._target.stop()
+        if self._health is not None:
+            self._health.close()
+
+    def _received(self, outcome: Outcome) -> None:
+        error = self._take_in(outcome.answer)
+        if error is not None:
+            self._parser.forget()
+            self._counters.failed(error.reason)
+            self._log.error(f"failed to query url: {self._shown_url} {error.detail}", about=self._shown_url)
+            for encoder in self._encoders.values():
+                encoder.end()
+        up = OwnSample("up", (), 0.0 if error is not None else 1.0)
+        self._emit(self._encoders, outcome.timestamp_ms, [up])
+
+    def _take_in(self, answer: bytes | ScrapeError) -> ScrapeError | None:
+        """Feed a body to the encoders; gives the reason where it cannot be used."""
+        if isinstance(answer, ScrapeError):
+            return answer
+        change = self._parser.feed(answer)
+        if isinstance(change, Layout):
+            self._counters.dropped("duplicate_line", change.duplicates)
+        samples = self._parser.samples
+        if self._parser.errors:
+            self._report_broken_lines()
+        if samples == 0:
+            return ScrapeError("not_metrics", f"nothing in {len(answer)} bytes is a metric; is this a metrics page?")
+        if 0 < self.options.sample_limit < samples:
+            return ScrapeError("sample_limit", f"{samples} samples, the limit is {self.options.sample_limit}")
+        for encoder in self._encoders.values():
+            self._counters.dropped("duplicate_series", encoder.feed(change))
+        self._counters.scraped(samples)
+        return None
+
+    def _report_broken_lines(self) -> None:
+        errors = self._parser.errors
+        self._counters.dropped("broken_line", len(errors))
+        first = errors[0]
+        self._log.error(
+            f"failed to parse response body, url: {self._shown_url} line {first.line_number}, column {first.column}: "
+            f"{first.reason} ({len(errors)} broken lines, the rest is kept): {first.text}",
+            about=f"broken lines of {self._shown_url}",
+        )
+
+    def _ask_health(self, timestamp_ms: int) -> None:
+        if self._health is None or self._asking_health:
+            return
+        self._asking_health = True
+
+        def answered(samples: list[OwnSample]) -> None:
+            self._asking_health = False
+            self._emit(self._health_encoders, timestamp_ms, samples)
+
+        self._health.ask(answered)
+
+    def _emit(self, encoders: dict[IdentMode, SeriesEncoder], timestamp_ms: int, own: list[OwnSample]) -> None:
+        timestamp_ms -= timestamp_ms % self._grain_ms
+        for mode, encoder in encoders.items():
+            try:
+                scrape = encoder.encode(timestamp_ms, own)
+            except ValueError as error:
+                self._counters.failed("clock")
+                self._log.error(f"{self._shown_url}: {error}; this machine's clock is wrong, set it", about="clock")
+                return
+            self._hand_on(mode, scrape)
