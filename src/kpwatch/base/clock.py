@@ -43,3 +43,8 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+
+def local_text(unix_seconds: float, form: str) -> str:
+    """A wall-clock time in the machine's own zone (`TZ`), in strftime's `form`."""
+    return time.strftime(form, time.localtime(unix_seconds))
