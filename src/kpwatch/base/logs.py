@@ -1,0 +1,120 @@
+"""Log lines in the form the article shows, for one process and without the weight of `logging`.
+
+    2022/11/09 13:30:17 main.go:110: I! runner.binarydir: /home/work/go/src/categraf
+
+Local time, where it was said, a letter for the level (D I W E F), the text. A line repeated within `repeat_seconds`
+is held back and counted; the next one let through, or `flush`, says how often. What counts as the same is `about`,
+else the text. The memory of what was said is bounded (`remembered`); forgetting the oldest costs a repeated line, never
+a lost count: a count that is forgotten is printed first. Callers keep secrets out of texts.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from kpwatch.base.clock import SYSTEM_CLOCK, local_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.base.clock import Clock
+
+LEVELS = "DIWEF"
+"""Debug, info, warning, error, fatal."""
+
+
+class _Said:
+    """One line that may come again."""
+
+    __slots__ = ("held_back", "since_seconds")
+
+    def __init__(self, since_seconds: float) -> None:
+        self.since_seconds = since_seconds
+        self.held_back = 0
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
+class Logger:
+    """Writes lines; one per process, handed to whoever has something to say."""
+
+    def __init__(
+        self,
+        write: Callable[[str], object] = _to_stderr,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        level: str = "I",
+        repeat_seconds: float = 60.0,
+        remembered: int = 1024,
+    ) -> None:
+        self._write = write
+        self._clock = clock
+        self._lowest = LEVELS.index(level)
+        self._repeat_seconds = repeat_seconds
+        self._remembered = remembered
+        self._said: dict[str, _Said] = {}
+
+    def debug(self, text: str, *, at: str = "", about: str = "") -> None:
+        """Say something only a developer wants to know."""
+        self._line("D", text, at, about)
+
+    def info(self, text: str, *, at: str = "", about: str = "") -> None:
+        """Say that something went as it should."""
+        self._line("I", text, at, about)
+
+    def warning(self, text: str, *, at: str = "", about: str = "") -> None:
+        """Say that something is not as it should be, but nothing is lost."""
+        self._line("W", text, at, about)
+
+    def error(self, text: str, *, at: str = "", about: str = "") -> None:
+        """Say that something failed."""
+        self._line("E", text, at, about)
+
+    def fatal(self, text: str, *, at: str = "", about: str = "") -> None:
+        """Say why the process ends; the caller ends it."""
+        self._line("F", text, at, about)
+
+    def flush(self) -> None:
+        """Say how often held-back lines were repeated, and forget all."""
+        for about in list(self._said):
+            self._forget(about)
+
+    def _line(self, level: str, text: str, at: str, about: str) -> None:
+        if LEVELS.index(level) < self._lowest:
+            return
+        key = level + (about or text)
+        now_seconds = self._clock.monotonic_seconds()
+        said = self._said.get(key)
+        if said is not None and now_seconds - said.since_seconds < self._repeat_seconds:
+            said.held_back += 1
+            return
+        if said is not None and said.held_back:
+            text += f" (and {said.held_back} more like this)"
+        self._remember(key, now_seconds)
+        self._emit(level, text, at or _caller())
+
+    def _remember(self, key: str, now_seconds: float) -> None:
+        self._said.pop(key, None)
+        while len(self._said) >= self._remembered:
+            self._forget(next(iter(self._said)))
+        self._said[key] = _Said(now_seconds)
+
+    def _forget(self, key: str) -> None:
+        said = self._said.pop(key)
+        if said.held_back:
+            self._emit(key[0], f"{said.held_back} more like: {key[1:]}", "logs.py")
+
+    def _emit(self, level: str, text: str, at: str) -> None:
+        now = local_text(self._clock.unix_seconds(), "%Y/%m/%d %H:%M:%S")
+        one_line = text.replace("\r", r"\r").replace("\n", r"\n")
+        self._write(f"{now} {at}: {level}! {one_line}\n")
+
+
+def _caller() -> str:
+    """`file.py:LINE` of whoever called debug, info, warning, error or fatal."""
+    frame = sys._getframe(3)  # noqa: SLF001 - what `inspect` does, without its weight
+    return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"

@@ -1,0 +1,133 @@
+"""Checked sections -> the agent's and the writers' options: defaults filled in, values expanded, rules across keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from kpwatch.base.errors import ConfigError
+from kpwatch.config.build_parts import checked_headers, expand, tls_options
+from kpwatch.config.build_targets import target_options
+from kpwatch.config.options import AgentOptions
+from kpwatch.config.urls import parse_url
+from kpwatch.send.options import IdentMode, QueueOptions, WriterOptions
+
+if TYPE_CHECKING:
+    from kpwatch.config.checker import Section
+    from kpwatch.config.expand import Expander
+    from kpwatch.config.urls import Url
+
+_DEFAULT_INTERVAL_SECONDS = 15.0
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PRECISIONS = ("ms", "s", "m")
+_PROVIDERS = ("local", "http")
+
+
+def agent_options(
+    root: Section, plugin: Section | None, expander: Expander, machine: str, interval_override_seconds: float | None
+) -> AgentOptions:
+    """The whole agent; what is wrong goes to the sections' report."""
+    settings = root.only("global")
+    hostname = expand(settings, "hostname", settings.text("hostname"), expander).strip() or machine
+    named = expander.for_hostname(hostname)
+    _check_providers(settings)
+    interval_seconds = interval_override_seconds or settings.seconds("interval")
+    if interval_seconds <= 0:
+        interval_seconds = _DEFAULT_INTERVAL_SECONDS
+    limits = root.only("kpwatch")
+    return AgentOptions(
+        hostname=hostname,
+        targets=target_options(plugin, limits, named, interval_seconds) if plugin is not None else (),
+        writers=_writers(root),
+        queue=_queue(root.only("writer_opt"), limits),
+        omit_hostname=settings.flag("omit_hostname"),
+        global_labels=tuple(
+            (name, expand(settings, "labels", value, named, name)) for name, value in settings.pairs("labels")
+        ),
+        precision=_precision(settings),
+    )
+
+
+def writer_hosts(root: Section) -> tuple[tuple[str, int], ...]:
+    """(host, port) of every writer whose URL can be read; errors are reported elsewhere."""
+    hosts = []
+    for section in root.many("writers"):
+        try:
+            url = parse_url(section.text("url"))
+        except ConfigError:
+            continue  # _writer reports it
+        hosts.append((url.hostname, int(url.port or _DEFAULT_PORTS[url.scheme])))
+    return tuple(hosts)
+
+
+def _check_providers(settings: Section) -> None:
+    for index, provider in enumerate(settings.texts("providers")):
+        if provider.lower() not in _PROVIDERS:
+            settings.error("providers", f'{provider!r}: expected "local"', index)
+        elif provider.lower() == "http":
+            settings.warn("providers", '"http" has no effect here: the configuration comes from files', index)
+
+
+def _precision(settings: Section) -> Literal["ms", "s", "m"]:
+    precision = settings.text("precision")
+    if precision not in _PRECISIONS:
+        if precision:
+            settings.warn("precision", f'{precision!r} means "ms", as in the original; expected "ms", "s" or "m"')
+        return "ms"
+    return cast('Literal["ms", "s", "m"]', precision)
+
+
+def _queue(section: Section, limits: Section) -> QueueOptions:
+    default = QueueOptions()
+    batch, samples = section.whole("batch"), section.whole("chan_size")
+    return QueueOptions(
+        batch_samples=batch if batch > 0 else default.batch_samples,
+        queue_samples=samples if samples > 0 else default.queue_samples,
+        queue_bytes=limits.whole("queue_bytes"),
+    )
+
+
+def _writers(root: Section) -> tuple[WriterOptions, ...]:
+    sections = root.many("writers")
+    if not sections:
+        root.warn("writers", "there are none: what is scraped goes nowhere")
+    writers = (_writer(section) for section in sections)
+    return tuple(writer for writer in writers if writer is not None)
+
+
+def _writer(section: Section) -> WriterOptions | None:
+    """One receiver, or None if its URL cannot be used."""
+    url = _writer_url(section)
+    if url is None:
+        return None
+    ident = section.text("ident")
+    if ident not in get_args(IdentMode):
+        section.error("ident", f"{ident!r}: expected one of {', '.join(get_args(IdentMode))}")
+    default = WriterOptions(url="")
+    user = section.text("basic_auth_user")
+    return WriterOptions(
+        url=url.request,
+        basic_auth_user=user or url.username,
+        basic_auth_pass=section.text("basic_auth_pass") if user else url.password,
+        headers=checked_headers(section),
+        timeout_seconds=_positive(section.seconds("timeout"), default.timeout_seconds),
+        dial_timeout_seconds=_positive(section.seconds("dial_timeout"), default.dial_timeout_seconds),
+        tls=tls_options(section, url, always=True),
+        ident=cast("IdentMode", ident),
+        retry_min_seconds=_positive(section.seconds("retry_min"), default.retry_min_seconds),
+        retry_max_seconds=_positive(section.seconds("retry_max"), default.retry_max_seconds),
+    )
+
+
+def _writer_url(section: Section) -> Url | None:
+    if not section.text("url"):
+        section.error("url", "missing: expected where to POST, such as http://HOST:19000/prometheus/v1/write")
+        return None
+    try:
+        return parse_url(section.text("url"), default_path="/")
+    except ConfigError as error:
+        section.error("url", str(error))
+        return None
+
+
+def _positive(seconds: float, default: float) -> float:
+    return seconds if seconds > 0 else default

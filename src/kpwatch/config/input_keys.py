@@ -1,0 +1,98 @@
+"""The key table, second part: the document of input.prometheus (its *.toml joined)."""
+
+from __future__ import annotations
+
+from kpwatch.config.keys import ACCEPTED, LATER, REFUSED, WORKS, Key, Table, tls_keys
+
+_GLOBS = "globs, matched as the original does"
+_NO_PLUGIN_LEVEL = "the original ignores it at the top of this file; write it inside [[instances]]"
+_CONSUL = "targets from a Consul catalog"
+
+INPUT = Table(
+    "",
+    (
+        Key("instances", "tables", None, WORKS, "targets that share their settings"),
+        Key("interval", "duration", 0.0, WORKS, "between two scrapes; wins over --interval and [global] interval"),
+        Key("labels", "labels", (), REFUSED, _NO_PLUGIN_LEVEL),
+        Key("metrics_drop", "strings", (), REFUSED, _NO_PLUGIN_LEVEL),
+        Key("metrics_pass", "strings", (), REFUSED, _NO_PLUGIN_LEVEL),
+        Key("metrics_name_prefix", "string", "", REFUSED, _NO_PLUGIN_LEVEL),
+        Key("processor_enum", "anything", None, REFUSED, _NO_PLUGIN_LEVEL),
+        Key("relabel_configs", "anything", None, REFUSED, _NO_PLUGIN_LEVEL),
+    ),
+)
+
+INSTANCES = Table(
+    "instances",
+    (
+        Key("urls", "strings", (), WORKS, "what to scrape; expanded; without a path: /metrics"),
+        Key("timeout", "duration", 3.0, WORKS, "for a whole scrape, body included; 0 or less: 3 s"),
+        Key("interval_times", "integer", 1, WORKS, "scrape every so many intervals", "the first scrape is at once"),
+        Key("labels", "labels", (), WORKS, 'set on every sample, "-" deletes; values expanded'),
+        Key("url_label_key", "string", "instance", WORKS, 'label that holds the URL; "-": none'),
+        Key("url_label_value", "string", "", WORKS, "its value, a template such as {{.Host}}; empty: the whole URL"),
+        Key("url_label_pair", "labels", (), WORKS, "more labels by such templates", "values may contain || and ="),
+        Key("name_prefix", "string", "", LATER, "prefix and _ before family names, not before up"),
+        Key("metrics_name_prefix", "string", "", LATER, "put before every name, up included"),
+        Key("ignore_metrics", "strings", (), LATER, f"families to leave out; {_GLOBS}"),
+        Key("ignore_label_keys", "strings", (), LATER, f"scraped labels to leave out; {_GLOBS}"),
+        Key("metrics_drop", "strings", (), LATER, f"samples to leave out; {_GLOBS}"),
+        Key("metrics_pass", "strings", (), LATER, f"samples to keep; {_GLOBS}"),
+        Key("processor_enum", "tables", None, LATER, "replaces values"),
+        Key("relabel_configs", "tables", None, LATER, "Prometheus' relabelling"),
+        Key("username", "string", "", WORKS, "Basic auth, sent if the password is not empty either"),
+        Key("password", "string", "", WORKS, "its password", secret=True),
+        Key("bearer_token_string", "string", "", WORKS, "Bearer auth; wins over Basic auth", secret=True),
+        Key("bearer_token_file", "string", "", WORKS, "file with the token, read again for each scrape; wins"),
+        Key("headers", "pairs", (), WORKS, 'sent with every request: ["Name", "value", …]', secret=True),
+        Key("duplication_allowed", "bool", False, ACCEPTED, "repeated HELP and TYPE lines never harm here"),
+        *tls_keys("TLS keys count; without it an https target is checked against the system's CAs"),
+        Key("consul", "table", None, WORKS, _CONSUL),
+        Key("kpwatch_health", "string", "", WORKS, "our own: URL of the health port, or off; else found beside :10249"),
+    ),
+)
+
+PROCESSOR_ENUM = Table(
+    "instances.processor_enum",
+    (
+        Key("metrics", "strings", (), LATER, f"names; {_GLOBS}"),
+        Key("value_mappings", "numbers", (), LATER, "printed value = new value"),
+    ),
+)
+
+RELABEL_CONFIGS = Table(
+    "instances.relabel_configs",
+    (
+        Key("source_labels", "strings", (), LATER, "labels whose values are joined"),
+        Key("separator", "string", ";", LATER, "between them"),
+        Key("regex", "string", "(.*)", LATER, "anchored, Go's syntax"),
+        Key("modulus", "integer", 0, LATER, "of hashmod"),
+        Key("target_label", "string", "", LATER, "label to write"),
+        Key("replacement", "string", "$1", LATER, "its value"),
+        Key("action", "string", "replace", LATER, "as in Prometheus"),
+    ),
+)
+
+CONSUL = Table(
+    "instances.consul",
+    (
+        Key("enabled", "bool", False, LATER, _CONSUL),
+        Key("agent", "string", "", LATER, "URL of the Consul agent"),
+        Key("query_interval", "duration", 0.0, LATER, "between two queries"),
+        Key("query", "tables", None, LATER, "services to ask for"),
+    ),
+    switch="enabled",
+)
+
+CONSUL_QUERY = Table(
+    "instances.consul.query",
+    (
+        Key("name", "string", "", LATER, "service"),
+        Key("tag", "string", "", LATER, "tag of the service"),
+        Key("dc", "string", "", LATER, "datacenter"),
+        Key("url", "string", "", LATER, "template of the URL to scrape"),
+        Key("tags", "labels", (), LATER, "templates of labels"),
+    ),
+)
+
+INPUT_TABLES = (INSTANCES, PROCESSOR_ENUM, RELABEL_CONFIGS, CONSUL, CONSUL_QUERY)

@@ -1,0 +1,83 @@
+"""A directory of files -> the agent's options; the only function others call is `load`.
+
+    files -> documents -> sections (held against the key table) -> expanded -> AgentOptions
+
+Every problem of every file is collected before anything is raised. The inputs are the directory, an environment and
+the machine's name, all handed in, so that a configuration can be checked on another machine than it is for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kpwatch.config.build_agent import agent_options, writer_hosts
+from kpwatch.config.checker import check, nearest
+from kpwatch.config.expand import Expander
+from kpwatch.config.files import input_names, read_input, read_root
+from kpwatch.config.host import address_provider, serial_number
+from kpwatch.config.input_keys import INPUT, INPUT_TABLES
+from kpwatch.config.problems import Place, Report
+from kpwatch.config.root_keys import ROOT, ROOT_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from kpwatch.config.checker import Section
+    from kpwatch.config.options import AgentOptions
+    from kpwatch.config.problems import Problem
+
+OUR_INPUT = "prometheus"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that may run, and what is strange about it."""
+
+    options: AgentOptions
+    warnings: tuple[Problem, ...] = ()
+
+
+def load(
+    directory: Path,
+    *,
+    environment: Mapping[str, str],
+    hostname: str,
+    interval_override_seconds: float | None = None,
+    inputs: AbstractSet[str] | None = None,
+    serial: Callable[[], str] = serial_number,
+) -> Loaded:
+    """Read, check and expand the configuration in `directory`.
+
+    `hostname` is the machine's name; `interval_override_seconds` wins over `[global] interval` but not over a plugin
+    file's; `inputs` are the inputs asked for, None or empty for all. Raises BadConfig with every error found.
+    """
+    report = Report()
+    root = check(read_root(directory, report), ROOT, ROOT_TABLES, report)
+    plugin = _plugin(directory, inputs or frozenset(), report)
+    address = address_provider(environment, writer_hosts(root))
+    expander = Expander(hostname=hostname, address=address, serial=serial, environment=environment)
+    options = agent_options(root, plugin, expander, hostname, interval_override_seconds)
+    report.raise_errors()
+    return Loaded(options, tuple(report.warnings))
+
+
+def _plugin(directory: Path, asked: AbstractSet[str], report: Report) -> Section | None:
+    """The checked document of input.prometheus, or None where it is not asked for or not there."""
+    present = input_names(directory)
+    foreign = [name for name in present if name != OUR_INPUT and (not asked or name in asked)]
+    if foreign:
+        names = ", ".join(f"input.{name}" for name in foreign)
+        report.warn(Place(str(directory)), "", f"not run: {names}; this agent has the input prometheus only")
+    for name in sorted(asked - {OUR_INPUT} - set(present)):
+        near = nearest(name, [OUR_INPUT])
+        hint = f", did you mean {near!r}?" if near else "; this agent has the input prometheus only"
+        report.warn(Place(str(directory)), "", f"no input {name!r}{hint}")
+    if asked and OUR_INPUT not in asked:
+        return None
+    if OUR_INPUT not in present:
+        report.warn(Place(str(directory / f"input.{OUR_INPUT}")), "", "no such folder: nothing is scraped")
+        return None
+    return check(read_input(directory, OUR_INPUT, report), INPUT, INPUT_TABLES, report)

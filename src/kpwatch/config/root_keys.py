@@ -1,0 +1,172 @@
+"""The key table, first part: the root document (config.toml and the other *.toml beside it)."""
+
+from __future__ import annotations
+
+from kpwatch.config.keys import ACCEPTED, LATER, REFUSED, WORKS, Key, Table, http_client_keys, tls_keys
+
+_NO_AGENT_MODE = "there is no embedded Prometheus here; list the targets in input.prometheus"
+_NO_REMOTE_COMMANDS = "this agent runs no commands that a server sends"
+_NO_LOG_SHIPPING = "this agent ships no log files"
+_NO_TRACES = "this agent takes no traces"
+_FILES_ONLY = "the configuration comes from files; mount a ConfigMap instead"
+_LOGS_TO_STDERR = "logs go to stderr; whoever runs the agent keeps and rotates them"
+_HEARTBEAT = "reports this machine to Nightingale; until then liveness comes from the series themselves"
+_OWN_ENDPOINT = "opens /healthz, /readyz, /metrics and /targets"
+
+ROOT = Table(
+    "",
+    (
+        Key("global", "table", None, WORKS, "the agent itself"),
+        Key("log", "table", None, WORKS, "where log lines go"),
+        Key("writer_opt", "table", None, WORKS, "requests and queues of all writers"),
+        Key("writers", "tables", None, WORKS, "one receiver each; several are independent of each other"),
+        Key("http", "table", None, WORKS, "an HTTP endpoint"),
+        Key("ibex", "table", None, WORKS, "remote commands"),
+        Key("heartbeat", "table", None, WORKS, "reports to Nightingale"),
+        Key("prometheus", "table", None, WORKS, "an embedded Prometheus agent"),
+        Key("http_provider", "table", None, WORKS, "inputs from a server"),
+        Key("logs", "table", None, WORKS, "log shipping"),
+        Key("traces", "table", None, WORKS, "trace receivers"),
+        Key("kpwatch", "table", None, WORKS, "our own keys; the original ignores the table"),
+    ),
+)
+
+GLOBAL = Table(
+    "global",
+    (
+        Key("hostname", "string", "", WORKS, "value of agent_hostname; expanded; empty: the machine's name"),
+        Key("omit_hostname", "bool", False, WORKS, "do not add agent_hostname"),
+        Key("interval", "duration", 15.0, WORKS, "between two scrapes of a target; 0 or less: 15 s"),
+        Key("labels", "labels", (), WORKS, "added where a series has no such label; values expanded"),
+        Key("precision", "string", "ms", WORKS, 'timestamps cut to "ms", "s" or "m"'),
+        Key("providers", "strings", ("local",), WORKS, 'where inputs come from: "local", these files'),
+        Key("concurrency", "integer", 0, ACCEPTED, "targets never wait for each other, so there is nothing to limit"),
+        Key("print_configs", "bool", False, REFUSED, "it prints passwords; use `kpwatch check config`"),
+        Key("disable_usage_report", "bool", False, ACCEPTED, "this agent never reports its usage to anyone"),
+    ),
+)
+
+LOG = Table(
+    "log",
+    (
+        Key("file_name", "string", "", REFUSED, _LOGS_TO_STDERR, quiet=("stdout", "stderr")),
+        Key("max_size", "integer", 0, ACCEPTED, _LOGS_TO_STDERR),
+        Key("max_age", "integer", 0, ACCEPTED, _LOGS_TO_STDERR),
+        Key("max_backups", "integer", 0, ACCEPTED, _LOGS_TO_STDERR),
+        Key("local_time", "bool", False, ACCEPTED, _LOGS_TO_STDERR),
+        Key("compress", "bool", False, ACCEPTED, _LOGS_TO_STDERR),
+    ),
+)
+
+WRITER_OPT = Table(
+    "writer_opt",
+    (
+        Key("batch", "integer", 1000, WORKS, "samples per request; 0 or less: 1000"),
+        Key("chan_size", "integer", 1_000_000, WORKS, "samples that may wait per writer; 0 or less: 1,000,000"),
+    ),
+)
+
+WRITERS = Table(
+    "writers",
+    (
+        Key("url", "string", "", WORKS, "where to POST Remote Write; not expanded", "same URL twice: both are used"),
+        *http_client_keys(),
+        *tls_keys("TLS keys count; always so for https"),
+        Key("ident", "string", "auto", WORKS, "our own: agent_hostname goes out as ident: auto, add, rename or off"),
+        Key("retry_min", "duration", 0.0, WORKS, "our own: pause after the first failure; 0: 500 ms"),
+        Key("retry_max", "duration", 0.0, WORKS, "our own: longest pause between two tries; 0: 30 s"),
+    ),
+)
+
+HTTP = Table(
+    "http",
+    (
+        Key("enable", "bool", False, LATER, _OWN_ENDPOINT),
+        Key("address", "string", "", LATER, "HOST:PORT to listen on; expanded"),
+        Key("print_access", "bool", False, LATER, "log each request"),
+        Key("run_mode", "string", "release", ACCEPTED, "a setting of the original's web framework"),
+        Key("ignore_hostname", "bool", False, REFUSED, "nothing can be pushed here"),
+        Key("agent_host_tag", "string", "", REFUSED, "nothing can be pushed here"),
+        Key("ignore_global_labels", "bool", False, REFUSED, "nothing can be pushed here"),
+        Key("cert_file", "string", "", LATER, "PEM file of the endpoint's certificate"),
+        Key("key_file", "string", "", LATER, "PEM file of its key"),
+        Key("read_timeout", "integer", 0, LATER, "seconds to read a request"),
+        Key("write_timeout", "integer", 0, LATER, "seconds to write an answer"),
+        Key("idle_timeout", "integer", 0, LATER, "seconds an idle connection is kept"),
+    ),
+    switch="enable",
+)
+
+IBEX = Table(
+    "ibex",
+    (
+        Key("enable", "bool", False, REFUSED, _NO_REMOTE_COMMANDS),
+        Key("interval", "duration", 0.0, REFUSED, _NO_REMOTE_COMMANDS),
+        Key("meta_dir", "string", "", REFUSED, _NO_REMOTE_COMMANDS),
+        Key("servers", "strings", (), REFUSED, _NO_REMOTE_COMMANDS),
+    ),
+    switch="enable",
+)
+
+HEARTBEAT = Table(
+    "heartbeat",
+    (
+        Key("enable", "bool", False, LATER, _HEARTBEAT),
+        Key("url", "string", "", LATER, "where to POST it; not expanded"),
+        Key("interval", "integer", 0, LATER, "seconds between two, at least 4"),
+        *http_client_keys(),
+        Key("http_proxy", "string", "", LATER, "proxy for it"),
+        *tls_keys("TLS keys count"),
+    ),
+    switch="enable",
+)
+
+PROMETHEUS = Table(
+    "prometheus",
+    (
+        Key("enable", "bool", False, REFUSED, _NO_AGENT_MODE),
+        Key("scrape_config_file", "string", "", REFUSED, _NO_AGENT_MODE),
+        Key("log_level", "string", "", REFUSED, _NO_AGENT_MODE),
+        Key("web_address", "string", "", REFUSED, _NO_AGENT_MODE),
+        Key("wal_storage_path", "string", "", REFUSED, _NO_AGENT_MODE),
+        Key("wal_min_duration", "anything", None, REFUSED, _NO_AGENT_MODE),
+        Key("min_block_duration", "anything", None, REFUSED, _NO_AGENT_MODE),
+        Key("max_block_duration", "anything", None, REFUSED, _NO_AGENT_MODE),
+        Key("retention_time", "anything", None, REFUSED, _NO_AGENT_MODE),
+        Key("retention_size", "anything", None, REFUSED, _NO_AGENT_MODE),
+    ),
+    switch="enable",
+)
+
+HTTP_PROVIDER = Table(
+    "http_provider",
+    (
+        Key("remote_url", "string", "", REFUSED, _FILES_ONLY),
+        Key("headers", "pairs", (), ACCEPTED, _FILES_ONLY, secret=True),
+        Key("basic_auth_user", "string", "", ACCEPTED, _FILES_ONLY),
+        Key("basic_auth_pass", "string", "", ACCEPTED, _FILES_ONLY, secret=True),
+        Key("timeout", "integer", 5, ACCEPTED, _FILES_ONLY),
+        Key("reload_interval", "integer", 120, ACCEPTED, _FILES_ONLY),
+        *(key._replace(status=ACCEPTED, does=_FILES_ONLY) for key in tls_keys("")),
+    ),
+)
+
+LOGS = Table("logs", (Key("enable", "bool", False, REFUSED, _NO_LOG_SHIPPING),), switch="enable", open=True)
+
+TRACES = Table("traces", (Key("enable", "bool", False, REFUSED, _NO_TRACES),), switch="enable", open=True)
+
+KPWATCH = Table(
+    "kpwatch",
+    (
+        Key("body_limit_bytes", "size", 64 << 20, WORKS, "a decompressed body above this fails its scrape (64 MiB)"),
+        Key("sample_limit", "integer", 0, WORKS, "a scrape with more samples fails; 0: no limit"),
+        Key("queue_bytes", "size", 64 << 20, WORKS, "compressed samples that may wait in memory per writer (64 MiB)"),
+        Key("spool_dir", "string", "", LATER, "keeps waiting samples on disk; until then they wait in memory"),
+        Key("http_address", "string", "", LATER, _OWN_ENDPOINT),
+        Key("self_metrics", "bool", False, LATER, "writes kpwatch_agent_* beside the samples"),
+    ),
+)
+
+ROOT_TABLES = (
+    GLOBAL, LOG, WRITER_OPT, WRITERS, HTTP, IBEX, HEARTBEAT, PROMETHEUS, HTTP_PROVIDER, LOGS, TRACES, KPWATCH,
+)  # fmt: skip
