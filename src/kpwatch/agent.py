@@ -2,14 +2,15 @@
 
     targets -> watch (fetch, read, name, encode) -> queue per writer -> writer ~~HTTP~~>
 
-`build` wires the rooms and nothing else; one loop on one thread runs everything. Several agents may share a process
+`build` wires the rooms and nothing else, `build_printing` the same with a printer in the place of the writers; one
+loop on one thread runs everything. Several agents may share a process
 (`kpwatch up --demo`): each has its own loop, registry and name.
 """
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.http import redact_url
@@ -17,14 +18,18 @@ from kpwatch.base.logs import Logger
 from kpwatch.base.loop import Loop
 from kpwatch.base.telemetry import Registry
 from kpwatch.relabel.identity import Identity
+from kpwatch.scrape.printing import PrintingWatch
 from kpwatch.scrape.watch import Counters, TargetWatch
 from kpwatch.send.options import NIGHTINGALE_WRITE_PATH
 from kpwatch.send.writer import Writer
 from kpwatch.spool.queue import Queue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from kpwatch.base.clock import Clock
     from kpwatch.config.options import AgentOptions
+    from kpwatch.exposition.categraf_view import Dialect
     from kpwatch.model.encoded import EncodedScrape
     from kpwatch.scrape.encoder import IdentMode
     from kpwatch.scrape.options import TargetOptions
@@ -39,38 +44,58 @@ SPREAD_SECONDS = 0.5
 
 def build(options: AgentOptions, *, log: Logger | None = None, clock: Clock = SYSTEM_CLOCK) -> Agent:
     """Wire one agent. Raises ConfigError for a URL that cannot be one."""
-    registry = Registry()
     log = log or Logger(clock=clock)
-    errors = registry.counter("kpwatch_agent_internal_errors_total", "Bugs: exceptions nobody expected.")
-
-    def on_error(error: Exception) -> None:
-        errors.add()
-        log.error(f"internal error: {type(error).__name__}: {error}; please report it", about=repr(error))
-
-    loop = Loop(on_error, clock)
-    lanes = [_Lane(writer, options, loop, log, registry) for writer in options.writers]
+    agent = Agent(log, clock)
+    agent.lanes = [_Lane(writer, options, agent.loop, log, agent.registry) for writer in options.writers]
 
     def hand_on(mode: IdentMode, scrape: EncodedScrape) -> None:
-        for lane in lanes:
+        for lane in agent.lanes:
             if lane.mode == mode:
                 lane.queue.append(scrape)
                 lane.writer.notice()
 
-    modes = sorted({lane.mode for lane in lanes})
-    watches = [
+    modes = sorted({lane.mode for lane in agent.lanes})
+    agent.watches = [
         TargetWatch(
             target,
             identity_of(target, options),
             modes,
-            loop=loop,
+            loop=agent.loop,
             log=log,
-            counters=Counters(registry),
+            counters=Counters(agent.registry),
             precision=options.precision,
             hand_on=hand_on,
+            finished=agent.note_scrape,
         )
         for target in options.targets
     ]
-    return Agent(loop, watches, lanes, registry)
+    return agent
+
+
+def build_printing(
+    options: AgentOptions,
+    print_line: Callable[[str], None],
+    *,
+    dialect: Dialect = "v0.2",
+    log: Logger | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Agent:
+    """Wire an agent that prints what it scrapes and sends nothing (`--test`)."""
+    log = log or Logger(clock=clock)
+    agent = Agent(log, clock)
+    agent.watches = [
+        PrintingWatch(
+            target,
+            identity_of(target, options),
+            loop=agent.loop,
+            log=log,
+            print_line=print_line,
+            dialect=dialect,
+            finished=agent.note_scrape,
+        )
+        for target in options.targets
+    ]
+    return agent
 
 
 def identity_of(target: TargetOptions, options: AgentOptions) -> Identity:
@@ -112,44 +137,79 @@ class _Lane:
         )
 
 
+class Watch(Protocol):
+    """A target that is scraped until it is stopped."""
+
+    def start(self, delay_seconds: float = 0.0) -> None:
+        """First scrape in `delay_seconds`, then every interval."""
+        ...
+
+    def stop(self) -> None:
+        """No scrape any more."""
+        ...
+
+
 class Agent:
     """Runs until it is stopped, then drains."""
 
-    def __init__(self, loop: Loop, watches: list[TargetWatch], lanes: list[_Lane], registry: Registry) -> None:
-        self.registry = registry
-        self._loop = loop
-        self._watches = watches
-        self._lanes = lanes
+    def __init__(self, log: Logger, clock: Clock) -> None:
+        self.registry = Registry()
+        self.watches: Sequence[Watch] = []
+        self.lanes: list[_Lane] = []
+        self._log = log
+        self._errors = self.registry.counter("kpwatch_agent_internal_errors_total", "Bugs: exceptions nobody expected.")
+        self.loop = Loop(self._internal_error, clock)
         self._ending = False
+        self._once = False
+        self._scrapes_seen = 0
+        self._scrapes_failed = 0
 
     def run(self) -> None:
         """Scrape and send until `stop`; returns when the writers are drained or DRAIN_SECONDS are over."""
-        for index, watch in enumerate(self._watches):
-            watch.start(SPREAD_SECONDS * index / len(self._watches))
-        self._loop.run()
-        for watch in self._watches:
+        for index, watch in enumerate(self.watches):
+            watch.start(SPREAD_SECONDS * index / len(self.watches))
+        self.loop.run()
+        for watch in self.watches:
             watch.stop()
-        for lane in self._lanes:
+        for lane in self.lanes:
             lane.writer.close()
-        self._loop.close()
+        self.loop.close()
+
+    def run_once(self) -> bool:
+        """Scrape every target once, deliver, and say whether all of them answered."""
+        self._once = True
+        if self.watches:
+            self.run()
+        return self._scrapes_failed == 0
 
     def stop(self) -> None:
         """End `run`; from any thread or signal handler."""
-        self._loop.call_from_thread(self._end)
+        self.loop.call_from_thread(self._end)
+
+    def note_scrape(self, up: bool) -> None:
+        """A watch finished a scrape."""
+        self._scrapes_seen += 1
+        self._scrapes_failed += not up
+        if self._once and self._scrapes_seen == len(self.watches):
+            self._end()
+
+    def _internal_error(self, error: Exception) -> None:
+        self._errors.add()
+        self._log.error(f"internal error: {type(error).__name__}: {error}; please report it", about=repr(error))
 
     def _end(self) -> None:
         if self._ending:
             return
         self._ending = True
-        for watch in self._watches:
+        for watch in self.watches:
             watch.stop()
-        for lane in self._lanes:
+        for lane in self.lanes:
             lane.writer.hurry()
-        self._loop.call_later(DRAIN_SECONDS, self._loop.stop)
+        self.loop.call_later(DRAIN_SECONDS, self.loop.stop)
         self._wait_for_writers()
 
     def _wait_for_writers(self) -> None:
-        if all(lane.writer.idle for lane in self._lanes):
-            self._loop.stop()
+        if all(lane.writer.idle for lane in self.lanes):
+            self.loop.stop()
         else:
-            self._loop.call_later(0.02, self._wait_for_writers)
+            self.loop.call_later(0.02, self._wait_for_writers)

@@ -53,6 +53,11 @@ class HealthPages:
         self._timeout_seconds = options.timeout_seconds
         self._pages = [_Page(loop, url, read, options) for url, read in pages]
 
+    @property
+    def busy(self) -> bool:
+        """Whether a page asked before has not answered yet."""
+        return any(page.connection.busy for page in self._pages)
+
     def ask(self, done: Callable[[list[OwnSample]], None]) -> None:
         """Ask every page; `done` is called once, with what all of them said."""
         waiting = len(self._pages)

@@ -68,7 +68,9 @@ class TargetWatch:
         counters: Counters,
         precision: str,
         hand_on: Callable[[IdentMode, EncodedScrape], None],
+        finished: Callable[[bool], None],
     ) -> None:
+        """`finished` is told after each scrape whether the target was up."""
         self.options = options
         self._shown_url = redact_url(options.url)
         self._loop = loop
@@ -76,12 +78,13 @@ class TargetWatch:
         self._counters = counters
         self._grain_ms = _PRECISION_MS[precision]
         self._hand_on = hand_on
+        self._finished = finished
+        self._up: bool | None = None
         self._parser = DeltaParser()
         self._encoders = {mode: SeriesEncoder(identity, mode) for mode in modes}
         self._health_encoders = {mode: SeriesEncoder(identity, mode) for mode in self._encoders}
         self._target = Target(options, loop, began=self._ask_health, receive=self._received)
         self._health = HealthPages(options, loop) if options.health_url else None
-        self._asking_health = False
 
     def start(self, delay_seconds: float = 0.0) -> None:
         """First scrape in `delay_seconds`, then every interval."""
@@ -103,6 +106,8 @@ class TargetWatch:
                 encoder.end()
         up = OwnSample("up", (), 0.0 if error is not None else 1.0)
         self._emit(self._encoders, outcome.timestamp_ms, [up])
+        self._up = error is None
+        self._finish_when_complete()
 
     def _take_in(self, answer: bytes | ScrapeError) -> ScrapeError | None:
         """Feed a body to the encoders; gives the reason where it cannot be used."""
@@ -134,15 +139,17 @@ class TargetWatch:
         )
 
     def _ask_health(self, timestamp_ms: int) -> None:
-        if self._health is None or self._asking_health:
-            return
-        self._asking_health = True
+        if self._health is not None and not self._health.busy:
+            self._health.ask(lambda samples: self._health_answered(timestamp_ms, samples))
 
-        def answered(samples: list[OwnSample]) -> None:
-            self._asking_health = False
-            self._emit(self._health_encoders, timestamp_ms, samples)
+    def _health_answered(self, timestamp_ms: int, samples: list[OwnSample]) -> None:
+        self._emit(self._health_encoders, timestamp_ms, samples)
+        self._finish_when_complete()
 
-        self._health.ask(answered)
+    def _finish_when_complete(self) -> None:
+        if self._up is not None and (self._health is None or not self._health.busy):
+            up, self._up = self._up, None
+            self._finished(up)
 
     def _emit(self, encoders: dict[IdentMode, SeriesEncoder], timestamp_ms: int, own: list[OwnSample]) -> None:
         timestamp_ms -= timestamp_ms % self._grain_ms
