@@ -10,6 +10,7 @@ a lost count: a count that is forgotten is printed first. Callers keep secrets o
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,12 @@ class _Said:
         self.held_back = 0
 
 
+_STDERR = 2
+
+
 def _to_stderr(line: str) -> None:
-    sys.stderr.write(line)
-    sys.stderr.flush()
+    """In one write(2): a signal handler may log in the middle of another line's buffering."""
+    os.write(_STDERR, line.encode(errors="replace"))
 
 
 class Logger:
@@ -57,6 +61,8 @@ class Logger:
         self._repeat_seconds = repeat_seconds
         self._remembered = remembered
         self._said: dict[str, _Said] = {}
+        self.lost_lines = 0
+        """Lines that could not be written, because whoever read us is gone; no reason to stop working."""
 
     def debug(self, text: str, *, at: str = "", about: str = "") -> None:
         """Say something only a developer wants to know."""
@@ -111,7 +117,10 @@ class Logger:
     def _emit(self, level: str, text: str, at: str) -> None:
         now = local_text(self._clock.unix_seconds(), "%Y/%m/%d %H:%M:%S")
         one_line = text.replace("\r", r"\r").replace("\n", r"\n")
-        self._write(f"{now} {at}: {level}! {one_line}\n")
+        try:
+            self._write(f"{now} {at}: {level}! {one_line}\n")
+        except OSError:
+            self.lost_lines += 1
 
 
 def _caller() -> str:

@@ -1,0 +1,145 @@
+"""`kpwatch agent`: flags, configuration, the first log lines, and the agent; signals end it, drained.
+
+Flags are Categraf's (see `goflags`) and some of ours. The directory of the configuration is --configs, else
+KPWATCH_CONFIGS, else CATEGRAF_CONFIGS, else `conf`; relative to the working directory. Categraf goes to its
+executable's directory first; called as `categraf` we look there if the working directory has none.
+
+Exit: 0 after a signal, 1 bad configuration, 2 bad usage; --once: 1 if a target did not answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from kpwatch import __version__
+from kpwatch.cli.goflags import Flag, FlagError, Flags, HelpAsked, parse, usage
+
+if TYPE_CHECKING:
+    from kpwatch.base.logs import Logger
+    from kpwatch.config.load import Loaded
+    from kpwatch.exposition.categraf_view import Dialect
+
+CATEGRAF = "categraf"
+
+FLAGS = (
+    Flag("configs", "string", "directory of the configuration (else $KPWATCH_CONFIGS, $CATEGRAF_CONFIGS, conf)", ""),
+    Flag("test", "bool", "print samples instead of sending them, again every interval", False),
+    Flag("once", "bool", "gather once and exit: 0 if every target answered, else 1", False),
+    Flag("inputs", "string", "inputs to run, separated by colons (there is one: prometheus); empty: all", ""),
+    Flag("interval", "int", "seconds between scrapes; wins over [global] interval", 0),
+    Flag("debug", "bool", "debug log lines", False),
+    Flag("debug-level", "int", "accepted; there is one level", 0),
+    Flag(
+        "dialect", "string", "printed lines: v0.2 (time first) or v0.4 (unix seconds first)", "v0.2", ("v0.2", "v0.4")
+    ),
+    Flag("version", "bool", "print the version", False),
+    Flag("install", "bool", "not here: see deploy/systemd", False),
+    Flag("remove", "bool", "not here: see deploy/systemd", False),
+    Flag("start", "bool", "not here: see deploy/systemd", False),
+    Flag("stop", "bool", "not here: see deploy/systemd", False),
+    Flag("status", "bool", "not here: see deploy/systemd", False),
+    Flag("user", "bool", "not here: see deploy/systemd", False),
+    Flag("update", "bool", "not here: this agent never replaces itself", False),
+    Flag("update_url", "string", "not here: this agent never replaces itself", ""),
+)
+
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("install", "remove", "start", "stop", "status", "user"),
+        "services are the system's business: use systemctl with the unit in deploy/systemd, or the DaemonSet",
+    ),
+    **dict.fromkeys(
+        ("update", "update_url"), "this agent never replaces itself: install another version, or change the image"
+    ),
+}
+"""Flags of the original for what is done elsewhere here: exit 1, so that no script takes it as done."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb; gives the exit code."""
+    try:
+        flags = parse(FLAGS, arguments)
+    except FlagError as error:
+        print(error, file=sys.stderr)
+        print(usage("kpwatch agent", FLAGS), end="", file=sys.stderr)
+        return 2
+    except HelpAsked:
+        print(usage("kpwatch agent", FLAGS), end="", file=sys.stderr)
+        return 0
+    if flags.on("version"):
+        print(f"kpwatch {__version__}")
+        return 0
+    for name, sentence in _ELSEWHERE.items():
+        if flags.values[name]:
+            print(f"kpwatch agent -{name}: {sentence}", file=sys.stderr)
+            return 1
+    return _run(flags)
+
+
+def _run(flags: Flags) -> int:
+    from kpwatch.base.logs import Logger
+    from kpwatch.cli import startup
+
+    dialect = cast("Dialect", flags.text("dialect"))
+    log = Logger(level="D" if flags.on("debug") else "I")
+    startup.say_machine(log, dialect)
+    loaded = _load(flags, log)
+    if loaded is None:
+        return 1
+    for warning in loaded.warnings:
+        log.warning(str(warning))
+    if flags.rest:
+        log.warning(f"ignored on the command line: {' '.join(flags.rest)}")
+    if os.environ.get("WAIT_HOSTS"):
+        log.warning("WAIT_HOSTS has no effect: the agent starts at once and tries its writers again and again")
+    startup.say_inputs(log, dialect, has_targets=bool(loaded.options.targets))
+    try:
+        return _gather(flags, loaded, dialect, log)
+    finally:
+        log.flush()
+
+
+def _load(flags: Flags, log: Logger) -> Loaded | None:
+    """The configuration, or None after every error in it has been said."""
+    from kpwatch.config.load import load
+    from kpwatch.config.problems import BadConfig
+
+    directory = config_directory(flags.text("configs"), os.environ, Path(sys.argv[0]))
+    asked = frozenset(name.strip() for name in flags.text("inputs").split(":") if name.strip())
+    try:
+        return load(
+            directory,
+            environment=os.environ,
+            hostname=os.uname().nodename,
+            interval_override_seconds=max(flags.number("interval"), 0) or None,
+            inputs=asked,
+        )
+    except BadConfig as bad:
+        for warning in bad.warnings:
+            log.warning(str(warning))
+        for problem in bad.problems:
+            log.fatal(f"failed to init config: {problem}")
+        return None
+
+
+def config_directory(asked: str, environment: os._Environ[str] | dict[str, str], program: Path) -> Path:
+    """Where the configuration is; see the module's docstring."""
+    directory = Path(asked or environment.get("KPWATCH_CONFIGS") or environment.get("CATEGRAF_CONFIGS") or "conf")
+    beside = program.absolute().parent / directory
+    if program.name == CATEGRAF and not directory.exists() and beside.exists():
+        return beside
+    return directory
+
+
+def _gather(flags: Flags, loaded: Loaded, dialect: Dialect, log: Logger) -> int:
+    from kpwatch.cli import running
+
+    once = flags.on("once")
+    if flags.on("test"):
+        return running.print_samples(loaded.options, dialect, log, once=once)
+    if flags.on("debug"):
+        log.warning("-debug prints no samples in this version; --test does")
+    return running.send_samples(loaded.options, log, once=once)

@@ -1,0 +1,79 @@
+"""`kpwatch check`: everything that is wrong with a configuration or a metrics page, each with its place.
+
+    kpwatch check config DIR          what the agent would say of DIR: exit 0 if it would start, else 1
+    kpwatch check metrics FILE|-      FILE:LINE:COL: what breaks the text exposition: exit 0 if nothing does, else 1
+
+Findings go to stdout, one a line. Nothing is contacted, and a configuration may be checked on another machine than it
+is for: environment variables, files and addresses that are only there give warnings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from kpwatch.base.errors import ConfigError
+
+_STDIN = "-"
+
+
+def main(arguments: list[str]) -> int:
+    """Check what is asked for; 0 valid, 1 not, 2 bad usage."""
+    asked = _parser().parse_args(arguments)
+    return check_config(asked.directory) if asked.what == "config" else check_metrics(asked.file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kpwatch check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    checks = parser.add_subparsers(dest="what", required=True, metavar="config|metrics")
+    config = checks.add_parser("config", help="the agent's configuration directory")
+    config.add_argument("directory", metavar="DIR")
+    metrics = checks.add_parser("metrics", help="a saved metrics page")
+    metrics.add_argument("file", metavar="FILE|-")
+    metrics.add_argument("--format", choices=["text"], default="text", help="of the page; one in this version")
+    return parser
+
+
+def check_config(target: str) -> int:
+    """Say every error and warning of a configuration directory."""
+    from kpwatch.config.load import load
+    from kpwatch.config.problems import BadConfig
+
+    try:
+        loaded = load(Path(target), environment=os.environ, hostname=os.uname().nodename)
+    except BadConfig as bad:
+        for warning in bad.warnings:
+            print(f"warning: {warning}")
+        for problem in bad.problems:
+            print(f"error: {problem}")
+        print(f"{target}: {_count(len(bad.problems), 'error')}, {_count(len(bad.warnings), 'warning')}")
+        return 1
+    for warning in loaded.warnings:
+        print(f"warning: {warning}")
+    targets, writers = len(loaded.options.targets), len(loaded.options.writers)
+    found = f"{_count(targets, 'target')}, {_count(writers, 'writer')}, {_count(len(loaded.warnings), 'warning')}"
+    print(f"{target}: fine: {found}")
+    return 0
+
+
+def check_metrics(target: str) -> int:
+    """Say every line of a saved metrics page that breaks the text exposition 0.0.4."""
+    from kpwatch.exposition.text import parse
+
+    try:
+        body = sys.stdin.buffer.read() if target == _STDIN else Path(target).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be read: {error.strerror}") from error
+    parsed = parse(body)
+    for error in parsed.errors:
+        print(f"{target}:{error.line_number}:{error.column}: {error.reason}")
+    if not parsed.samples:
+        print(f"{target}:1:1: nothing in it is a metric")
+    return 1 if parsed.errors or not parsed.samples else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -1,0 +1,96 @@
+"""The agent in the foreground: until a signal or for one scrape, sending or printing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from kpwatch.agent import build, build_printing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from kpwatch.agent import Agent
+    from kpwatch.base.logs import Logger
+    from kpwatch.config.options import AgentOptions
+    from kpwatch.exposition.categraf_view import Dialect
+
+_ENDING = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated", signal.SIGQUIT: "quit"}
+"""Signals that end the agent, by the names Go gives them."""
+
+_WITHOUT_EFFECT = {
+    signal.SIGHUP: "nothing is read again in this version; restart to use a changed configuration",
+    signal.SIGUSR2: "there is no profiler here",
+}
+"""Signals that would end a process that does not know them."""
+
+
+def send_samples(options: AgentOptions, log: Logger, *, once: bool) -> int:
+    """Scrape and send until a signal or, with `once`, one time; gives the exit code."""
+    return _drive(build(options, log=log), log, once=once)
+
+
+def print_samples(options: AgentOptions, dialect: Dialect, log: Logger, *, once: bool) -> int:
+    """`--test`: print what would be sent; raises BrokenPipeError when nobody reads it any more."""
+    output = _Output()
+    agent = build_printing(options, output.print_line, dialect=dialect, log=log)
+    output.agent = agent
+    code = _drive(agent, log, once=once)
+    output.flush()
+    if output.reader_is_gone:
+        raise BrokenPipeError
+    return code
+
+
+def _drive(agent: Agent, log: Logger, *, once: bool) -> int:
+    _on_signals(agent.stop, log)
+    if once:
+        return 0 if agent.run_once() else 1
+    agent.run()
+    log.info("exited")
+    return 0
+
+
+def _on_signals(stop: Callable[[], None], log: Logger) -> None:
+    """Call `stop` when a signal asks for the end."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        log.info(f"received signal: {_ENDING[signal.Signals(number)]}")
+        stop()
+
+    def explain(number: int, _: FrameType | None) -> None:
+        log.warning(f"received signal: {signal.Signals(number).name}: {_WITHOUT_EFFECT[signal.Signals(number)]}")
+
+    for number in _ENDING:
+        signal.signal(number, end)
+    for number in _WITHOUT_EFFECT:
+        signal.signal(number, explain)
+
+
+class _Output:
+    """Lines to stdout, flushed once all lines of a scrape are there; a reader that is gone ends the agent."""
+
+    def __init__(self) -> None:
+        self.agent: Agent | None = None
+        self.reader_is_gone = False
+        self._lines: list[str] = []
+
+    def print_line(self, line: str) -> None:
+        """Take a line; it is written when the callback that made it is over."""
+        if not self._lines and self.agent is not None:
+            self.agent.loop.call_later(0.0, self.flush)
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        data = "".join(f"{line}\n" for line in self._lines).encode()
+        self._lines.clear()
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            self.reader_is_gone = True
+            if self.agent is not None:
+                self.agent.stop()
