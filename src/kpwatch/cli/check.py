@@ -3,8 +3,8 @@
     kpwatch check config DIR          what the agent would say of DIR: exit 0 if it would start, else 1
     kpwatch check metrics FILE|-      FILE:LINE:COL: what breaks the text exposition: exit 0 if nothing does, else 1
 
-Findings go to stdout, one a line. Nothing is contacted, and a configuration may be checked on another machine than it
-is for: environment variables, files and addresses that are only there give warnings.
+Findings go to stdout, one a line. No target or writer is contacted, and a configuration may be checked on another
+machine than it is for: environment variables and files that are only there give warnings.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+
 from kpwatch.base.errors import ConfigError
 
 _STDIN = "-"
@@ -68,8 +69,8 @@ def check_metrics(target: str) -> int:
     except OSError as error:
         raise ConfigError(f"{target}: cannot be read: {error.strerror}") from error
     parsed = parse(body)
-    for error in parsed.errors:
-        print(f"{target}:{error.line_number}:{error.column}: {error.reason}")
+    for broken in parsed.errors:
+        print(f"{target}:{broken.line_number}:{broken.column}: {broken.reason}")
     if not parsed.samples:
         print(f"{target}:1:1: nothing in it is a metric")
     return 1 if parsed.errors or not parsed.samples else 0
