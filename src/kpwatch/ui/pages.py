@@ -1,4 +1,4 @@
-"""The page as handlers, one for each of its URLs.
+"""The page: one handler for everything that is not an API.
 
 The page is a handful of static files in `page/`: no template, no build. They are read once and answered from memory
 with a content hash as ETag, so a browser asks again cheaply and never runs yesterday's script against today's hub.
@@ -40,14 +40,20 @@ HEADERS = (
 )
 
 
-def page_handlers() -> dict[str, Handler]:
-    """Path -> handler of every URL of the page: the views and /assets/NAME. For GET and HEAD.
+def page_handler() -> Handler:
+    """Answers GET and HEAD of the views and of /assets/NAME, 304 where the browser has the same bytes; 404 for the rest."""
+    files = {f"/assets/{name}": answer for name, answer in _files()}
+    document = files.pop(f"/assets/{DOCUMENT}")
+    urls = dict.fromkeys(VIEWS, document) | files
 
-    A handler answers 304 to a browser that has the same bytes.
-    """
-    handlers = {f"/assets/{name}": _handler(answer) for name, answer in _files()}
-    document = handlers.pop(f"/assets/{DOCUMENT}")
-    return {path: document for path in VIEWS} | handlers
+    async def answer(request: Request) -> Answer:
+        whole = urls.get(request.path)
+        if whole is None:
+            return Answer(404, f"no page at {request.path[:200]}; the first one is /\n".encode(), headers=HEADERS)
+        etag = dict(whole.headers)["etag"]
+        return Answer(304, headers=whole.headers) if etag in request.header(b"if-none-match") else whole
+
+    return answer
 
 
 def _files() -> Iterator[tuple[str, Answer]]:
@@ -58,13 +64,3 @@ def _files() -> Iterator[tuple[str, Answer]]:
         body = entry.read_bytes()
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         yield entry.name, Answer(200, body, content_type, (("etag", etag), *HEADERS))
-
-
-def _handler(whole: Answer) -> Handler:
-    unchanged = Answer(304, headers=whole.headers)
-    etag = dict(whole.headers)["etag"]
-
-    async def answer(request: Request) -> Answer:
-        return unchanged if etag in request.header(b"if-none-match") else whole
-
-    return answer

@@ -74,11 +74,15 @@ export function completion(input, names, meaning) {
   return list;
 }
 
-/** Names that contain the word: those that begin with it first, shorter before longer. A whole name offers nothing. */
+/** Names that hold the word's pieces in its order ("proxy_dur" finds kubeproxy_sync_proxy_rules_duration_seconds_sum):
+ * those that begin with the word first, shorter before longer. A whole name offers nothing. */
 function matching(names, word) {
-  const wanted = word.toLowerCase();
-  const place = (name) => name.toLowerCase().indexOf(wanted);
-  const found = names.filter((name) => place(name) !== -1);
-  if (found.includes(word)) return [];
-  return found.sort((a, b) => Number(place(a) > 0) - Number(place(b) > 0) || a.length - b.length || (a < b ? -1 : 1)).slice(0, MOST);
+  if (names.includes(word)) return [];
+  const pieces = word.toLowerCase().split("_").map((piece) => piece.replace(/[^a-z0-9:]/g, ""));
+  const pattern = new RegExp(pieces.join(".*"));
+  const late = (name) => Number(!name.startsWith(word));
+  return names
+    .filter((name) => pattern.test(name.toLowerCase()))
+    .sort((a, b) => late(a) - late(b) || a.length - b.length || (a < b ? -1 : 1))
+    .slice(0, MOST);
 }

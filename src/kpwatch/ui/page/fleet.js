@@ -93,8 +93,10 @@ export function fleetView({ scroller, memory }) {
   const verdicts = h("div", { class: "verdicts", role: "group", "aria-label": t("state") });
   const filter = h("input", { type: "search", placeholder: t("filter_nodes"), "aria-label": t("filter_nodes"), oninput: typed });
   const sorter = h("select", { "aria-label": t("sort_by"), onchange: () => sortBy(sorter.value || null) });
-  const pulseText = h("span", { class: "pulse", role: "status" }, t("loading"));
-  const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const pulseText = h("span", { class: "pulse" }, t("loading"));
+  const complaint = h("span", { role: "alert" });
+  const oldness = h("span"); // beside the alert, not in it: it ticks, and nobody wants that read out every second
+  const problem = h("p", { class: "problem", hidden: true }, complaint, " ", oldness);
   const nothing = h("p", { class: "nothing", hidden: true }, t("no_match"), " ", h("button", { type: "button", onclick: clear }, t("clear_filter")));
   const tools = h("div", { class: "tools" }, verdicts, h("div", { class: "finders" }, filter, h("label", { class: "sorter" }, t("sort_by"), sorter), pulseText));
   const board = h("div", { class: "board" }, grid.element, nothing);
@@ -130,7 +132,8 @@ export function fleetView({ scroller, memory }) {
     setText(pulseText, memory.error || !memory.received ? "" : t("updated", { age }));
     show(problem, Boolean(memory.error));
     if (!memory.error) return;
-    setText(problem, [t("hub_silent", { error: memory.error }), age && t("data_from", { age })].filter(Boolean).join(" "));
+    setText(complaint, t("hub_silent", { error: memory.error }));
+    setText(oldness, age ? t("data_from", { age }) : "");
   }
 
   function draw() {

@@ -9,6 +9,7 @@ import { h, setAttribute, setText } from "./dom.js";
 
 const WHOLE = 300; // rows up to this number are all in the document: find-in-page and copying see them
 const OVERSCAN = 12; // rows drawn beyond either edge of the window
+const ROW_PX = 38; // until a row has been measured
 const CELL_PADDING_PX = 30;
 const BADGE_PX = 24;
 const WIDEST_PX = 480;
@@ -87,12 +88,13 @@ export class Grid {
         this.drawn.delete(key);
       }
     }
-    let place = this.edges(from, to);
+    this.edges(from, to);
+    let next = this.above.parentNode ? this.above.nextSibling : this.body.firstChild;
     wanted.forEach((data, index) => {
       const element = this.rowFor(data);
       setAttribute(element, "aria-rowindex", from + index + 2);
-      if (place.nextSibling !== element) place.after(element);
-      place = element;
+      if (element === next) next = next.nextSibling;
+      else this.body.insertBefore(element, next);
     });
     if (this.rowHeight === 0 && wanted.length > 0) this.measureRow();
   }
@@ -100,7 +102,7 @@ export class Grid {
   /** First and last + 1 of the rows to draw. */
   visibleRange() {
     if (this.rows.length <= WHOLE) return [0, this.rows.length];
-    const height = this.rowHeight || 36;
+    const height = this.rowHeight || ROW_PX;
     const bodyTop = this.element.offsetTop + this.head.offsetHeight;
     const first = Math.floor((this.scroller.scrollTop - bodyTop) / height) - OVERSCAN;
     const count = Math.ceil(this.scroller.clientHeight / height) + 2 * OVERSCAN;
@@ -108,14 +110,18 @@ export class Grid {
     return [from, Math.min(this.rows.length, from + count)];
   }
 
-  /** Stand-ins for the rows not drawn; answers the element the drawn rows follow. */
+  /** Stand-ins, as high as the rows that are not drawn; none while all of them are. */
   edges(from, to) {
-    const height = this.rowHeight || 36;
+    if (this.rows.length <= WHOLE) {
+      this.above.remove();
+      this.below.remove();
+      return;
+    }
+    const height = this.rowHeight || ROW_PX;
     this.above.firstChild.style.height = `${from * height}px`;
     this.below.firstChild.style.height = `${(this.rows.length - to) * height}px`;
     if (this.body.firstChild !== this.above) this.body.prepend(this.above);
     if (this.body.lastChild !== this.below) this.body.append(this.below);
-    return this.above;
   }
 
   measureRow() {

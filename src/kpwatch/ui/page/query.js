@@ -12,12 +12,12 @@ import { t } from "./strings.js";
 const LOOKBACK = "5m"; // Prometheus' default, and the hub's
 const MOST_SERIES_AS_RANGE = 1000; // a range costs every sample of five minutes
 
-/** Answers results.js' table with { evaluated, computed, ageProblem, notes, milliseconds }; throws ServerError. */
+/** `time` as the API takes it, null for now. Answers results.js' table with { evaluated, computed, ageProblem, notes, milliseconds }; throws ServerError. */
 export async function run(expression, time, signal) {
   const started = performance.now();
   const body = await instant(expression, time, { signal });
   const answer = read(body.data);
-  answer.evaluated ??= time ?? hubTime();
+  answer.evaluated ??= time === null ? hubTime() : Number(time);
   answer.notes = [...(body.warnings ?? []), ...(body.infos ?? [])];
   const selector = answer.type === "vector" ? plainSelector(expression) : null;
   answer.computed = answer.type !== "matrix" && selector === null;

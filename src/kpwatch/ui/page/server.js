@@ -53,7 +53,7 @@ async function send(path, parameters, signal) {
   }
 }
 
-/** An instant query: the answer's { data, warnings, infos }. `time` in Unix seconds; null is the server's now. */
+/** An instant query: the answer's { data, warnings, infos }. `time` as the API takes it; null is the server's now. */
 export async function instant(query, time, options) {
   return ask("api/v1/query", time === null ? { query } : { query, time }, options);
 }

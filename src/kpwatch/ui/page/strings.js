@@ -3,7 +3,7 @@
  * A row may hold {placeholders} and `code`. Names from the field (ident, up, PromQL, label names, metric names, check ids) are
  * the same in both languages. A missing key throws: a page with a hole in its words is a bug, not a blank. */
 
-const WORDS = {
+export const WORDS = {
   title: { en: "kpwatch · kube-proxy fleet", zh: "kpwatch · kube-proxy 集群监控" },
   skip: { en: "Skip to content", zh: "跳到正文" },
   menu: { en: "Pages", zh: "页面" },
@@ -129,7 +129,6 @@ const WORDS = {
   server_slow: { en: "no answer within {seconds} s", zh: "{seconds} 秒内没有应答" },
   server_status: { en: "the server answered {status}", zh: "服务器返回 {status}" },
   not_json: { en: "the answer is not JSON", zh: "应答不是 JSON" },
-  bad_time: { en: "This is not a time: {text}", zh: "这不是一个时间：{text}" },
   suggestions: { en: "Metric names", zh: "指标名" },
 
   // Examples of the table view.

@@ -40,7 +40,7 @@ function build() {
     filter: find("filter_rows"),
     chosen: h("div", { class: "choices" }),
     save: button("csv"),
-    facts: h("p", { class: "facts", role: "status" }),
+    facts: h("p", { class: "facts" }),
     nothing: h("p", { class: "nothing" }),
   };
   parts.box = h("div", { class: "box" }, parts.input);
@@ -87,6 +87,11 @@ export function tableView({ scroller, memory }) {
     on(parts.filter, "input", () => rearrange({ filter: parts.filter.value }));
     on(parts.chosen, "change", () => rearrange({ hide: [...parts.chosen.querySelectorAll("input:not(:checked)")].map((box) => box.value).join(",") }));
     on(parts.save, "click", save);
+    on(parts.menu, "keydown", (event) => {
+      if (event.key !== "Escape") return;
+      parts.menu.open = false;
+      parts.menu.firstChild.focus();
+    });
     on(document, "click", closeMenu);
   }
 
@@ -96,7 +101,7 @@ export function tableView({ scroller, memory }) {
     fill(parts.input, place.q);
     fill(parts.filter, place.filter);
     const time = chosenTime();
-    parts.at.value = time === null ? "" : inputTime(time);
+    parts.at.value = Number.isFinite(Number(time)) && time !== null ? inputTime(Number(time)) : "";
     setAttribute(parts.now, "aria-pressed", String(time === null));
     parts.live.checked = Boolean(place.live) && time === null;
     parts.live.disabled = time !== null;
@@ -106,7 +111,7 @@ export function tableView({ scroller, memory }) {
     restart();
   }
 
-  const chosenTime = () => (place.time ? Number(place.time) : null);
+  const chosenTime = () => place.time || null; // as it stands in the URL: what the server cannot read it says itself
   const question = () => JSON.stringify([place.q, place.time]);
 
   /** Ask once, or again and again, as the URL says. An answer already known for this question is not asked again. */
@@ -114,6 +119,8 @@ export function tableView({ scroller, memory }) {
     beat?.stop();
     beat = null;
     asking?.abort();
+    setAttribute(parts.board, "aria-busy", null);
+    setAttribute(parts.facts, "aria-live", parts.live.checked ? "off" : "polite");
     if (memory.question !== question()) Object.assign(memory, { question: question(), answer: null, error: null });
     if (place.q && parts.live.checked) beat = every(REFRESH_SECONDS, query);
     else if (place.q && !memory.answer) query();
