@@ -1,1 +1,1 @@
-"""Takes Remote Write requests apart into frames, with every limit."""
+"""Remote Write bodies -> frames on disk: what is admitted, what it is called, and the HTTP edge that says so."""

@@ -1,0 +1,237 @@
+"""POST .../write: the HTTP edge of Remote Write 1.0.
+
+204 means on disk: it is sent when the store's Future is done, not before. A request is stored whole or not at all.
+Headers are judged before a byte of the body is read; the body is read against limits; only one body is decoded at a
+time (a big one on a thread of its own, so that the event loop goes on), and what waits for its turn is bounded too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from kpwatch.base.asgi import Answer, ClientGone
+from kpwatch.base.errors import BadInput, KpwatchError, StoreClosed, StoreFull, StoreOverloaded, TooLarge
+from kpwatch.receive.decode import Decoder
+from kpwatch.remote_write.snappy import decompress
+
+if TYPE_CHECKING:
+    from kpwatch.base.asgi import Request
+    from kpwatch.base.telemetry import Registry
+    from kpwatch.model.source import Appended, Appender
+    from kpwatch.receive.decode import Decoded
+    from kpwatch.receive.limits import ReceiveOptions
+
+_BIG_BODY_BYTES = 256 << 10
+"""A compressed body above this is decoded on a thread."""
+_VERSION_2 = "io.prometheus.write.v2.Request"
+_GO_BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "FALSE", "false", "False"), False
+)
+
+
+class WrongType(BadInput):
+    """The body is of a type or encoding that is not taken."""
+
+
+class TooSlow(BadInput):
+    """The body did not arrive in time."""
+
+
+# First row that fits. Retry-After goes with what a sender should repeat.
+_REFUSALS: tuple[tuple[type[KpwatchError], int], ...] = (
+    (WrongType, 415),
+    (TooSlow, 408),
+    (TooLarge, 413),
+    (BadInput, 400),
+    (StoreOverloaded, 429),
+    (StoreFull, 503),
+    (StoreClosed, 503),
+)
+_REPEATABLE = {429, 503}
+
+
+class WriteHandler:
+    """Answers Remote Write requests; all methods run on the event loop."""
+
+    def __init__(self, store: Appender, options: ReceiveOptions, telemetry: Registry) -> None:
+        self._store = store
+        self._options = options
+        self._decoders: dict[bool, Decoder] = {}
+        self._turn = asyncio.Lock()
+        self._held_bytes = 0
+        self._counts = _Counts(telemetry, self)
+
+    async def __call__(self, request: Request) -> Answer:
+        """Answer one request; raises ClientGone."""
+        try:
+            answer = await self._take(request)
+        except ClientGone:
+            self._counts.gone.add()
+            raise
+        except KpwatchError as error:
+            answer = self._refuse(error)
+        self._counts.answered(answer.status)
+        return answer
+
+    async def _take(self, request: Request) -> Answer:
+        _check_type(request.header(b"content-type"))
+        _check_encoding(request.header(b"content-encoding"))
+        decoder = self._decoder(host_is_ident=_host_is_ident(request.query))
+        body = await self._read(request)
+        self._held_bytes += len(body)
+        try:
+            async with self._turn:
+                decoded = await self._decode(decoder, body)
+        finally:
+            self._held_bytes -= len(body)
+        self._counts.received(decoded)
+        if decoded.frames:
+            self._counts.stored(await asyncio.wrap_future(self._store.append(decoded.frames)))
+        return Answer(204)
+
+    async def _read(self, request: Request) -> bytes:
+        """The compressed body; raises TooLarge, StoreOverloaded, TooSlow, ClientGone."""
+        length = request.header(b"content-length")
+        if length.isdigit() and int(length) > self._options.body_bytes:
+            raise self._too_large()
+        parts: list[bytes] = []
+        held = 0
+        try:
+            async with asyncio.timeout(self._options.body_seconds):
+                async for chunk in request.chunks():
+                    held += len(chunk)
+                    self._held_bytes += len(chunk)
+                    parts.append(chunk)
+                    self._check_held(held)
+        except TimeoutError as error:
+            raise TooSlow(f"the body did not arrive within {self._options.body_seconds:g} s") from error
+        finally:
+            self._held_bytes -= held
+        return b"".join(parts)
+
+    def _check_held(self, held: int) -> None:
+        if held > self._options.body_bytes:
+            raise self._too_large()
+        if self._held_bytes > self._options.in_flight_bytes:
+            raise StoreOverloaded(
+                f"requests of {self._held_bytes} bytes are being read, the limit is {self._options.in_flight_bytes}; "
+                "send this one again later"
+            )
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body is longer than {self._options.body_bytes} bytes; send fewer samples at once")
+
+    async def _decode(self, decoder: Decoder, body: bytes) -> Decoded:
+        if len(body) > _BIG_BODY_BYTES:
+            return await asyncio.to_thread(self._decode_now, decoder, body)
+        return self._decode_now(decoder, body)
+
+    def _decode_now(self, decoder: Decoder, body: bytes) -> Decoded:
+        return decoder.decode(decompress(body, self._options.decoded_bytes))
+
+    def _decoder(self, *, host_is_ident: bool) -> Decoder:
+        decoder = self._decoders.get(host_is_ident)
+        if decoder is None:
+            decoder = self._decoders[host_is_ident] = Decoder(self._options, host_is_ident=host_is_ident)
+        return decoder
+
+    def _refuse(self, error: KpwatchError) -> Answer:
+        status = next((status for kind, status in _REFUSALS if isinstance(error, kind)), 500)
+        wait = (("retry-after", str(self._options.retry_after_seconds)),) if status in _REPEATABLE else ()
+        return Answer(status, f"{error}\n".encode(), headers=wait)
+
+    def held_bytes(self) -> float:
+        """Bytes of bodies that are being read or wait to be decoded."""
+        return self._held_bytes
+
+    def forgotten(self) -> float:
+        """Names and runs forgotten for want of room."""
+        return sum(decoder.forgotten() for decoder in self._decoders.values())
+
+
+class _Counts:
+    """What the handler counts."""
+
+    def __init__(self, telemetry: Registry, handler: WriteHandler) -> None:
+        self._telemetry = telemetry
+        self.gone = telemetry.counter(
+            "kpwatch_hub_write_aborted_total", "Write requests whose sender went away before the body was complete."
+        )
+        self._samples = telemetry.counter(
+            "kpwatch_hub_samples_received_total",
+            "Samples in admitted write requests, duplicates within one not counted.",
+        )
+        self._stored = telemetry.counter("kpwatch_hub_samples_stored_total", "Samples acknowledged as being on disk.")
+        self._overwritten = telemetry.counter(
+            "kpwatch_hub_samples_overwritten_total", "Samples stored in place of one of the same series and time."
+        )
+        self._in_runs = telemetry.counter(
+            "kpwatch_hub_samples_in_known_runs_total",
+            "Samples received in bytes that were known but for values and time.",
+        )
+        self._dropped = {
+            what: telemetry.counter(
+                "kpwatch_hub_write_dropped_total", "Parts of admitted requests not kept.", what=what
+            )
+            for what in ("duplicate_sample", "exemplar_or_histogram", "series_without_samples")
+        }
+        telemetry.gauge(
+            "kpwatch_hub_write_held_bytes", "Bytes of write bodies being read or decoded.", handler.held_bytes
+        )
+        telemetry.gauge(
+            "kpwatch_hub_write_names_forgotten",
+            "Remembered names and runs dropped for want of room.",
+            handler.forgotten,
+        )
+
+    def answered(self, status: int) -> None:
+        self._telemetry.counter(
+            "kpwatch_hub_write_requests_total", "Write requests answered, by status.", status=str(status)
+        ).add()
+
+    def received(self, decoded: Decoded) -> None:
+        self._samples.add(decoded.samples)
+        self._in_runs.add(decoded.in_runs)
+        self._dropped["duplicate_sample"].add(decoded.duplicates)
+        self._dropped["exemplar_or_histogram"].add(decoded.ignored)
+        self._dropped["series_without_samples"].add(decoded.without_samples)
+
+    def stored(self, appended: Appended) -> None:
+        self._stored.add(appended.samples)
+        self._overwritten.add(appended.overwritten)
+
+
+def _check_type(content_type: str) -> None:
+    """No type means Remote Write 1.0, as Prometheus takes it; raises WrongType."""
+    if not content_type:
+        return
+    media_type, *parameters = (part.strip() for part in content_type.split(";"))
+    proto = next((value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "proto"), "")
+    if media_type.lower() != "application/x-protobuf":
+        raise WrongType(f"Content-Type {content_type!r} is not taken; send application/x-protobuf (Remote Write 1.0)")
+    if proto == _VERSION_2:
+        raise WrongType("Remote Write 2.0 is not taken yet; send Remote Write 1.0 (application/x-protobuf)")
+    if proto not in ("", "prometheus.WriteRequest"):
+        raise WrongType(f"message {proto!r} is not taken; send prometheus.WriteRequest (Remote Write 1.0)")
+
+
+def _check_encoding(encoding: str) -> None:
+    """No encoding means snappy, as Prometheus takes it; raises WrongType."""
+    if encoding.lower() not in ("", "snappy"):
+        raise WrongType(f"Content-Encoding {encoding!r} is not taken; send snappy (block format)")
+
+
+def _host_is_ident(query: bytes) -> bool:
+    """Whether `?ignore_host=false` was asked, with the booleans Go knows (strconv.ParseBool); raises BadInput."""
+    if not query:
+        return False
+    try:
+        fields = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=32))
+    except ValueError as error:
+        raise BadInput("the URL has more than 32 parameters; the only one known here is ignore_host") from error
+    asked = fields.get("ignore_host", "true")
+    if asked not in _GO_BOOLEANS:
+        raise BadInput(f'ignore_host={asked[:40]!r}: expected "true" or "false"')
+    return not _GO_BOOLEANS[asked]

@@ -1,0 +1,32 @@
+"""Every bound of the receiving side, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TIMESTAMP_MIN_MS = 0
+TIMESTAMP_MAX_MS = 253_402_300_799_999
+"""1970-01-01 to 9999-12-31: what RFC 3339 can write and the store can keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveOptions:
+    """How much one sender, one series and all requests together may ask for."""
+
+    body_bytes: int = 32 << 20
+    """Of one request as sent, i.e. compressed."""
+    decoded_bytes: int = 64 << 20
+    """Of one request decompressed."""
+    in_flight_bytes: int = 128 << 20
+    """Of all requests that are being read or wait to be decoded; above it: 429."""
+    body_seconds: float = 60.0
+    """For the whole body to arrive."""
+    labels_per_series: int = 64
+    label_name_bytes: int = 1024
+    label_value_bytes: int = 16 << 10
+    label_cache_bytes: int = 64 << 20
+    """Memory for label blocks that need not be read again."""
+    run_cache_bytes: int = 256 << 20
+    """Memory for runs of series whose bytes are known (see runs.py)."""
+    retry_after_seconds: int = 5
+    """What 429 and 503 ask a sender to wait."""

@@ -1,0 +1,63 @@
+"""A bounded memory of what was used lately. Pure.
+
+Two generations: what is put or found goes into the young one; when that holds half of the bytes allowed, it becomes
+the old one and the former old one is forgotten. So an entry survives as long as it is used at least once a
+generation, and every operation is one or two dict lookups.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Recent(Generic[Key, Value]):
+    """A mapping that forgets; `weigh` says how many bytes an entry costs."""
+
+    __slots__ = ("_half_bytes", "_old", "_weigh", "_young", "_young_bytes", "forgotten")
+
+    def __init__(self, limit_bytes: int, weigh: Callable[[Key, Value], int]) -> None:
+        self._half_bytes = limit_bytes // 2
+        self._weigh = weigh
+        self._young: dict[Key, Value] = {}
+        self._old: dict[Key, Value] = {}
+        self._young_bytes = 0
+        self.forgotten = 0
+        """Entries that were dropped for want of room."""
+
+    def get(self, key: Key) -> Value | None:
+        """The value, now young again; None where it is not remembered."""
+        value = self._young.get(key)
+        if value is None and self._old:
+            value = self._old.pop(key, None)
+            if value is not None:
+                self.put(key, value)
+        return value
+
+    def put(self, key: Key, value: Value) -> None:
+        """Remember `value`; an entry heavier than half of the limit is not remembered at all."""
+        weight = self._weigh(key, value)
+        self.drop(key)
+        if weight > self._half_bytes:
+            self.forgotten += 1
+            return
+        if self._young_bytes + weight > self._half_bytes:
+            self.forgotten += len(self._old)
+            self._old, self._young, self._young_bytes = self._young, {}, 0
+        self._young[key] = value
+        self._young_bytes += weight
+
+    def drop(self, key: Key) -> None:
+        """Forget `key`, which may be unknown."""
+        value = self._young.pop(key, None)
+        if value is not None:
+            self._young_bytes -= self._weigh(key, value)
+        self._old.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
