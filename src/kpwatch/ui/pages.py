@@ -41,7 +41,7 @@ HEADERS = (
 
 
 def page_handler() -> Handler:
-    """Answers GET and HEAD of the views and of /assets/NAME, 304 where the browser has the same bytes; 404 for the rest."""
+    """GET and HEAD of the views and of /assets/NAME; 304 where the browser has the same bytes, 404 for other paths."""
     files = {f"/assets/{name}": answer for name, answer in _files()}
     document = files.pop(f"/assets/{DOCUMENT}")
     urls = dict.fromkeys(VIEWS, document) | files

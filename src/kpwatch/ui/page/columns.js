@@ -2,8 +2,9 @@
  *
  * A column is a Grid column with `value(row)` to sort by and `csv`, the [name, read(row)] pairs it becomes in a file. */
 
-import { absolute, compare, compareNumbers, count, duration, human, sorted } from "./format.js";
+import { absolute, clockTime, compare, compareNumbers, count, duration, human, sorted } from "./format.js";
 import { readSort } from "./place.js";
+import { hubTime } from "./server.js";
 import { t } from "./strings.js";
 
 /* Ids that no label name can take: a label name holds no colon. */
@@ -70,14 +71,14 @@ export function arranged(rows, columns, { filter = "", sort = null }) {
   return column ? sorted(kept, column.value, column.order, wanted.down) : kept;
 }
 
-/** "6 rows · 12 ms · evaluated at 2026-11-22 19:13:11 +08:00" */
+/** "6 rows · 12 ms · at 19:13:11" */
 export function factsOf(answer, shown) {
   const total = answer.rows.length;
   const size = { shown: count(shown), total: count(total) };
   return [
     KINDS[answer.type] && t(KINDS[answer.type]),
-    shown === total ? t("rows", size) : t("rows_of", size),
+    shown === total ? t(total === 1 ? "row" : "rows", size) : t("rows_of", size),
     t("took", { ms: Math.round(answer.milliseconds) }),
-    t("evaluated_at", { time: absolute(answer.evaluated) }),
+    t("evaluated_at", { time: clockTime(answer.evaluated, hubTime()) }),
   ].filter(Boolean).join(" · ");
 }

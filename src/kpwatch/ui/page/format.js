@@ -43,6 +43,12 @@ export function absolute(unixSeconds, { milliseconds = false } = {}) {
   return `${day(date)} ${clock(date)}${fraction} ${offset(date)}`;
 }
 
+/** A time as short as it can be said: the clock alone if it is of the same day as `now`. */
+export function clockTime(unixSeconds, now) {
+  const [date, today] = [new Date(unixSeconds * 1000), new Date(now * 1000)];
+  return day(date) === day(today) ? clock(date) : absolute(unixSeconds);
+}
+
 /** What <input type="datetime-local" step="1"> wants. */
 export function inputTime(unixSeconds) {
   const date = new Date(unixSeconds * 1000);

@@ -109,6 +109,7 @@ export const WORDS = {
     zh: "同时查询多个指标且超过 {limit} 条序列，请缩小查询范围",
   },
   age_no_sample: { en: "no sample found in the last 5 minutes", zh: "最近 5 分钟内没有样本" },
+  row: { en: "1 row", zh: "1 行" },
   rows: { en: "{shown} rows", zh: "{shown} 行" },
   rows_of: { en: "{shown} of {total} rows", zh: "{shown} / {total} 行" },
   took: { en: "{ms} ms", zh: "{ms} 毫秒" },

@@ -8,7 +8,7 @@ import { completion } from "./complete.js";
 import { csv, download } from "./csv.js";
 import { h, setAttribute, setText, show } from "./dom.js";
 import { EXAMPLES } from "./examples.js";
-import { inputTime } from "./format.js";
+import { absolute, inputTime } from "./format.js";
 import { Grid } from "./grid.js";
 import { Knowledge } from "./knowledge.js";
 import { change, nextSort, params, readSort, writeSort } from "./place.js";
@@ -162,6 +162,7 @@ export function tableView({ scroller, memory }) {
     grid.setColumns(visibleColumns(), readSort(place.sort));
     grid.setRows(rows);
     setText(parts.facts, answer ? factsOf(answer, rows.length) : "");
+    setAttribute(parts.facts, "title", answer && absolute(answer.evaluated, { milliseconds: true }));
     show(parts.nothing, rows.length === 0 && !error);
     setText(parts.nothing, whyNothing(answer));
   }
