@@ -1,0 +1,96 @@
+"""`kpwatch simulate`: a fleet of kube-proxies that are not there, until Ctrl-C.
+
+For trying out whatever watches kube-proxies: agents, boards, alert rules, the doctor, load.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.errors import UsageError
+from kpwatch.cli.waiting import until_told_to_end
+from kpwatch.simulate.faults import EFFECTS, parse_fault
+from kpwatch.simulate.fleet import make_specs
+from kpwatch.simulate.node import SimulatedNode
+from kpwatch.simulate.server import FleetServer, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kpwatch.simulate.server import Served
+
+_EPILOG = f"""\
+Faults: {", ".join(sorted(EFFECTS))}.
+NODE is a name or a number from 1; START and END are durations from now (30s, 5m, -10m); without START a fault is
+there from the beginning, without END it stays. --fault may be given several times.
+
+  kpwatch simulate --nodes 20 --fault sync-failing@3 --fault unreachable@10.206.0.7:1m:5m
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until a signal; 0, or what errors make of it."""
+    options = _parser().parse_args(arguments)
+    now = SYSTEM_CLOCK.unix_seconds()
+    faults = [parse_fault(text, now) for text in options.fault]
+    nodes = [SimulatedNode(spec) for spec in make_specs(options.nodes, now, faults)]
+    server = FleetServer(nodes, _place(options.listen))
+    with until_told_to_end() as told:
+        server.start()
+        try:
+            print(table(server.served))
+            print(f"\n{len(nodes)} simulated kube-proxies. Ctrl-C ends them.", flush=True)
+            told.wait()
+        finally:
+            server.stop()
+    return 0
+
+
+def table(served: Iterable[Served]) -> str:
+    """One line a node: name, version, mode, URLs, faults."""
+    head = ("NODE", "VERSION", "MODE", "METRICS", "HEALTH", "FAULTS")
+    rows = [head, *(_row(one) for one in served)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _row(one: Served) -> Sequence[str]:
+    node = one.node
+    faults = " ".join(fault.name for fault in node.spec.faults) or "-"
+    return (node.ident, node.version, node.proxy_mode, one.metrics_url, f"{one.health_url}/healthz", faults)
+
+
+def _place(listen: str) -> Place:
+    host, colon, port = listen.rpartition(":")
+    if not colon:
+        return Place(listen)
+    if not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"--listen {listen!r}: expected HOST or HOST:PORT, such as 127.0.0.1:20000")
+    return Place(host, int(port))
+
+
+def _node_count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 10_000:
+        raise argparse.ArgumentTypeError(f"{count} nodes: expected 1 to 10000")
+    return count
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kpwatch simulate",
+        description="Serve a fleet of kube-proxies replayed from real ones.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--nodes", type=_node_count, default=6, metavar="N", help="how many (default 6)")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME@NODE[:START[:END]]", help="break one")
+    parser.add_argument(
+        "--listen",
+        default="",
+        metavar="HOST[:PORT]",
+        help="all nodes on HOST, from PORT on (default: 127.A.B.C:10249 and :10256 for node 10.A.B.C)",
+    )
+    return parser
