@@ -20,8 +20,6 @@ from kpwatch.simulate.node import NodeSpec, SimulatedNode
 NOW = 1_795_003_600.25
 OLD = SimulatedNode(NodeSpec("n", "1.20.2-iptables-churn", NOW - 3600))
 NEW = SimulatedNode(NodeSpec("n", "1.36.3-nftables-churn", NOW - 3600))
-    SimulatedNode(NodeSpec("n", f"{proxy}-churn", NOW - 3600)) for proxy in ("1.20.2-iptables", "1.36.3-nftables")
-)
 
 
 def get(path: str, **headers: str) -> Request:
