@@ -1,0 +1,157 @@
+"""Functions of how a series moves within a window: rate and its kin, regressions, resets, changes.
+
+Each takes a Window and gives values (steps, series) and where they exist: (steps,) or (steps, series). The rules are
+those of Prometheus' promql/functions.go: extrapolatedRate, instantValue, linearRegression.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kpwatch.promql.reduce import blocks, count_flags, fold_windows
+from kpwatch.promql.values import Floats, Mask
+
+if TYPE_CHECKING:
+    from kpwatch.promql.select import Window
+    from kpwatch.promql.values import Integers
+
+Cells = tuple[Floats, Mask]
+"""Values (steps, series) and a mask that broadcasts to them from the left."""
+
+
+def rate(window: Window) -> Cells:
+    """Per-second increase of a counter, extrapolated to the window."""
+    values, present = _extrapolated(window, is_counter=True)
+    return values / (window.range_ms / 1000.0), present
+
+
+def increase(window: Window) -> Cells:
+    """Increase of a counter, extrapolated to the window."""
+    return _extrapolated(window, is_counter=True)
+
+
+def delta(window: Window) -> Cells:
+    """Difference of a gauge, extrapolated to the window."""
+    return _extrapolated(window, is_counter=False)
+
+
+def _extrapolated(window: Window, *, is_counter: bool) -> Cells:
+    """Last minus first sample plus what resets lost, stretched towards the window's edges.
+
+    The stretch reaches an edge if it is nearer than 1.1 average sample distances, else half a distance; a counter is
+    not stretched back beyond where it would have been zero. Times have shape (steps,), values (steps, series).
+    """
+    first, last, enough = _outermost(window)
+    first_values = window.values[first]
+    change = window.values[last] - first_values
+    if is_counter:
+        change = _add_lost_in_resets(window, change)
+    sampled_s = (window.timestamps_ms[last] - window.timestamps_ms[first]) / 1000.0
+    average_s = sampled_s / np.maximum(window.counts - 1, 1)
+    to_start_s = (window.timestamps_ms[first] - (window.ends_ms - window.range_ms)) / 1000.0
+    to_end_s = (window.ends_ms - window.timestamps_ms[last]) / 1000.0
+    to_start_s = np.where(to_start_s >= average_s * 1.1, average_s / 2, to_start_s)
+    to_end_s = np.where(to_end_s >= average_s * 1.1, average_s / 2, to_end_s)
+    stretch_s = to_start_s[:, None]
+    if is_counter:
+        to_zero_s = sampled_s[:, None] * (first_values / change)
+        limits = (change > 0) & (first_values >= 0) & (to_zero_s < stretch_s)
+        stretch_s = np.where(limits, to_zero_s, stretch_s)
+    factor = (sampled_s[:, None] + stretch_s + to_end_s[:, None]) / sampled_s[:, None]
+    return change * factor, enough
+
+
+def _outermost(window: Window) -> tuple[Integers, Integers, Mask]:
+    """Rows of the first and last sample of each window, and which windows have two; rows are valid everywhere."""
+    enough = window.counts >= 2
+    first = np.where(enough, window.lo, 0)
+    last = np.where(enough, window.hi - 1, 0)
+    return first, last, enough
+
+
+def _add_lost_in_resets(window: Window, change: Floats) -> Floats:
+    """Add the value before each decrease; columns without any decrease (nearly all) cost one comparison a sample."""
+    values = window.values
+    fell = values[1:] < values[:-1]
+    columns = np.flatnonzero(fell.any(axis=0))
+    if not len(columns):
+        return change
+    lost = np.where(fell[:, columns], values[:-1, columns], 0.0)
+    corrected = change.copy()
+    corrected[:, columns] += fold_windows(lost, window.lo, window.hi - 1, np.add, 0.0)
+    return corrected
+
+
+def irate(window: Window) -> Cells:
+    """Per-second increase between the last two samples of a counter."""
+    before, last, enough = _last_two(window)
+    earlier, later = window.values[before], window.values[last]
+    seconds = (window.timestamps_ms[last] - window.timestamps_ms[before]) / 1000.0
+    return np.where(later < earlier, later, later - earlier) / seconds[:, None], enough
+
+
+def idelta(window: Window) -> Cells:
+    """Difference of the last two samples of a gauge."""
+    before, last, enough = _last_two(window)
+    return window.values[last] - window.values[before], enough
+
+
+def _last_two(window: Window) -> tuple[Integers, Integers, Mask]:
+    _, last, enough = _outermost(window)
+    return np.maximum(last - 1, 0), last, enough
+
+
+def resets(window: Window) -> Cells:
+    """How often a value was less than the one before."""
+    fell = window.values[1:] < window.values[:-1]
+    return _between_samples(window, fell)
+
+
+def changes(window: Window) -> Cells:
+    """How often a value differed from the one before; NaN equals NaN."""
+    earlier, later = window.values[:-1], window.values[1:]
+    differs = (later != earlier) & ~(np.isnan(later) & np.isnan(earlier))
+    return _between_samples(window, differs)
+
+
+def _between_samples(window: Window, flags: Mask) -> Cells:
+    """Count flags[i], which speaks of rows i and i + 1, within each window."""
+    some = window.counts >= 1
+    lo = np.minimum(window.lo, len(flags))
+    return count_flags(flags, lo, np.where(some, window.hi - 1, lo)), some
+
+
+def deriv(window: Window) -> Cells:
+    """Slope per second of the least-squares line."""
+    slope, _ = _regression(window, window.timestamps_ms[_outermost(window)[0]])
+    return slope, window.counts >= 2
+
+
+def predict_linear(window: Window, ahead_s: Floats) -> Cells:
+    """Value of the least-squares line `ahead_s` seconds after the evaluation time."""
+    slope, intercept = _regression(window, window.times_ms)
+    return slope * ahead_s[:, None] + intercept, window.counts >= 2
+
+
+def _regression(window: Window, origins_ms: Integers) -> tuple[Floats, Floats]:
+    """Slope per second and value at `origins_ms` (steps,) of the least-squares lines; both (steps, series).
+
+    Computed around the means, which keeps digits. Constant values have slope 0, constant infinities NaN.
+    """
+    shape = (len(window.lo), window.values.shape[1])
+    slopes, intercepts = np.full(shape, np.nan), np.full(shape, np.nan)
+    for steps, rows, block in blocks(window.values, window.lo, window.hi):
+        x = (window.timestamps_ms[rows] - origins_ms[steps][:, None]) / 1000.0
+        x_mean = x.mean(axis=1)[:, None]
+        y_mean = block.mean(axis=1)
+        x_off = (x - x_mean)[:, :, None]
+        slope = (x_off * (block - y_mean[:, None, :])).sum(axis=1) / (x_off * x_off).sum(axis=1)
+        intercept = y_mean - slope * x_mean
+        first = block[:, 0, :]
+        constant = (block == first[:, None, :]).all(axis=1)
+        finite = np.isfinite(first)
+        slopes[steps] = np.where(constant, np.where(finite, 0.0, np.nan), slope)
+        intercepts[steps] = np.where(constant, np.where(finite, first, np.nan), intercept)
+    return slopes, intercepts

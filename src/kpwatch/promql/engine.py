@@ -1,0 +1,158 @@
+"""The engine: PromQL in, answers out, over any SeriesSource.
+
+`instant` evaluates at one time, `range` at start, start + step, … up to end, all steps at once. Only BadQuery,
+QueryFailed, QueryTooLarge and QueryTimeout leave this room. An Engine has no state of its own and may be used by
+several threads; a query is bounded by `EngineOptions` (cells held at a time, seconds).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.errors import BadQuery, QueryFailed, QueryTooLarge
+from kpwatch.model.results import Matrix, MatrixSeries, QueryResult, String, Vector
+from kpwatch.model.results import Scalar as ScalarResult
+from kpwatch.promql.evaluate import Budget, Evaluation, Scope
+from kpwatch.promql.notes import Notes
+from kpwatch.promql.parse import parse
+from kpwatch.promql.tree import Range, Subquery, Text
+from kpwatch.promql.values import Grid, Integers, Value, drop_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.base.clock import Clock
+    from kpwatch.model.source import SeriesSource
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Bounds and defaults of every query."""
+
+    lookback_ms: int = 300_000
+    max_samples: int = 50_000_000
+    timeout_seconds: float = 120.0
+    default_subquery_step_ms: int = 60_000
+
+
+class Engine:
+    """Evaluates PromQL over a source."""
+
+    def __init__(
+        self, source: SeriesSource, options: EngineOptions = EngineOptions(), clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._source = source
+        self._options = options
+        self._clock = clock
+
+    def instant(self, query: str, at_ms: int, *, lookback_ms: int | None = None) -> QueryResult:
+        """The value of `query` at one time: Scalar, String, Vector, or the Matrix of a range selector."""
+        node = parse(query)
+        times_ms = np.asarray([at_ms], np.int64)
+
+        def answer(evaluation: Evaluation) -> ScalarResult | String | Vector | Matrix:
+            if isinstance(node, Range | Subquery):
+                return _raw_matrix(evaluation, node, times_ms)
+            return _instant_answer(evaluation.value(node, times_ms), at_ms)
+
+        return self._run(answer, at_ms, at_ms, lookback_ms, is_range_query=False)
+
+    def range(
+        self, query: str, start_ms: int, end_ms: int, step_ms: int, *, lookback_ms: int | None = None
+    ) -> QueryResult:
+        """The value of `query` at start, start + step, …, not after end: a Matrix sorted by labels."""
+        node = parse(query)
+        if step_ms <= 0 or end_ms < start_ms:
+            raise BadQuery(
+                f"start {start_ms}, end {end_ms}, step {step_ms} ms: end must not be before start, step positive"
+            )
+        if isinstance(node, Range | Subquery | Text):
+            kind = "string" if isinstance(node, Text) else "range vector"
+            raise BadQuery(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
+        count = (end_ms - start_ms) // step_ms + 1
+        if count > self._options.max_samples:
+            raise QueryTooLarge(f"{count} steps are more than --query-max-samples {self._options.max_samples}")
+        times_ms = start_ms + step_ms * np.arange(count, dtype=np.int64)
+
+        def answer(evaluation: Evaluation) -> Matrix:
+            return _range_answer(evaluation.value(node, times_ms), times_ms)
+
+        return self._run(answer, start_ms, end_ms, lookback_ms, is_range_query=True)
+
+    def _run(
+        self,
+        answer: Callable[[Evaluation], ScalarResult | String | Vector | Matrix],
+        start_ms: int,
+        end_ms: int,
+        lookback_ms: int | None,
+        *,
+        is_range_query: bool,
+    ) -> QueryResult:
+        options, notes = self._options, Notes()
+        scope = Scope(
+            source=self._source,
+            lookback_ms=options.lookback_ms if lookback_ms is None else lookback_ms,
+            default_subquery_step_ms=options.default_subquery_step_ms,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            is_range_query=is_range_query,
+            notes=notes,
+        )
+        budget = Budget(options.max_samples, options.timeout_seconds, self._clock)
+        try:
+            with np.errstate(all="ignore"):  # 0/0 is NaN in PromQL, and no warning
+                value = answer(Evaluation(scope, budget))
+        except MemoryError as error:
+            raise QueryTooLarge("the query does not fit into memory; select fewer series or steps") from error
+        except RecursionError as error:
+            raise QueryFailed("the query nests too deep to evaluate; record a part of it first") from error
+        return QueryResult(value, notes.warnings, notes.infos)
+
+
+def _instant_answer(value: Value, at_ms: int) -> ScalarResult | String | Vector:
+    if isinstance(value, str):
+        return String(at_ms, value)
+    if isinstance(value, Grid):
+        grid = drop_names(value)
+        rows = np.flatnonzero(grid.present[:, 0]).tolist()
+        return Vector(at_ms, [(grid.labels[row], float(grid.values[row, 0])) for row in rows])
+    return ScalarResult(at_ms, float(value[0]))
+
+
+def _range_answer(value: Value, times_ms: Integers) -> Matrix:
+    if isinstance(value, np.ndarray):
+        return Matrix([MatrixSeries((), times_ms, value)])
+    assert isinstance(value, Grid), "strings are refused before"
+    return _matrix(drop_names(value), times_ms)
+
+
+def _raw_matrix(evaluation: Evaluation, node: Range | Subquery, times_ms: Integers) -> Matrix:
+    """The samples of a range vector themselves."""
+    series: list[MatrixSeries] = []
+    when = node.selector.when if isinstance(node, Range) else node.when
+    ends_ms, _ = evaluation.ends(when, times_ms)
+    for window in evaluation.range_windows(node, times_ms, ends_ms):
+        rows = slice(int(window.lo[0]), int(window.hi[0]))
+        if rows.start >= rows.stop:
+            continue  # no sample in the window: the series is not in the answer
+        values = window.values[rows].T
+        grid = Grid(window.series, values, np.ones(values.shape, np.bool_), window.drop_name)
+        series.extend(_matrix(drop_names(grid), window.timestamps_ms[rows]).series)
+    series.sort(key=lambda one: one.labels)
+    return Matrix(series)
+
+
+def _matrix(grid: Grid, times_ms: Integers) -> Matrix:
+    order = sorted(range(len(grid.labels)), key=grid.labels.__getitem__)
+    complete = grid.present.all(axis=1).tolist()
+    series = []
+    for row in order:
+        if complete[row]:
+            series.append(MatrixSeries(grid.labels[row], times_ms, grid.values[row]))
+        elif (here := grid.present[row]).any():
+            series.append(MatrixSeries(grid.labels[row], times_ms[here], grid.values[row][here]))
+    return Matrix(series)

@@ -1,0 +1,295 @@
+"""Walks the tree: every node is evaluated once, at all steps together.
+
+A query's times are an int64 array of milliseconds; a subquery is the same walk at other times. What `@` fixes is looked
+up once and spread over the steps by numpy's broadcasting. After every node the deadline is checked and the cells held
+are counted: what a node needed inside is let go when it returns, its result is held until its parent returns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from kpwatch.base.errors import BadQuery, QueryTimeout, QueryTooLarge
+from kpwatch.model.labels import METRIC_NAME, label_value
+from kpwatch.promql import binary
+from kpwatch.promql.aggregate import Request, aggregate, count_values
+from kpwatch.promql.functions import FUNCTIONS, Around, General, OverTime, Pointwise
+from kpwatch.promql.select import grid_windows, newest, windows
+from kpwatch.promql.tree import (
+    Aggregation,
+    Binary,
+    Call,
+    Negation,
+    Number,
+    Range,
+    Selector,
+    Subquery,
+    Text,
+)
+from kpwatch.promql.values import Floats, Grid, Integers, Value, empty_grid, single_row, stack, without_absent_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from kpwatch.base.clock import Clock
+    from kpwatch.model.source import SeriesSource, Slice
+    from kpwatch.promql.notes import Notes
+    from kpwatch.promql.select import Window
+    from kpwatch.promql.tree import Node, When
+
+COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
+
+
+class Scope(NamedTuple):
+    """The same for the whole of one query."""
+
+    source: SeriesSource
+    lookback_ms: int
+    default_subquery_step_ms: int
+    start_ms: int
+    end_ms: int
+    is_range_query: bool
+    notes: Notes
+
+
+class Budget:
+    """Bounds one query: cells held at a time, and seconds."""
+
+    def __init__(self, max_samples: int, timeout_seconds: float, clock: Clock) -> None:
+        self._max_samples = max_samples
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._deadline = clock.monotonic_seconds() + timeout_seconds
+        self.held = 0
+
+    def hold(self, cells: int) -> None:
+        """Count `cells` more; raises QueryTooLarge over the limit, QueryTimeout after the deadline."""
+        self.held += cells
+        if self.held > self._max_samples:
+            raise QueryTooLarge(
+                "query processing would load too many samples into memory in expression evaluation: more than "
+                f"{self._max_samples} (--query-max-samples); select fewer series, a shorter range or a longer step"
+            )
+        self.check_time()
+
+    def check_time(self) -> None:
+        """Raises QueryTimeout after the deadline."""
+        if self._clock.monotonic_seconds() > self._deadline:
+            raise QueryTimeout(
+                f"query timed out in expression evaluation after {self._timeout_seconds:g} s (--query-timeout)"
+            )
+
+
+class Evaluation:
+    """One query on its way."""
+
+    def __init__(self, scope: Scope, budget: Budget) -> None:
+        self._scope = scope
+        self._budget = budget
+
+    def value(self, node: Node, times_ms: Integers) -> Value:
+        """What `node` is at the given times."""
+        before = self._budget.held
+        result = _EVALUATORS[type(node)](self, node, times_ms)
+        self._budget.held = before
+        self._budget.hold(result.size if isinstance(result, np.ndarray) else getattr(result, "cells", 0))
+        return result
+
+    def number(self, node: Number, times_ms: Integers) -> Floats:
+        return np.full(len(times_ms), node.value)
+
+    def text(self, node: Text, _: Integers) -> str:
+        return node.value
+
+    def negation(self, node: Negation, times_ms: Integers) -> Value:
+        value = self.value(node.expression, times_ms)
+        if isinstance(value, Grid):
+            return value.with_values(-value.values)
+        assert isinstance(value, np.ndarray), "the parser negates only scalars and vectors"
+        return -value
+
+    def bare_range(self, _: Range | Subquery, __: Integers) -> Value:
+        raise BadQuery("a range vector cannot stand here; apply a function such as rate() or last_over_time() to it")
+
+    # --- selectors and their windows ---------------------------------------------------------------------------------
+
+    def ends(self, when: When, times_ms: Integers) -> tuple[Integers, bool]:
+        """Where to look for each step; with `@` it is one place for all, and True."""
+        if when.at is None:
+            return times_ms - when.offset_ms, False
+        edges = {"start": self._scope.start_ms, "end": self._scope.end_ms}
+        at_ms = edges[when.at] if isinstance(when.at, str) else when.at
+        return np.asarray([at_ms - when.offset_ms]), True
+
+    def _load(self, selector: Selector, first_ms: int, last_ms: int) -> Iterator[Slice]:
+        """The source's slices, counted while each is in use."""
+        for part in self._scope.source.select(selector.matchers, first_ms, last_ms):
+            self._budget.hold(part.values.size)
+            yield part
+            self._budget.held -= part.values.size
+
+    def instant(self, selector: Selector, times_ms: Integers, *, timestamps: bool = False) -> Grid:
+        ends_ms, is_fixed = self.ends(selector.when, times_ms)
+        lookback_ms = self._scope.lookback_ms
+        slices = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, int(ends_ms[-1]))
+        grid = newest(slices, ends_ms, lookback_ms, timestamps=timestamps)
+        return _spread(grid, len(times_ms)) if is_fixed else grid
+
+    def range_windows(self, node: Range | Subquery, times_ms: Integers, ends_ms: Integers) -> Iterator[Window]:
+        """The windows of a range vector that end at `ends_ms`."""
+        first_ms, last_ms = int(ends_ms.min()) - node.range_ms, int(ends_ms.max())
+        if isinstance(node, Range):
+            slices = self._load(node.selector, first_ms + 1, last_ms)
+            yield from windows(slices, times_ms, ends_ms, node.range_ms)
+            return
+        step_ms = node.step_ms or self._scope.default_subquery_step_ms
+        inner_times_ms = self._aligned_times(first_ms, last_ms, step_ms)
+        if not len(inner_times_ms):
+            return
+        inner = self.value(node.expression, inner_times_ms)
+        if isinstance(inner, np.ndarray):
+            inner = single_row((), inner)
+        assert isinstance(inner, Grid), "the parser lets only vectors and scalars into a subquery"
+        yield from grid_windows(inner, inner_times_ms, times_ms, ends_ms, node.range_ms)
+
+    def _aligned_times(self, after_ms: int, last_ms: int, step_ms: int) -> Integers:
+        """The multiples of the step in (after, last], as subqueries are evaluated, wherever the query starts."""
+        first_ms = (after_ms // step_ms + 1) * step_ms
+        count = max(0, (last_ms - first_ms) // step_ms + 1)
+        before = self._budget.held
+        self._budget.hold(count)
+        self._budget.held = before
+        return first_ms + step_ms * np.arange(count, dtype=np.int64)
+
+    # --- functions ----------------------------------------------------------------------------------------------------
+
+    def call(self, call: Call, times_ms: Integers) -> Value:
+        function = FUNCTIONS[call.function]
+        if isinstance(function, OverTime):
+            return self._over_time(function, call, times_ms)
+        if call.function == "timestamp" and isinstance(call.arguments[0], Selector):
+            grid = self.instant(call.arguments[0], times_ms, timestamps=True)
+            return grid.with_values(grid.values)
+        arguments = [self._argument(function, argument, call, times_ms) for argument in call.arguments]
+        if isinstance(function, Pointwise):
+            return _pointwise(function, arguments, times_ms)
+        around = Around(times_ms, call.arguments, self._scope.notes, self._scope.is_range_query)
+        return function.body(around, *arguments)
+
+    def _argument(self, function: Pointwise | General, node: Node, call: Call, times_ms: Integers) -> Value:
+        if isinstance(function, General) and function.over is not None and isinstance(node, Range | Subquery):
+            return self._over_time(function.over, call, times_ms)
+        return self.value(node, times_ms)
+
+    def _over_time(self, function: OverTime, call: Call, times_ms: Integers) -> Grid:
+        node = next(argument for argument in call.arguments if isinstance(argument, Range | Subquery))
+        scalars = [self.value(argument, times_ms) for argument in call.arguments if argument is not node]
+        when = node.selector.when if isinstance(node, Range) else node.when
+        ends_ms, is_fixed = self.ends(when, times_ms)
+        if is_fixed and scalars:  # one window, but an answer that differs by step
+            ends_ms, is_fixed = np.broadcast_to(ends_ms, times_ms.shape), False
+        if call.function == "quantile_over_time":
+            _warn_of_quantiles(scalars[0], self._scope.notes)
+        window_times_ms = times_ms[: len(ends_ms)]
+        grid = _over_windows(function, self.range_windows(node, window_times_ms, ends_ms), scalars, len(ends_ms))
+        if function.wants_counter:
+            self._note_possible_gauges(grid)
+        return _spread(grid, len(times_ms)) if is_fixed else grid
+
+    def _note_possible_gauges(self, grid: Grid) -> None:
+        for name in {label_value(labels, METRIC_NAME): None for labels in grid.labels}:
+            if name and not name.endswith(COUNTER_SUFFIXES):
+                self._scope.notes.info(
+                    f'metric might not be a counter, name does not end in {"/".join(COUNTER_SUFFIXES)}: "{name}"'
+                )
+
+    # --- operators ----------------------------------------------------------------------------------------------------
+
+    def aggregation(self, node: Aggregation, times_ms: Integers) -> Grid:
+        parameter = None if node.parameter is None else self.value(node.parameter, times_ms)
+        grid = self.value(node.expression, times_ms)
+        assert isinstance(grid, Grid), "the parser lets only vectors into an aggregation"
+        numbers = parameter if isinstance(parameter, np.ndarray) else None
+        request = Request(grid, node.grouping, node.without, numbers, self._scope.notes)
+        if isinstance(parameter, str):
+            return count_values(request, parameter)
+        return aggregate(node.operator, request)
+
+    def binary(self, node: Binary, times_ms: Integers) -> Value:
+        """Chains such as `a or b or c` lean to the left and may be long: no recursion along them."""
+        chain = []
+        leftmost: Node = node
+        while isinstance(leftmost, Binary):
+            chain.append(leftmost)
+            leftmost = leftmost.left
+        left = self.value(leftmost, times_ms)
+        for link in reversed(chain):
+            held = self._budget.held
+            left = _combine(link, left, self.value(link.right, times_ms))
+            self._budget.held = held
+            self._budget.hold(left.size if isinstance(left, np.ndarray) else left.cells)
+        return left
+
+
+_EVALUATORS: dict[type, Callable[[Evaluation, Any, Integers], Value]] = {
+    Number: Evaluation.number,
+    Text: Evaluation.text,
+    Selector: Evaluation.instant,
+    Negation: Evaluation.negation,
+    Binary: Evaluation.binary,
+    Call: Evaluation.call,
+    Aggregation: Evaluation.aggregation,
+    Range: Evaluation.bare_range,
+    Subquery: Evaluation.bare_range,
+}
+
+
+def _combine(node: Binary, left: Value, right: Value) -> Grid | Floats:
+    match left, right:
+        case Grid(), Grid():
+            if node.operator in binary.SET_OPERATORS:
+                return binary.SET_OPERATORS[node.operator](left, right, node.matching)
+            return binary.between_vectors(node.operator, left, right, node.matching, returns_bool=node.returns_bool)
+        case Grid(), np.ndarray():
+            return binary.with_scalar(node.operator, left, right, scalar_is_left=False, returns_bool=node.returns_bool)
+        case np.ndarray(), Grid():
+            return binary.with_scalar(node.operator, right, left, scalar_is_left=True, returns_bool=node.returns_bool)
+        case np.ndarray(), np.ndarray():
+            return binary.between_scalars(node.operator, left, right)
+    raise BadQuery("binary expression must contain only scalar and instant vector types")
+
+
+def _pointwise(function: Pointwise, arguments: list[Value], times_ms: Integers) -> Grid:
+    """Without arguments only calendar functions come here: they are of the evaluation time."""
+    if not arguments:
+        return single_row((), function.body(np.floor(times_ms / 1000.0)))
+    grid, *scalars = arguments
+    assert isinstance(grid, Grid), "the parser lets only vectors in"
+    return grid.with_values(function.body(grid.values, *scalars))
+
+
+def _over_windows(function: OverTime, parts: Iterable[Window], scalars: list[Value], steps: int) -> Grid:
+    grids = []
+    for window in parts:
+        values, present = function.body(window, *scalars)
+        mask = present if present.ndim == 2 else present[:, None]
+        shape = (steps, len(window.series))
+        drop = window.drop_name if function.keeps_name else np.ones(len(window.series), np.bool_)
+        grid = Grid(window.series, np.broadcast_to(values, shape).T, np.broadcast_to(mask, shape).T, drop)
+        grids.append(without_absent_rows(grid))
+    return stack(grids, steps) if grids else empty_grid(steps)
+
+
+def _spread(grid: Grid, steps: int) -> Grid:
+    """One step's vector at every step."""
+    shape = (len(grid.labels), steps)
+    return Grid(grid.labels, np.broadcast_to(grid.values, shape), np.broadcast_to(grid.present, shape), grid.drop_name)
+
+
+def _warn_of_quantiles(q: Value, notes: Notes) -> None:
+    assert isinstance(q, np.ndarray), "a quantile is a scalar"
+    wrong = q[~((q >= 0) & (q <= 1))]
+    if len(wrong):
+        notes.warn(f"quantile value should be between 0 and 1, got {wrong[0]:g}")

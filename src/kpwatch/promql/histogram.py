@@ -1,0 +1,206 @@
+"""Classic histograms: quantiles and fractions from cumulative bucket counters.
+
+Series that agree in all labels but `le` are one histogram. All histograms with the same bounds are computed together:
+their counts form an array (buckets, histograms x steps) and every rule is a few numpy operations along its first axis.
+Rules: promql/quantile.go of Prometheus (BucketQuantile, BucketFraction, ensureMonotonicAndIgnoreSmallDeltas).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kpwatch.model.gofloat import format_g
+from kpwatch.model.labels import label_value, metric_name
+from kpwatch.promql.values import Floats, Grid, Integers, Mask, empty_grid, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kpwatch.model.labels import Labels
+    from kpwatch.promql.notes import Notes
+
+BOUND_LABEL = "le"
+SAME_COUNT = 1e-12
+"""Neighbouring counts that differ by less, relative to their sum, are the same count with rounding errors."""
+MONOTONICITY_FIXED = (
+    "input to histogram_quantile needed to be fixed for monotonicity "
+    "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+)
+
+_FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
+
+
+class Family(NamedTuple):
+    """Histograms with the same bounds: `rows[i, j]` is the grid's row with bucket i of histogram j."""
+
+    bounds: Floats
+    labels: list[Labels]
+    rows: Integers
+
+
+def histogram_quantile(q: Floats, grid: Grid, notes: Notes) -> Grid:
+    """The q-quantile (q has shape (steps,)) of every histogram; names are dropped."""
+    if bool((np.isnan(q) | (q < 0) | (q > 1)).any()):
+        wrong = q[np.isnan(q) | (q < 0) | (q > 1)][0]
+        notes.warn(f"quantile value should be between 0 and 1, got {format_g(float(wrong))}")
+
+    def evaluate(bounds: Floats, counts: Floats, columns: Integers) -> Floats:
+        values, was_fixed = bucket_quantile(q[columns % len(q)], bounds, counts)
+        if was_fixed:
+            notes.info(MONOTONICITY_FIXED)
+        return values
+
+    return _each_family(grid, notes, evaluate)
+
+
+def histogram_fraction(lower: Floats, upper: Floats, grid: Grid, notes: Notes) -> Grid:
+    """The part of all observations between `lower` and `upper` (shape (steps,)); names are dropped."""
+
+    def evaluate(bounds: Floats, counts: Floats, columns: Integers) -> Floats:
+        return bucket_fraction(lower[columns % len(lower)], upper[columns % len(upper)], bounds, counts)
+
+    return _each_family(grid, notes, evaluate)
+
+
+def _each_family(grid: Grid, notes: Notes, evaluate: Callable[[Floats, Floats, Integers], Floats]) -> Grid:
+    steps = grid.values.shape[1]
+    answers = []
+    for family in _families(grid, notes):
+        shape = (len(family.bounds), len(family.labels) * steps)
+        counts, present = grid.values[family.rows].reshape(shape), grid.present[family.rows].reshape(shape)
+        bounds, counts, present = _coalesce(family.bounds, counts, present)
+        values = _by_presence(bounds, counts, present, evaluate).reshape(-1, steps)
+        some = present.any(axis=0).reshape(-1, steps)
+        answers.append(Grid(family.labels, values, some, np.ones(len(family.labels), np.bool_)))
+    return stack(answers, steps) if answers else empty_grid(steps)
+
+
+def _families(grid: Grid, notes: Notes) -> Iterator[Family]:
+    histograms: dict[Labels, list[tuple[float, int]]] = {}
+    for row, labels in enumerate(grid.labels):
+        text = label_value(labels, BOUND_LABEL)
+        if _FLOAT.fullmatch(text) is None:
+            name = metric_name(labels)
+            suffix = f' for metric name "{name}"' if name else ""
+            notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}"{suffix}')
+            continue
+        key = tuple(pair for pair in labels if pair[0] != BOUND_LABEL)
+        histograms.setdefault(key, []).append((float(text), row))
+    by_bounds: dict[tuple[float, ...], list[tuple[Labels, list[int]]]] = {}
+    for key, buckets in histograms.items():
+        buckets.sort()
+        bounds = tuple(bound for bound, _ in buckets)
+        by_bounds.setdefault(bounds, []).append((key, [row for _, row in buckets]))
+    for bounds, members in by_bounds.items():
+        rows = np.asarray([member_rows for _, member_rows in members]).T
+        yield Family(np.asarray(bounds), [key for key, _ in members], rows)
+
+
+def _coalesce(bounds: Floats, counts: Floats, present: Mask) -> tuple[Floats, Floats, Mask]:
+    """Buckets with the same bound (`le="1"` beside `le="1.0"`) are one bucket: their counts are added."""
+    starts = np.flatnonzero(np.concatenate([[True], bounds[1:] != bounds[:-1]]))
+    if len(starts) == len(bounds):
+        return bounds, counts, present
+    together = np.add.reduceat(np.where(present, counts, 0.0), starts, axis=0)
+    return bounds[starts], together, np.logical_or.reduceat(present, starts, axis=0)
+
+
+def _by_presence(
+    bounds: Floats, counts: Floats, present: Mask, evaluate: Callable[[Floats, Floats, Integers], Floats]
+) -> Floats:
+    """Evaluate every column with the buckets it has; columns with the same buckets together."""
+    columns = np.arange(counts.shape[1])
+    if present.all():
+        return evaluate(bounds, counts, columns)
+    result = np.full(counts.shape[1], np.nan)
+    patterns, pattern_of = np.unique(np.packbits(present, axis=0), axis=1, return_inverse=True)
+    for pattern in range(patterns.shape[1]):
+        members = np.flatnonzero(pattern_of.ravel() == pattern)
+        here = present[:, members[0]]
+        if here.any():
+            result[members] = evaluate(bounds[here], counts[np.ix_(here, members)], columns[members])
+    return result
+
+
+def bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> tuple[Floats, bool]:
+    """Quantiles of columns of cumulative counts (buckets, columns), q (columns,); whether a count had to be lowered.
+
+    Linear within a bucket; the lowest starts at 0 if its bound is positive; the highest must be +Inf and stands for
+    its lower bound.
+    """
+    outside = np.where(np.isnan(q), np.nan, np.where(q < 0, -np.inf, np.inf))
+    inside = (q >= 0) & (q <= 1)
+    if len(bounds) < 2 or bounds[-1] != np.inf:
+        return np.where(inside, np.nan, outside), False
+    counts, was_fixed = _monotonic(counts)
+    rank = np.where(inside, q, 0.0) * counts[-1]
+    bucket = (~(counts[:-1] >= rank)).sum(axis=0)
+    below = np.maximum(bucket - 1, 0)
+    is_first = bucket == 0
+    start = np.where(is_first, 0.0, bounds[below])
+    count_below = np.where(is_first, 0.0, np.take_along_axis(counts, below[None], axis=0)[0])
+    count = np.take_along_axis(counts, bucket[None], axis=0)[0] - count_below
+    value = start + (bounds[bucket] - start) * ((rank - count_below) / count)
+    value = np.where(is_first & (bounds[0] <= 0), bounds[0], value)
+    value = np.where(bucket == len(bounds) - 1, bounds[-2], value)
+    value = np.where(counts[-1] == 0, np.nan, value)
+    return np.where(inside, value, outside), was_fixed
+
+
+def _monotonic(counts: Floats) -> tuple[Floats, bool]:
+    """Counts that never fall from bucket to bucket; whether any fell by more than rounding."""
+    rises = counts[1:] - counts[:-1]
+    is_clean = (rises == 0) | ((rises > 0) & ~_same_count(counts[:-1], counts[1:]))
+    dirty = np.flatnonzero(~is_clean.all(axis=0))
+    if not len(dirty):
+        return counts, False
+    fixed = counts[:, dirty]
+    fell = False
+    for bucket in range(1, len(fixed)):
+        before, here = fixed[bucket - 1], fixed[bucket]
+        same = _same_count(before, here)
+        falls = ~same & (here < before)
+        fell = fell or bool(falls.any())
+        fixed[bucket] = np.where(same | falls, before, here)
+    counts = counts.copy()
+    counts[:, dirty] = fixed
+    return counts, fell
+
+
+def _same_count(left: Floats, right: Floats) -> Mask:
+    """Equal but for rounding (util/almost of Prometheus); a zero is equal only to what is as good as zero."""
+    size = np.abs(left) + np.abs(right)
+    difference = np.abs(left - right)
+    tiny = np.finfo(np.float64).tiny
+    with_zero = (left == 0) | (right == 0) | (size < tiny)
+    close = np.where(with_zero, difference < SAME_COUNT * tiny, difference < SAME_COUNT * size)
+    return (left == right) | close
+
+
+def bucket_fraction(lower: Floats, upper: Floats, bounds: Floats, counts: Floats) -> Floats:
+    """Part of the observations between lower and upper (columns,) from cumulative counts (buckets, columns)."""
+    total = counts[-1]
+    if bounds[-1] != np.inf:
+        return np.full(len(total), np.nan)
+    between = _rank_of(upper, bounds, counts) - _rank_of(lower, bounds, counts)
+    fraction = np.where(lower >= upper, 0.0, between / total)
+    undefined = (total == 0) | np.isnan(lower) | np.isnan(upper)
+    return np.where(undefined, np.nan, fraction)
+
+
+def _rank_of(value: Floats, bounds: Floats, counts: Floats) -> Floats:
+    """How many observations are below `value`; buckets without an end are not divided."""
+    lowest = 0.0 if bounds[0] > 0 else -np.inf
+    bucket = np.minimum(np.searchsorted(bounds, value, side="left"), len(bounds) - 1)
+    below = np.maximum(bucket - 1, 0)
+    start = np.where(bucket == 0, lowest, bounds[below])
+    end = bounds[bucket]
+    here = np.take_along_axis(counts, bucket[None], axis=0)[0]
+    before = np.where(bucket == 0, 0.0, np.take_along_axis(counts, below[None], axis=0)[0])
+    inside = before + (here - before) * (value - start) / (end - start)
+    rank = np.where(np.isinf(start), here, np.where(np.isinf(end), before, inside))
+    rank = np.where(value == end, here, rank)
+    return np.where(value <= lowest, 0.0, rank)

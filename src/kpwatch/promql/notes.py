@@ -1,0 +1,43 @@
+"""Annotations: what a reader should know about an answer that is not an error (util/annotations of Prometheus).
+
+Each text comes once, in order of first appearance; at most `MOST_OF_A_KIND` of a kind are kept, the rest are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MOST_OF_A_KIND = 10
+
+
+@dataclass(slots=True)
+class Notes:
+    """Warnings and infos of one query."""
+
+    _warnings: dict[str, None] = field(default_factory=dict)
+    _infos: dict[str, None] = field(default_factory=dict)
+
+    def warn(self, text: str) -> None:
+        """The answer may not mean what was asked."""
+        self._warnings[f"PromQL warning: {text}"] = None
+
+    def info(self, text: str) -> None:
+        """The query or the data looks odd."""
+        self._infos[f"PromQL info: {text}"] = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to show."""
+        return _shown(self._warnings, "warning")
+
+    @property
+    def infos(self) -> list[str]:
+        """What to show."""
+        return _shown(self._infos, "info")
+
+
+def _shown(texts: dict[str, None], kind: str) -> list[str]:
+    shown = list(texts)
+    if len(shown) <= MOST_OF_A_KIND:
+        return shown
+    return [*shown[:MOST_OF_A_KIND], f"{len(shown) - MOST_OF_A_KIND} more {kind} annotations omitted"]

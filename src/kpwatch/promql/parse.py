@@ -1,0 +1,251 @@
+"""Text to tree: promql-parser behind a guard.
+
+The parser runs only on what `lexer.prepare` let through, on a thread whose stack is known (musl gives threads 128 KB),
+and its answer is copied into our own tree at once, so that nothing else knows it. What it accepts beyond PromQL, and
+what we do not evaluate, is refused here with BadQuery; its own reasons are passed on. Trees of recent queries are kept
+(dashboards ask the same again), at most `PARSED_KEPT`.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import promql_parser
+
+from kpwatch.base.errors import BadQuery
+from kpwatch.model.labels import METRIC_NAME
+from kpwatch.model.matchers import Matcher
+from kpwatch.promql.functions import FUNCTIONS
+from kpwatch.promql.lexer import NEGATIVE_TIME_STAND_IN_SECONDS, Prepared, prepare
+from kpwatch.promql.tree import (
+    Aggregation,
+    Binary,
+    Call,
+    Matching,
+    Negation,
+    Number,
+    Range,
+    Selector,
+    Subquery,
+    Text,
+    When,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.model.matchers import MatchOp
+    from kpwatch.promql.tree import Node
+
+PARSER_STACK_BYTES = 16 * 1024 * 1024
+PARSED_KEPT = 256
+MAX_TREE_DEPTH = 120
+MAX_DURATION_MS = 2**63 // 1_000_000  # Prometheus keeps durations as int64 nanoseconds
+
+_STACK_SIZE_LOCK = threading.Lock()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+SET_OPERATORS = frozenset({"and", "or", "unless"})
+
+Result = TypeVar("Result")
+Cardinality = Literal["one-to-one", "many-to-one", "one-to-many", "many-to-many"]
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def parse(query: str) -> Node:
+    """The tree of a PromQL expression; raises BadQuery saying why where it is none or not supported."""
+    prepared = prepare(query)
+    return _on_known_stack(lambda: _Converter(prepared).node(_parse_natively(prepared.text), 0))
+
+
+def _parse_natively(text: str) -> promql_parser.Expr:
+    try:
+        parsed: promql_parser.Expr = promql_parser.parse(text)
+    except (ValueError, OverflowError) as error:
+        raise BadQuery(f"parse error: {error}") from error
+    return parsed
+
+
+def _on_known_stack(work: Callable[[], Result]) -> Result:
+    """`work()` on a fresh thread with PARSER_STACK_BYTES of stack."""
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread; Rust panics are BaseException
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="promql-parse")
+    with _STACK_SIZE_LOCK:
+        previous = threading.stack_size(PARSER_STACK_BYTES)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(previous)
+    thread.join()
+    if failure:
+        error = failure[0]
+        if isinstance(error, Exception):
+            raise error
+        raise BadQuery(f"parse error: the parser gave up on the query: {error}") from error
+    return outcome[0]
+
+
+class _Converter:
+    """Copies promql-parser's tree into ours."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._negative_times_ms = prepared.negative_times_ms
+
+    def node(self, parsed: object, depth: int) -> Node:
+        if depth > MAX_TREE_DEPTH:
+            raise BadQuery(f"the query nests more than {MAX_TREE_DEPTH} levels deep; simplify it")
+        convert = _CONVERTERS.get(type(parsed))
+        if convert is None:
+            raise BadQuery(f"{type(parsed).__name__} is not supported")
+        return convert(self, parsed, depth)
+
+    def paren(self, parsed: promql_parser.ParenExpr, depth: int) -> Node:
+        return self.node(parsed.expr, depth + 1)
+
+    def number(self, parsed: promql_parser.NumberLiteral, _: int) -> Node:
+        return Number(parsed.val)
+
+    def text(self, parsed: promql_parser.StringLiteral, _: int) -> Node:
+        return Text(parsed.val)
+
+    def negation(self, parsed: promql_parser.UnaryExpr, depth: int) -> Node:
+        return Negation(self.node(parsed.expr, depth + 1))
+
+    def range(self, parsed: promql_parser.MatrixSelector, depth: int) -> Node:
+        return Range(self.selector(parsed.vector_selector, depth), _positive_ms(parsed.range, "range"))
+
+    def selector(self, parsed: promql_parser.VectorSelector, _: int) -> Selector:
+        if parsed.matchers.or_matchers:
+            raise BadQuery("`or` between label matchers is not supported: it is no PromQL; use =~ or the operator `or`")
+        named = (Matcher(METRIC_NAME, "=", parsed.name),) if parsed.name is not None else ()
+        matchers = tuple(
+            Matcher(matcher.name, _MATCH_OPERATORS[str(matcher.op)], matcher.value)
+            for matcher in parsed.matchers.matchers
+        )
+        for matcher in matchers:
+            matcher.test  # noqa: B018 - a bad regular expression is the query's fault, not the evaluation's
+        return Selector(named + matchers, self._when(parsed))
+
+    def subquery(self, parsed: promql_parser.SubqueryExpr, depth: int) -> Subquery:
+        step_ms = None if parsed.step is None else _positive_ms(parsed.step, "subquery step")
+        inner = self.node(parsed.expr, depth + 1)
+        return Subquery(inner, _positive_ms(parsed.range, "subquery range"), step_ms, self._when(parsed))
+
+    def _when(self, parsed: promql_parser.VectorSelector | promql_parser.SubqueryExpr) -> When:
+        offset_ms = 0 if parsed.offset is None else _milliseconds(parsed.offset, "offset")
+        if parsed.at is None:
+            return When(offset_ms)
+        if parsed.at.type == promql_parser.AtModifierType.Start:
+            return When(offset_ms, "start")
+        if parsed.at.type == promql_parser.AtModifierType.End:
+            return When(offset_ms, "end")
+        try:
+            moment = parsed.at.at
+        except OverflowError as error:
+            raise BadQuery("timestamp out of bounds for @ modifier") from error
+        if moment is None:
+            raise BadQuery("timestamp out of bounds for @ modifier")
+        at_ms = (moment - _EPOCH) // _MILLISECOND
+        ordinal = at_ms // 1000 - NEGATIVE_TIME_STAND_IN_SECONDS
+        if 0 <= ordinal < len(self._negative_times_ms):
+            at_ms = self._negative_times_ms[ordinal]
+        return When(offset_ms, at_ms)
+
+    def binary(self, parsed: promql_parser.BinaryExpr, depth: int) -> Node:
+        """A left-leaning chain (`a or b or c …`) is one level deep however long it is."""
+        chain: list[promql_parser.BinaryExpr] = []
+        leftmost: object = parsed
+        while isinstance(leftmost, promql_parser.BinaryExpr):
+            chain.append(leftmost)
+            leftmost = leftmost.lhs
+        node = self.node(leftmost, depth + 1)
+        for link in reversed(chain):
+            operator = str(link.op)
+            returns_bool = link.modifier is not None and link.modifier.return_bool
+            node = Binary(operator, node, self.node(link.rhs, depth + 1), _matching(operator, link), returns_bool)
+        return node
+
+    def call(self, parsed: promql_parser.Call, depth: int) -> Call:
+        name = parsed.func.name
+        if name not in FUNCTIONS:
+            raise BadQuery(f"the function {name}() is not supported: it is experimental or needs native histograms")
+        return Call(name, tuple(self.node(argument, depth + 1) for argument in parsed.args))
+
+    def aggregation(self, parsed: promql_parser.AggregateExpr, depth: int) -> Aggregation:
+        modifier = parsed.modifier
+        without = modifier is not None and modifier.type == promql_parser.AggModifierType.Without
+        return Aggregation(
+            operator=str(parsed.op),
+            expression=self.node(parsed.expr, depth + 1),
+            parameter=None if parsed.param is None else self.node(parsed.param, depth + 1),
+            grouping=() if modifier is None else tuple(modifier.labels),
+            without=without,
+        )
+
+
+_CONVERTERS: dict[type, Callable[[_Converter, Any, int], Node]] = {
+    promql_parser.ParenExpr: _Converter.paren,
+    promql_parser.NumberLiteral: _Converter.number,
+    promql_parser.StringLiteral: _Converter.text,
+    promql_parser.VectorSelector: _Converter.selector,
+    promql_parser.MatrixSelector: _Converter.range,
+    promql_parser.SubqueryExpr: _Converter.subquery,
+    promql_parser.UnaryExpr: _Converter.negation,
+    promql_parser.BinaryExpr: _Converter.binary,
+    promql_parser.Call: _Converter.call,
+    promql_parser.AggregateExpr: _Converter.aggregation,
+}
+
+_MATCH_OPERATORS: dict[str, MatchOp] = {
+    "MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~",
+}  # fmt: skip
+
+_CARDINALITIES: dict[str, Cardinality] = {
+    "VectorMatchCardinality.OneToOne": "one-to-one",
+    "VectorMatchCardinality.ManyToOne": "many-to-one",
+    "VectorMatchCardinality.OneToMany": "one-to-many",
+    "VectorMatchCardinality.ManyToMany": "many-to-many",
+}
+
+
+def _matching(operator: str, parsed: promql_parser.BinaryExpr) -> Matching:
+    default: Cardinality = "many-to-many" if operator in SET_OPERATORS else "one-to-one"
+    modifier = parsed.modifier
+    if modifier is None:
+        return Matching(default)
+    if modifier.fill_values.lhs is not None or modifier.fill_values.rhs is not None:
+        raise BadQuery("fill modifiers are experimental and not supported; use `or` with a default instead")
+    cardinality = default if operator in SET_OPERATORS else _CARDINALITIES[str(modifier.card)]
+    on = modifier.matching is not None and modifier.matching.type == promql_parser.LabelModifierType.Include
+    names = () if modifier.matching is None else tuple(modifier.matching.labels)
+    include = tuple(modifier.group_labels or ())
+    for name in include:
+        if on and name in names:
+            raise BadQuery(f'label "{name}" must not occur in ON and GROUP clause at once')
+    return Matching(cardinality, on, names, include)
+
+
+def _milliseconds(duration: timedelta, what: str) -> int:
+    whole = duration // _MILLISECOND
+    if abs(whole) > MAX_DURATION_MS:
+        raise BadQuery(f"{what} of {duration} is out of range: at most 292 years")
+    return whole
+
+
+def _positive_ms(duration: timedelta | None, what: str) -> int:
+    whole = 0 if duration is None else _milliseconds(duration, what)
+    if whole <= 0:
+        raise BadQuery(f"{what} must be at least 1ms")
+    return whole

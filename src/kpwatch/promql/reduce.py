@@ -1,0 +1,101 @@
+"""Sums and extremes over many ranges of rows at once.
+
+Two ways to see every window of a matrix without a loop over samples. `fold_windows` combines neighbours to blocks of
+1, 2, 4, … rows and puts each window together from those (log2 of the longest window passes over the data). For what is
+not a fold, such as a quantile, `blocks` gathers the windows of equal length into dense (windows, length, series)
+arrays, a bounded number of cells at a time.
+
+Sums: Prometheus adds with compensation (Neumaier). Adding pairwise is as good unless terms cancel, so cells whose terms
+cancel are found and added exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kpwatch.promql.values import Floats, Integers, Mask
+
+BLOCK_CELLS = 1 << 20
+"""How many cells `blocks` gathers at once: 8 MB."""
+
+CANCELLED = 1e-3
+"""A sum smaller than this part of the sum of its terms' sizes is added again, exactly."""
+
+
+def fold_windows(values: Floats, lo: Integers, hi: Integers, combine: np.ufunc, empty: float) -> Floats:
+    """`combine` over rows [lo[i], hi[i]) for every i: shape (len(lo), columns); `empty` where lo[i] >= hi[i].
+
+    `combine` is associative and has `empty` as its neutral element.
+    """
+    result = np.full((len(lo), values.shape[1]), empty)
+    lengths = np.maximum(hi - lo, 0)
+    position = lo.copy()
+    folded = values
+    for power in range(int(lengths.max(initial=0)).bit_length()):
+        size = 1 << power
+        if power:
+            folded = combine(folded[: -(size >> 1)], folded[size >> 1 :])
+        uses = (lengths & size) != 0
+        if uses.all():
+            result = combine(result, folded[position])
+            position = position + size
+        elif uses.any():
+            at = position[uses]
+            result[uses] = combine(result[uses], folded[at])
+            position[uses] = at + size
+    return result
+
+
+def sum_windows(values: Floats, lo: Integers, hi: Integers) -> Floats:
+    """Sums over rows [lo[i], hi[i]) of every column."""
+    sums = fold_windows(values, lo, hi, np.add, 0.0)
+    for step, column in cancelled_cells(values, sums, lambda sizes: fold_windows(sizes, lo, hi, np.add, 0.0)):
+        sums[step, column] = exact_sum(values[lo[step] : hi[step], column], sums[step, column])
+    return sums
+
+
+def cancelled_cells(values: Floats, sums: Floats, add: object) -> Iterator[tuple[int, int]]:
+    """Cells of `sums` whose terms cancel; `add` sums a matrix shaped like `values` the way `sums` was made."""
+    assert callable(add)
+    if not (np.fmin.reduce(values, axis=None, initial=np.inf) < 0 < np.fmax.reduce(values, axis=None, initial=-np.inf)):
+        return
+    sizes = add(np.abs(values))
+    suspects = np.abs(sums) < CANCELLED * sizes
+    yield from ((int(row), int(column)) for row, column in zip(*np.nonzero(suspects), strict=True))
+
+
+def exact_sum(terms: Floats, inexact: float) -> float:
+    """The correctly rounded sum, or `inexact` where even that overflows."""
+    try:
+        return math.fsum(terms)
+    except (OverflowError, ValueError):
+        return inexact
+
+
+def count_flags(flags: Mask, lo: Integers, hi: Integers) -> Floats:
+    """How many True are in rows [lo[i], hi[i]) of every column; windows may be empty (hi <= lo)."""
+    totals = np.zeros((flags.shape[0] + 1, flags.shape[1]), np.int64)
+    np.cumsum(flags, axis=0, out=totals[1:])
+    counts: Integers = totals[np.maximum(hi, lo)] - totals[lo]
+    return counts.astype(np.float64)
+
+
+def blocks(values: Floats, lo: Integers, hi: Integers) -> Iterator[tuple[Integers, Integers, Floats]]:
+    """All windows that are not empty, as (steps, rows, block): block[i, j] is the window of steps[i]'s j-th row.
+
+    `rows` has shape (windows, length): the row numbers; `block` (windows, length, columns).
+    """
+    lengths = hi - lo
+    for length in np.unique(lengths[lengths > 0]).tolist():
+        steps = np.flatnonzero(lengths == length)
+        at_once = max(1, BLOCK_CELLS // max(1, length * values.shape[1]))
+        for first in range(0, len(steps), at_once):
+            chunk = steps[first : first + at_once]
+            rows = lo[chunk][:, None] + np.arange(length)
+            yield chunk, rows, values[rows]
