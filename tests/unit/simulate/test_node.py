@@ -22,7 +22,7 @@ STARTED = 1_795_000_000.0
 HEALTHY = sorted(name for name in captures() if name.endswith("-churn"))
 K = "kubeproxy_sync_proxy_rules_"
 
-few = settings(max_examples=20, deadline=None)
+few = settings(max_examples=settings.default.max_examples // 5, deadline=None)
 """An example renders and parses bodies of a thousand lines."""
 
 ages = st.floats(0, 3 * 3600)

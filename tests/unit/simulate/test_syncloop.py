@@ -37,7 +37,7 @@ def after(made: SyncLoop, seconds: float) -> SyncLoop:
     return made
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings.default.max_examples // 5, deadline=None)
 @given(st.lists(st.floats(0, 1800), max_size=20))
 def test_many_small_steps_come_to_the_same_as_one(stops: list[float]):
     stepped, direct = loop(), loop()
