@@ -10,18 +10,19 @@ import { change, nextSort, params, readSort, writeSort } from "./place.js";
 import { nodeSelector } from "./promql.js";
 import { every } from "./pulse.js";
 import { ask, hubTime, setHubTime } from "./server.js";
-import { hasWords, t } from "./strings.js";
+import { hasWords, language, t } from "./strings.js";
 
 const REFRESH_SECONDS = 5;
 
 /* The verdicts, worst first. A word the hub knows and this page does not is shown as it is, after these. */
-const STATES = ["critical", "warning", "silent", "unknown", "ok"];
+const STATES = ["critical", "silent", "warning", "info", "unknown", "ok"];
 const DASH = "–";
 
 /* One row per column: how it shows a node, what it sorts by and in which order, what a click on its head gives first. */
 const COLUMNS = [
   { id: "ident", leading: true, value: (node) => node.ident, order: compare, cell: identCell },
-  { id: "state", live: true, badge: true, value: (node) => node, order: worstFirst, cell: stateCell },
+  { id: "state", badge: true, value: (node) => node, order: worstFirst, cell: stateCell },
+  { id: "finding", live: true, rest: true, value: (node) => node.condition?.id ?? "", order: compare, cell: findingCell },
   { id: "version", value: (node) => node.version, order: compare, cell: (node) => ({ text: node.version || DASH }) },
   { id: "mode", value: (node) => node.mode, order: compare, cell: (node) => ({ text: node.mode || DASH }) },
   { id: "last_sync", align: "end", live: true, value: (node) => node.last_sync, order: compareNumbers, cell: lastSyncCell },
@@ -48,10 +49,17 @@ function identCell(node) {
 const stateWord = (state) => (hasWords(state) ? t(state) : String(state));
 
 function stateCell(node) {
-  const cell = { text: stateWord(node.state), tone: STATES.includes(node.state) ? node.state : "unknown", badge: true };
-  if (node.state !== "silent" || node.last_seen === null) return cell;
+  return { text: stateWord(node.state), tone: STATES.includes(node.state) ? node.state : "unknown", badge: true };
+}
+
+const hasFinding = (node) => node.condition !== null || node.state === "silent";
+
+function findingCell(node) {
+  if (node.condition) return { text: node.condition.id, note: node.condition[language().code], tip: node.condition[language().code] };
+  if (node.state !== "silent") return { text: "", note: "" };
+  if (!node.last_seen) return { text: "", note: t("silent_long") };
   const note = t("silent_for", { age: duration(hubTime() - node.last_seen) });
-  return { ...cell, note, tip: t("last_seen", { time: absolute(node.last_seen) }) };
+  return { text: "", note, tip: t("last_seen", { time: absolute(node.last_seen) }) };
 }
 
 function lastSyncCell(node) {
@@ -67,14 +75,16 @@ function syncCell(node) {
 }
 
 const number = (value) => (value === null ? DASH : count(value));
-const raised = (value, tone) => (value > 0 ? tone : null);
+
+/* A number above 0 stands out on a node that has something wrong; old failures of a healthy one do not shout. */
+const raised = (node, value) => (value > 0 && hasFinding(node) ? node.state : null);
 
 function pendingCell(node) {
-  return { text: number(node.pending_changes), tone: raised(node.pending_changes, "warning") };
+  return { text: number(node.pending_changes), tone: raised(node, node.pending_changes) };
 }
 
 function failuresCell(node) {
-  return { text: number(node.failures), tone: raised(node.failures, "critical") };
+  return { text: number(node.failures), tone: raised(node, node.failures) };
 }
 
 function upCell(node) {
@@ -83,7 +93,7 @@ function upCell(node) {
 
 /** The hub's nodes as rows: a field the hub leaves out is null, never undefined. */
 function rowsOf(nodes) {
-  const fields = ["version", "mode", "last_sync", "sync_p99_seconds", "pending_changes", "failures", "up", "last_seen"];
+  const fields = ["version", "mode", "last_sync", "sync_p99_seconds", "pending_changes", "failures", "up", "last_seen", "condition"];
   const blank = Object.fromEntries(fields.map((field) => [field, null]));
   return nodes.map((node) => ({ ...blank, ...node, state: node.state ?? "unknown", key: node.ident, tone: node.state }));
 }
@@ -147,7 +157,8 @@ export function fleetView({ scroller, memory }) {
     const rows = arranged(memory.rows, place, sort);
     drawVerdicts();
     sorter.value = sort?.column ?? "";
-    grid.setColumns(columns, sort);
+    const found = memory.rows.some(hasFinding); // while nothing is wrong the column would only be empty
+    grid.setColumns(columns.filter(({ id }) => id !== "finding" || found), sort);
     grid.setRows(rows);
     show(nothing, !empty && rows.length === 0);
   }
@@ -205,7 +216,8 @@ export function fleetView({ scroller, memory }) {
 /** The rows the URL asks for, in its order: by a column, or worst first; equal ones by ident. */
 function arranged(rows, { filter = "", state = null }, sort) {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = (row) => [row.ident, stateWord(row.state), row.state, row.version, row.mode].join(" ").toLowerCase();
+  const finding = (row) => Object.values(row.condition ?? {}).join(" ");
+  const text = (row) => [row.ident, stateWord(row.state), row.state, finding(row), row.version, row.mode].join(" ").toLowerCase();
   const kept = rows.filter((row) => (!state || row.state === state) && words.every((word) => text(row).includes(word)));
   const column = COLUMNS.find(({ id }) => id === sort?.column) ?? COLUMNS[1];
   const named = sorted(kept, (row) => row.ident, compare);

@@ -3,16 +3,17 @@
  * document (equal row height, column widths measured once), so 5,000 rows scroll as 50 do.
  *
  * The grid draws the rows it is given, in the order given: sorting and filtering are its owner's.
- * A column is { id, title, tip, align, live, cell(row) }; a cell is { text, tip, tone, badge, note, href, label }. */
+ * A column is { id, title, tip, align, leading, live, badge, rest, cell(row) }: `leading` names the row, `live` is drawn again
+ * by tick(), `rest` takes the width the others leave. A cell is { text, tip, tone, badge, note, href }. */
 
 import { h, setAttribute, setText } from "./dom.js";
 
 const WHOLE = 300; // rows up to this number are all in the document: find-in-page and copying see them
 const OVERSCAN = 12; // rows drawn beyond either edge of the window
 const ROW_PX = 38; // until a row has been measured
-const CELL_PADDING_PX = 30;
-const BADGE_PX = 24;
+const BADGE_PX = 24; // a badge's own padding
 const WIDEST_PX = 480;
+const REST_PX = 224; // least width of the column that takes the rest
 
 export class Grid {
   /** `scroller` is the element that scrolls; `onSort(columnId)` is told of clicks on heads. */
@@ -153,13 +154,15 @@ export class Grid {
     return h("th", { role: "columnheader", scope: "col", class: column.align ?? "start", "data-column": column.id }, button);
   }
 
+  /** One width per column in pixels, null for the column that takes the rest; no widths: the browser's own layout. */
   setWidths(widths) {
     this.widths.replaceChildren(...widths.map((width) => {
       const col = document.createElement("col");
-      col.style.width = `${width}px`;
+      col.style.width = width === null ? "" : `${width}px`;
       return col;
     }));
-    this.element.style.width = widths.length ? `max(100cqw, ${widths.reduce((sum, width) => sum + width, 0)}px)` : "";
+    const least = widths.reduce((sum, width) => sum + (width ?? REST_PX), 0);
+    this.element.style.width = widths.length ? `max(100cqw, ${least}px)` : "";
   }
 
   /** Each column as wide as its longest text, so that scrolling through a windowed table does not move its columns. */
@@ -167,16 +170,17 @@ export class Grid {
     const pen = document.createElement("canvas").getContext("2d");
     const sample = this.drawn.values().next().value;
     return this.columns.map((column, index) => {
-      const { fontSize, fontFamily } = getComputedStyle(sample.children[index]);
+      if (column.rest) return null;
+      const { fontSize, fontFamily, paddingLeft, paddingRight } = getComputedStyle(sample.children[index]);
       pen.font = `600 ${fontSize} ${fontFamily}`;
-      const longest = this.rows.reduce((widest, row) => longer(widest, plainText(column.cell(row))), `${column.title} ▼`);
-      return Math.min(WIDEST_PX, Math.ceil(pen.measureText(longest).width) + CELL_PADDING_PX + (column.badge ? BADGE_PX : 0));
+      const longest = this.rows.reduce((widest, row) => longer(widest, column.cell(row).text), `${column.title} ▼`);
+      const around = parseFloat(paddingLeft) + parseFloat(paddingRight) + (column.badge ? BADGE_PX : 4);
+      return Math.min(WIDEST_PX, Math.ceil(pen.measureText(longest).width + around));
     });
   }
 }
 
 const longer = (a, b) => (b.length > a.length ? b : a);
-const plainText = (cell) => (cell.note ? `${cell.text} ${cell.note}` : cell.text);
 
 function spacer() {
   return h("tr", { class: "spacer", "aria-hidden": "true" }, h("td"));
@@ -203,7 +207,6 @@ function paintCell(element, cell) {
   setText(main, cell.text);
   if (note) setText(note, cell.note);
   setAttribute(main, "title", cell.tip);
-  setAttribute(main, "aria-label", cell.label);
   setAttribute(element, "data-tone", cell.tone);
 }
 
