@@ -96,26 +96,30 @@ def _writers(root: Section) -> tuple[WriterOptions, ...]:
 
 def _writer(section: Section) -> WriterOptions | None:
     """One receiver, or None if its URL cannot be used."""
-    url = _writer_url(section)
+    url, ident, headers = _writer_url(section), _ident(section), checked_headers(section)
     if url is None:
         return None
-    ident = section.text("ident")
-    if ident not in get_args(IdentMode):
-        section.error("ident", f"{ident!r}: expected one of {', '.join(get_args(IdentMode))}")
     default = WriterOptions(url="")
     user = section.text("basic_auth_user")
     return WriterOptions(
         url=url.request,
         basic_auth_user=user or url.username,
         basic_auth_pass=section.text("basic_auth_pass") if user else url.password,
-        headers=checked_headers(section),
+        headers=tuple(("Host" if name.lower() == "host" else name, value) for name, value in headers),
         timeout_seconds=_positive(section.seconds("timeout"), default.timeout_seconds),
         dial_timeout_seconds=_positive(section.seconds("dial_timeout"), default.dial_timeout_seconds),
         tls=tls_options(section, url, always=True),
-        ident=cast("IdentMode", ident),
+        ident=ident,
         retry_min_seconds=_positive(section.seconds("retry_min"), default.retry_min_seconds),
         retry_max_seconds=_positive(section.seconds("retry_max"), default.retry_max_seconds),
     )
+
+
+def _ident(section: Section) -> IdentMode:
+    ident = section.text("ident")
+    if ident not in get_args(IdentMode):
+        section.error("ident", f"{ident!r}: expected one of {', '.join(get_args(IdentMode))}")
+    return cast("IdentMode", ident)
 
 
 def _writer_url(section: Section) -> Url | None:

@@ -44,7 +44,7 @@ def target_options(
                 section.warn("urls", f"{target.url} comes twice with the same labels; it is scraped once", index)
             targets.setdefault(key, target)
     if not targets:
-        plugin.warn("instances", "there is no URL in any [[instances]]: nothing is scraped")
+        plugin.warn("instances", "there is no URL in any of them: nothing is scraped")
     return tuple(targets.values())
 
 
@@ -78,14 +78,13 @@ def _target(section: Section, index: int, text: str, shared: TargetOptions) -> T
     """One URL of the instance, or None if it cannot be used."""
     try:
         url = parse_url(text, default_path=_METRICS_PATH)
-        url_labels = _url_labels(section, url)
     except ConfigError as error:
         section.error("urls", str(error), index)
         return None
     return replace(
         shared,
         url=url.request,
-        url_labels=url_labels,
+        url_labels=_url_labels(section, url),
         username=shared.username or url.username,
         password=shared.password if shared.username else url.password,
         tls=tls_options(section, url, always=False),
@@ -99,11 +98,19 @@ def _url_labels(section: Section, url: Url) -> Pairs:
     key = section.text("url_label_key") or "instance"
     if key != DELETE_LABEL:
         template = section.text("url_label_value")
-        labels[key] = render(template, url) if template else url.label
+        labels[key] = _rendered(section, "url_label_value", template, url) if template else url.label
     for name, template in section.pairs("url_label_pair"):
         if template.strip(" "):
-            labels[name] = render(template, url)
+            labels[name] = _rendered(section, "url_label_pair", template, url, name)
     return tuple(labels.items())
+
+
+def _rendered(section: Section, key: str, template: str, url: Url, *inside: str) -> str:
+    try:
+        return render(template, url)
+    except ConfigError as error:
+        section.error(key, str(error), *inside)
+        return ""
 
 
 def _health(section: Section, url: Url) -> str:

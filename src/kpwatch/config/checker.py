@@ -35,6 +35,8 @@ class Section:
         self.given: dict[str, str] = {}
         """Key -> the name it was given by (letters' case may differ)."""
         self.sections: dict[str, list[Section]] = {}
+        self.lists: frozenset[str] = frozenset()
+        """Names of the keys that are arrays of tables."""
 
     def text(self, name: str) -> str:
         """A string."""
@@ -74,6 +76,8 @@ class Section:
 
     def label(self, name: str = "") -> str:
         """A key as a person would write it."""
+        if not self.path and (name in self.sections or name in self.lists):
+            return f"[[{name}]]" if name in self.lists else f"[{name}]"
         return key_label(self.path, name)
 
     def error(self, name: str, what: str, *inside: str | int) -> None:
@@ -117,7 +121,7 @@ class _Checker:
         for name, value in data.items():
             key = table.find(name)
             if key is None:
-                self._unknown(table, section, name)
+                self._unknown(table, section, name, value)
             elif key.kind in _CONTAINERS:
                 self._nested(table, section, key, value, quiet=idle_keys)
             else:
@@ -127,6 +131,7 @@ class _Checker:
         return section
 
     def _fill_defaults(self, section: Section, table: Table) -> None:
+        section.lists = frozenset(key.name for key in table.keys if key.kind == "tables")
         for key in table.keys:
             section.values[key.name] = key.default
             if key.kind == "table":
@@ -172,7 +177,7 @@ class _Checker:
         elif key.status == "refused":
             section.warn(key.name, f"has no effect here: {key.does}")
 
-    def _unknown(self, table: Table, section: Section, name: str) -> None:
+    def _unknown(self, table: Table, section: Section, name: str, value: object) -> None:
         if table.open:
             return
         near = nearest(name, [key.name for key in table.keys])
@@ -181,7 +186,8 @@ class _Checker:
         header = section.place()
         if header.line and header.file != place.file:
             hint += f" (it stands above any table of its file, so it belongs to the last table of {header.file})"
-        self._report.warn(place, section.label(name), f"unknown key, without effect{hint}")
+        label = f"[{name}]" if not section.path and isinstance(value, dict | list) else section.label(name)
+        self._report.warn(place, label, f"unknown key, without effect{hint}")
 
 
 def _switched_off(table: Table, section: Section, data: Mapping[str, object]) -> bool:

@@ -39,6 +39,7 @@ class Document:
         """`name` stands for the whole where no line is meant; `files` are (path, text) in order."""
         self.name = name
         self.tables: dict[str, object] = {}
+        self.is_toml = True
         self.text = ""
         self._first_lines: list[int] = []
         self._paths: list[str] = []
@@ -53,6 +54,7 @@ class Document:
         try:
             self.tables = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
+            self.is_toml = False
             what, line = _line_in_message(str(error), self.text)
             report.error(self.place_of_line(line), "", f"not TOML: {what}")
             return
@@ -90,7 +92,7 @@ def read_root(directory: Path, report: Report) -> Document:
     main = directory / MAIN_FILE
     if not main.exists():
         raise BadConfig((Problem(Place(str(main)), "", f"configuration file({main}) not found"),))
-    document = Document(str(directory), _read_all(directory, report))
+    document = Document(str(main), _read_all(directory, report))
     for name in _names(directory):
         if name.endswith(_FOREIGN_ENDINGS) and (directory / name).is_file():
             report.warn(Place(str(directory / name)), "", "not read: only .toml files count; move its keys to one")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from kpwatch.config.checker import Section
+    from kpwatch.config.files import Document
     from kpwatch.config.options import AgentOptions
     from kpwatch.config.problems import Problem
 
@@ -55,8 +55,12 @@ def load(
     file's; `inputs` are the inputs asked for, None or empty for all. Raises BadConfig with every error found.
     """
     report = Report()
-    root = check(read_root(directory, report), ROOT, ROOT_TABLES, report)
-    plugin = _plugin(directory, inputs or frozenset(), report)
+    root_document = read_root(directory, report)
+    input_document = _input_document(directory, inputs or frozenset(), report)
+    root = check(root_document, ROOT, ROOT_TABLES, report)
+    plugin = check(input_document, INPUT, INPUT_TABLES, report) if input_document is not None else None
+    if not root_document.is_toml or (input_document is not None and not input_document.is_toml):
+        report.raise_errors()  # what follows would blame keys for being absent that could not be read
     address = address_provider(environment, writer_hosts(root))
     expander = Expander(hostname=hostname, address=address, serial=serial, environment=environment)
     options = agent_options(root, plugin, expander, hostname, interval_override_seconds)
@@ -64,8 +68,8 @@ def load(
     return Loaded(options, tuple(report.warnings))
 
 
-def _plugin(directory: Path, asked: AbstractSet[str], report: Report) -> Section | None:
-    """The checked document of input.prometheus, or None where it is not asked for or not there."""
+def _input_document(directory: Path, asked: AbstractSet[str], report: Report) -> Document | None:
+    """The document of input.prometheus, or None where it is not asked for or not there."""
     present = input_names(directory)
     foreign = [name for name in present if name != OUR_INPUT and (not asked or name in asked)]
     if foreign:
@@ -80,4 +84,4 @@ def _plugin(directory: Path, asked: AbstractSet[str], report: Report) -> Section
     if OUR_INPUT not in present:
         report.warn(Place(str(directory / f"input.{OUR_INPUT}")), "", "no such folder: nothing is scraped")
         return None
-    return check(read_input(directory, OUR_INPUT, report), INPUT, INPUT_TABLES, report)
+    return read_input(directory, OUR_INPUT, report)

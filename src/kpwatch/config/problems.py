@@ -53,13 +53,19 @@ class Report:
 
     def error(self, place: Place, key: str, what: str) -> None:
         """Note something that forbids a start."""
-        self.errors.append(Problem(place, key, what))
+        _add(self.errors, Problem(place, key, what))
 
     def warn(self, place: Place, key: str, what: str) -> None:
         """Note something that does not."""
-        self.warnings.append(Problem(place, key, what))
+        _add(self.warnings, Problem(place, key, what))
 
     def raise_errors(self) -> None:
         """Raise BadConfig if there is any error."""
         if self.errors:
             raise BadConfig(tuple(self.errors), tuple(self.warnings))
+
+
+def _add(problems: list[Problem], problem: Problem) -> None:
+    """What several targets find in one line is said once."""
+    if problem not in problems:
+        problems.append(problem)

@@ -15,7 +15,7 @@ from kpwatch.base.errors import ConfigError
 KUBE_PROXY_METRICS_PORT = 10249
 KUBE_PROXY_HEALTH_PORT = 10256
 
-_USERINFO = re.compile(r"://[^/?#\s'\"]*@")
+_USERINFO = re.compile(r"""(^|://|['"])[^/?#\s'"]*@""")
 _PLACEHOLDER = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"]")
 
@@ -38,7 +38,9 @@ class Url:
     @property
     def hostname(self) -> str:
         """The host without port and brackets."""
-        return urlsplit(f"//{self.host}").hostname or ""
+        if self.host.startswith("["):
+            return self.host[1:].partition("]")[0]
+        return self.host.partition(":")[0]
 
     @property
     def port(self) -> str:
@@ -59,7 +61,7 @@ class Url:
 
 def redacted(text: str) -> str:
     """`text` with userinfo in URLs replaced by ***."""
-    return _USERINFO.sub("://***@", text)
+    return _USERINFO.sub(r"\1***@", text)
 
 
 def parse_url(text: str, *, default_path: str = "") -> Url:
@@ -99,7 +101,7 @@ def render(template: str, url: Url) -> str:
         ".Host": url.host,
         ".Hostname": url.hostname,
         ".Port": url.port,
-        ".Path": url.path,
+        ".Path": unquote(url.path),
         ".Query": url.query,
         ".Fragment": url.fragment,
     }
