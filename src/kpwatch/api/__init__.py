@@ -1,1 +1,1 @@
-"""The hub's URLs: Prometheus' HTTP API and our own."""
+"""Prometheus' HTTP API and our own over a store and an engine: URLs, parameters, answers."""

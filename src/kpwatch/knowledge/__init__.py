@@ -1,1 +1,1 @@
-"""What kube-proxy's metrics mean: one table of data and the code that reads it."""
+"""What kube-proxy's metrics mean, as one table in two languages; everything that explains or judges is made from it."""

@@ -1,0 +1,170 @@
+"""Prometheus' JSON: the envelope, values, errors. Pure.
+
+    {"status":"success","data":{"resultType":"vector","result":[{"metric":{…},"value":[1435781451.781,"1"]}]}}
+    {"status":"error","errorType":"bad_data","error":"invalid parameter …"}
+
+Results are written by hand: turning numbers into text is nearly all of the work, and two memories save most of it.
+Values repeat within a series and between series (a text per value), timestamps are the same for all series of a range
+query (one prefix `[1435781451.781,"` per step).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from kpwatch.base.asgi import JSON, Answer
+from kpwatch.base.errors import (
+    BadInput,
+    BadQuery,
+    KpwatchError,
+    QueryFailed,
+    QueryTimeout,
+    QueryTooLarge,
+    StoreClosed,
+    StoreError,
+    TooLarge,
+)
+from kpwatch.model.gofloat import format_json
+from kpwatch.model.results import Matrix, QueryResult, Scalar, String, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kpwatch.model.labels import Labels
+    from kpwatch.model.results import MatrixSeries
+
+
+class TooBusy(KpwatchError):
+    """More queries are waiting than allowed; nothing is wrong with this one."""
+
+
+class NotFound(KpwatchError):
+    """There is nothing at this URL."""
+
+
+# First row that fits: (error, HTTP status, errorType).
+ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
+    (NotFound, 404, "not_found"),
+    (TooLarge, 413, "bad_data"),
+    (BadInput, 400, "bad_data"),
+    (BadQuery, 400, "bad_data"),
+    (QueryTimeout, 503, "timeout"),
+    (QueryTooLarge, 422, "execution"),
+    (QueryFailed, 422, "execution"),
+    (TooBusy, 503, "unavailable"),
+    (StoreClosed, 503, "unavailable"),
+    (StoreError, 500, "internal"),
+)
+
+TRUNCATED = "results truncated due to limit"
+
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def success(data: Any, *, warnings: Sequence[str] = ()) -> Answer:
+    """An answer whose data `json` can write."""
+    return success_text(_dump(data), warnings=warnings)
+
+
+def success_text(data: str, *, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
+    """An answer whose data is JSON already."""
+    parts = ['{"status":"success","data":', data]
+    if warnings:
+        parts += ',"warnings":', _dump(list(warnings))
+    if infos:
+        parts += ',"infos":', _dump(list(infos))
+    return Answer(200, ("".join(parts) + "}").encode("utf-8", "surrogatepass"), JSON)
+
+
+def failure(error: Exception) -> Answer:
+    """The answer to a request that could not be done."""
+    status, kind = next(((code, kind) for which, code, kind in ERRORS if isinstance(error, which)), (500, "internal"))
+    text = str(error) if isinstance(error, KpwatchError) else "internal error; the hub's log has the details"
+    headers = (("retry-after", "1"),) if status == 503 else ()
+    body = _dump({"status": "error", "errorType": kind, "error": text})
+    return Answer(status, body.encode("utf-8", "replace"), JSON, headers)
+
+
+def query_answer(result: QueryResult, limit: int = 0) -> Answer:
+    """The answer to a query; of more than `limit` series (0 = no limit) the first ones, with a warning."""
+    value, warnings = result.value, list(result.warnings)
+    if limit and isinstance(value, Vector) and len(value.samples) > limit:
+        warnings.append(TRUNCATED)
+        value = Vector(value.timestamp_ms, value.samples[:limit])
+    elif limit and isinstance(value, Matrix) and len(value.series) > limit:
+        warnings.append(TRUNCATED)
+        value = Matrix(value.series[:limit])
+    return success_text(_result_text(value), warnings=warnings, infos=result.infos)
+
+
+def labels_text(labels: Labels) -> str:
+    """A label set as a JSON object."""
+    return _dump(dict(labels))
+
+
+def seconds_text(timestamp_ms: int) -> str:
+    """A timestamp as Prometheus writes it: seconds, with exactly three decimals if they are not all zero."""
+    sign = "-" if timestamp_ms < 0 else ""
+    seconds, fraction = divmod(abs(timestamp_ms), 1000)
+    return f"{sign}{seconds}.{fraction:03d}" if fraction else f"{sign}{seconds}"
+
+
+def value_text(value: float) -> str:
+    """A sample's value as Prometheus writes it; `repr` gives the same digits wherever it needs no exponent."""
+    text = repr(value)
+    if text.endswith(".0"):
+        return text[:-2]
+    return format_json(value) if "e" in text or "n" in text else text
+
+
+def _result_text(value: Scalar | String | Vector | Matrix) -> str:
+    match value:
+        case Scalar(timestamp_ms, number):
+            return f'{{"resultType":"scalar","result":[{seconds_text(timestamp_ms)},"{value_text(number)}"]}}'
+        case String(timestamp_ms, text):
+            return f'{{"resultType":"string","result":[{seconds_text(timestamp_ms)},{_dump(text)}]}}'
+        case Vector(timestamp_ms, samples):
+            start = f'"value":[{seconds_text(timestamp_ms)},"'
+            rows = [f'{{"metric":{labels_text(labels)},{start}{value_text(number)}"]}}' for labels, number in samples]
+            return f'{{"resultType":"vector","result":[{",".join(rows)}]}}'
+        case Matrix(series):
+            return f'{{"resultType":"matrix","result":[{",".join(_MatrixWriter().rows(series))}]}}'
+
+
+class _MatrixWriter:
+    """Writes the series of one answer and remembers texts while it does."""
+
+    def __init__(self) -> None:
+        self._values: dict[float, str] = {}
+        self._starts: dict[bytes, list[str]] = {}
+
+    def rows(self, series: Sequence[MatrixSeries]) -> list[str]:
+        return [
+            f'{{"metric":{labels_text(one.labels)},"values":[{self._points(one.timestamps_ms, one.values)}]}}'
+            for one in series
+        ]
+
+    def _points(self, timestamps_ms: NDArray[np.int64], values: NDArray[np.float64]) -> str:
+        known = self._values
+        starts = self._starts_of(timestamps_ms)
+        points = []
+        for start, value in zip(starts, values.tolist(), strict=True):
+            text = known.get(value)
+            if text is None:
+                # A zero's sign is lost in a dict key; everything else that compares equal has one text.
+                text = value_text(value)
+                if value:
+                    known[value] = text
+            points.append(start + text)
+        return '"],'.join(points) + '"]'
+
+    def _starts_of(self, timestamps_ms: NDArray[np.int64]) -> list[str]:
+        key = timestamps_ms.tobytes()
+        starts = self._starts.get(key)
+        if starts is None:
+            starts = self._starts[key] = [f'[{seconds_text(ms)},"' for ms in timestamps_ms.tolist()]
+        return starts

@@ -1,0 +1,182 @@
+"""The fleet table: one row per node, evaluated from the knowledge table's PromQL.
+
+Every column and every state is an instant query that groups by `(ident, instance)`; a node is its `ident`, or its
+`instance` where the sender gives none. Two instances of one node (a URL that was changed) make one row: the largest
+number, all texts.
+
+A node that fell silent has no sample left within the lookback and would vanish. So the names of the last day are
+looked at too (that is the index, not the samples), and of those that are missing the last sample is found, rarely:
+it does not change until the node speaks again.
+
+The table is kept for `fresh_seconds`, so that many open pages cost as much as one.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kpwatch.model.labels import label_value
+from kpwatch.model.matchers import Matcher
+from kpwatch.model.numbers import STALE_NAN_BITS
+from kpwatch.model.results import Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from kpwatch.api.query import EngineMaker
+    from kpwatch.base.clock import Clock
+    from kpwatch.knowledge.rows import FleetColumn, Knowledge, NodeState
+    from kpwatch.model.labels import Labels
+    from kpwatch.model.source import SeriesSource
+
+Cell = str | float | None
+Row = dict[str, Any]
+
+SILENT = "silent"
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """How fresh and how far back."""
+
+    fresh_seconds: float = 1.0
+    """How old an answer may be."""
+    remembered_seconds: float = 86_400.0
+    """How long a silent node stays in the table."""
+    silent_again_seconds: float = 60.0
+    """After which time a silent node's last sample is looked for again."""
+    timeout_seconds: float = 30.0
+    """For each of the table's queries."""
+    presence: tuple[Matcher, ...] = (Matcher("__name__", "=", "up"), Matcher("job", "=", "kube-proxy"))
+    """The series every watched node has."""
+
+
+class Fleet:
+    """Makes the table; safe to ask from several threads."""
+
+    def __init__(
+        self,
+        knowledge: Callable[[], Knowledge],
+        engine: EngineMaker,
+        source: SeriesSource,
+        clock: Clock,
+        options: FleetOptions | None = None,
+    ) -> None:
+        self._knowledge = knowledge
+        self._engine = engine
+        self._source = source
+        self._clock = clock
+        self._options = options or FleetOptions()
+        self._lock = threading.Lock()
+        self._table: dict[str, Any] = {}
+        self._made_at = -math.inf
+        self._last_seen: dict[str, float] = {}
+        self._looked_at = -math.inf
+
+    def table(self) -> dict[str, Any]:
+        """`{"time": unix seconds, "nodes": [row, …]}`, rows sorted by ident; raises QueryError, StoreError."""
+        with self._lock:
+            now = self._clock.monotonic_seconds()
+            if now - self._made_at > self._options.fresh_seconds:
+                at_ms = self._clock.unix_ms()
+                self._table = {"time": at_ms / 1000, "nodes": self._nodes(at_ms, now)}
+                self._made_at = now
+            return self._table
+
+    def _nodes(self, at_ms: int, now: float) -> list[Row]:
+        knowledge = self._knowledge()
+        columns = {column.id: self._column(column, at_ms) for column in knowledge.fleet_columns}
+        states = [(state, self._numbers(state.query, at_ms)) for state in knowledge.node_states]
+        live = sorted(set().union(*columns.values()))
+        rows = [
+            {"ident": node, **{name: values.get(node) for name, values in columns.items()}, **_state(node, states)}
+            for node in live
+        ]
+        rows += self._silent_rows(set(live), list(columns), at_ms, now)
+        return sorted(rows, key=lambda row: str(row["ident"]))
+
+    def _column(self, column: FleetColumn, at_ms: int) -> dict[str, Cell]:
+        """Node -> value, from the first of the column's answers that has one."""
+        values: dict[str, Cell] = {}
+        for answer in column.answers:
+            if answer.label:
+                found: dict[str, Any] = self._label_values(answer.query, answer.label, at_ms)
+            elif answer.text:
+                found = dict.fromkeys(self._numbers(answer.query, at_ms), answer.text)
+            else:
+                found = self._numbers(answer.query, at_ms)
+            values = found | values
+        if column.zero_is_none:
+            values = {node: value or None for node, value in values.items()}
+        return values
+
+    def _numbers(self, query: str, at_ms: int) -> dict[str, Cell]:
+        """Node -> the largest value; NaN (no quantile without observations) is none."""
+        values: dict[str, Cell] = {}
+        for labels, value in self._samples(query, at_ms):
+            node = node_of(labels)
+            known = values.get(node)
+            number = value if math.isfinite(value) else None
+            values[node] = known if number is None or (isinstance(known, float) and known > number) else number
+        return values
+
+    def _label_values(self, query: str, label: str, at_ms: int) -> dict[str, str]:
+        found: dict[str, set[str]] = {}
+        for labels, _ in self._samples(query, at_ms):
+            found.setdefault(node_of(labels), set()).add(label_value(labels, label))
+        return {node: ", ".join(sorted(values)) for node, values in found.items()}
+
+    def _samples(self, query: str, at_ms: int) -> Iterator[tuple[Labels, float]]:
+        value = self._engine(self._options.timeout_seconds).instant(query, at_ms).value
+        assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
+        return ((labels, number) for labels, number in value.samples if node_of(labels))
+
+    def _silent_rows(self, live: set[str], columns: Iterable[str], at_ms: int, now: float) -> list[Row]:
+        earliest_ms = at_ms - round(self._options.remembered_seconds * 1000)
+        known = {node_of(labels) for labels in self._source.series(self._options.presence, earliest_ms, at_ms)}
+        missing = known - live - {""}
+        if now - self._looked_at > self._options.silent_again_seconds or not missing <= self._last_seen.keys():
+            self._last_seen = self._find_last_seen(missing, earliest_ms, at_ms)
+            self._looked_at = now
+        blank: dict[str, Cell] = dict.fromkeys(columns)
+        silent = {"state": SILENT, "condition": None}
+        return [
+            {"ident": node, **blank, "last_seen": seconds, **silent}
+            for node, seconds in self._last_seen.items()
+            if node in missing and seconds * 1000 >= earliest_ms
+        ]
+
+    def _find_last_seen(self, nodes: set[str], earliest_ms: int, at_ms: int) -> dict[str, float]:
+        """Node -> time of its last sample in Unix seconds; 0 for a name whose samples are gone."""
+        found = dict.fromkeys(nodes, 0.0)
+        if not nodes:
+            return found
+        for labels, seconds in self._last_samples(earliest_ms, at_ms):
+            node = node_of(labels)
+            if node in found:
+                found[node] = max(found[node], seconds)
+        return found
+
+    def _last_samples(self, earliest_ms: int, at_ms: int) -> Iterator[tuple[Labels, float]]:
+        for part in self._source.select(self._options.presence, earliest_ms, at_ms):
+            for column, labels in enumerate(part.series):
+                is_sample = part.values[:, column].view("u8") != STALE_NAN_BITS
+                if is_sample.any():
+                    yield labels, float(part.timestamps_ms[is_sample][-1]) / 1000
+
+
+def node_of(labels: Labels) -> str:
+    """The node a sample is about: `ident`, else `instance`, else ""."""
+    return label_value(labels, "ident") or label_value(labels, "instance")
+
+
+def _state(node: str, states: list[tuple[NodeState, dict[str, Cell]]]) -> Row:
+    """The worst state the node is in: `state` is the severity, `condition` says what it is."""
+    for state, nodes in states:
+        if node in nodes:
+            return {"state": state.severity, "condition": {"id": state.id, "zh": state.zh, "en": state.en}}
+    return {"state": OK, "condition": None}

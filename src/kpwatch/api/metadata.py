@@ -1,0 +1,178 @@
+"""What there is: series, label names and values, metric meanings; and, in Prometheus' shapes, what the hub has not.
+
+`match[]` selects by the union of its selectors; without a time everything kept is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kpwatch.api.answers import TRUNCATED, success, success_text
+from kpwatch.api.answers import labels_text as _labels_text
+from kpwatch.api.forms import accepts_gzip, read_form, zipped
+from kpwatch.api.params import EARLIEST_MS, LATEST_MS
+from kpwatch.base.errors import BadQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from kpwatch.api.params import Form
+    from kpwatch.api.workers import Workers
+    from kpwatch.base.asgi import Answer, Request
+    from kpwatch.knowledge.rows import Knowledge
+    from kpwatch.model.labels import Labels
+    from kpwatch.model.matchers import Matcher
+
+
+class NameSource(Protocol):
+    """The part of a SeriesSource that knows names; see model/source.py."""
+
+    def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """Sorted label sets."""
+        ...
+
+    def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Sorted label names."""
+        ...
+
+    def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Sorted values of a label."""
+        ...
+
+
+class MetadataApi:
+    """Handlers of /series, /labels, /label/NAME/values, /metadata and the empty ones."""
+
+    def __init__(self, source: NameSource, workers: Workers, knowledge: Callable[[], Knowledge]) -> None:
+        self._source = source
+        self._workers = workers
+        self._knowledge = knowledge
+
+    async def series(self, request: Request) -> Answer:
+        """GET, POST /series?match[]=&start=&end=&limit=."""
+        form = await read_form(request)
+        if not form.all("match[]"):
+            raise BadQuery("no match[] parameter provided")
+        return await self._names(request, form, self._source.series, _label_sets)
+
+    async def labels(self, request: Request) -> Answer:
+        """GET, POST /labels?match[]=&start=&end=&limit=."""
+        form = await read_form(request)
+        return await self._names(request, form, self._source.label_names, _texts)
+
+    async def label_values(self, request: Request) -> Answer:
+        """GET /label/NAME/values?match[]=&start=&end=&limit=."""
+        form = await read_form(request)
+        name = unescape_name(request.captured)
+        if not name:
+            raise BadQuery('invalid label name: ""')
+        source = self._source
+
+        def values(matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+            return source.label_values(name, matchers, start_ms, end_ms)
+
+        return await self._names(request, form, values, _texts)
+
+    async def _names(
+        self,
+        request: Request,
+        form: Form,
+        ask: Callable[[Sequence[Matcher], int, int], list[Any]],
+        show: Callable[[list[Any], Sequence[str]], Answer],
+    ) -> Answer:
+        limit = form.limit()
+        start_ms, end_ms = form.time_ms("start", EARLIEST_MS), form.time_ms("end", LATEST_MS)
+        if end_ms < start_ms:
+            raise BadQuery('invalid parameter "end": end timestamp must not be before start time')
+        selectors = form.all("match[]")
+        zip_it = accepts_gzip(request)
+
+        def work() -> Answer:
+            answers = [ask(matchers, start_ms, end_ms) for matchers in _matcher_sets(selectors)]
+            names = answers[0] if len(answers) == 1 else _union(answers)
+            cut = bool(limit) and len(names) > limit
+            answer = show(names[:limit] if cut else names, [TRUNCATED] if cut else [])
+            return zipped(answer) if zip_it else answer
+
+        return await self._workers.run(work)
+
+    async def metadata(self, request: Request) -> Answer:
+        """GET /metadata?metric=&limit=: what the dictionary says, in English, as HELP does."""
+        form = await read_form(request)
+        only, limit = form.text("metric"), form.limit()
+        rows = [row for row in self._knowledge().metrics if only in ("", row.name)]
+        data = {
+            row.name: [{"type": row.type, "help": row.en, "unit": row.unit}]
+            for row in (rows[:limit] if limit else rows)
+        }
+        return success(data)
+
+    async def targets(self, _: Request) -> Answer:
+        """GET /targets: the hub scrapes nothing, its agents do."""
+        return success({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}})
+
+    async def rules(self, _: Request) -> Answer:
+        """GET /rules: none are evaluated."""
+        return success({"groups": []})
+
+    async def alerts(self, _: Request) -> Answer:
+        """GET /alerts: none can fire."""
+        return success({"alerts": []})
+
+
+def _texts(names: list[str], warnings: Sequence[str]) -> Answer:
+    return success(names, warnings=warnings)
+
+
+def _label_sets(names: list[Labels], warnings: Sequence[str]) -> Answer:
+    return success_text(f"[{','.join(map(_labels_text, names))}]", warnings=warnings)
+
+
+def _union(answers: Iterable[list[Any]]) -> list[Any]:
+    return sorted({name for answer in answers for name in answer})
+
+
+def _matcher_sets(selectors: Sequence[str]) -> list[Sequence[Matcher]]:
+    """Matchers of every selector; one empty set, which means everything, where there are none."""
+    return [_matchers(selector) for selector in selectors] or [()]
+
+
+def _matchers(selector: str) -> Sequence[Matcher]:
+    from kpwatch.promql.parse import parse  # noqa: PLC0415 - the parser is loaded when the first query needs it
+    from kpwatch.promql.tree import Selector, When  # noqa: PLC0415
+
+    try:
+        node = parse(selector)
+    except BadQuery as error:
+        raise BadQuery(f'invalid parameter "match[]": {error}') from error
+    if not isinstance(node, Selector) or node.when != When():
+        raise BadQuery(f'invalid parameter "match[]": "{selector[:100]}" is no series selector such as up{{job="a"}}')
+    return node.matchers
+
+
+def unescape_name(name: str) -> str:
+    """A label name from a URL: `U__a_2e_b` stands for `a.b` (Prometheus' "values" escaping), anything else for itself.
+
+    After `U__`, `__` is one underscore and `_hex_` the character with that code; what cannot be read stays as it is.
+    """
+    if not name.startswith("U__"):
+        return name
+    text = name[3:]
+    result = []
+    position = 0
+    while position < len(text):
+        if text[position] != "_":
+            result.append(text[position])
+            position += 1
+        elif text.startswith("__", position):
+            result.append("_")
+            position += 2
+        else:
+            end = text.find("_", position + 1)
+            code = text[position + 1 : end] if end > 0 else ""
+            try:
+                result.append(chr(int(code, 16)))
+            except (ValueError, OverflowError):
+                return name
+            position = end + 1
+    return "".join(result)

@@ -1,0 +1,77 @@
+"""The hub's own URLs: the fleet, the dictionary, its metrics and its health."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from kpwatch.api.forms import accepts_gzip, zipped
+from kpwatch.base.asgi import JSON, Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.api.fleet import Fleet
+    from kpwatch.api.workers import Workers
+    from kpwatch.base.asgi import Request
+    from kpwatch.base.telemetry import Registry
+    from kpwatch.knowledge.rows import Knowledge
+
+_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class OwnApi:
+    """Handlers of /api/kpwatch/v1/*, /metrics and /-/*."""
+
+    def __init__(self, fleet: Fleet, knowledge: Callable[[], Knowledge], workers: Workers, telemetry: Registry) -> None:
+        self._fleet = fleet
+        self._knowledge = knowledge
+        self._workers = workers
+        self._telemetry = telemetry
+        self.stopping = False
+
+    async def fleet(self, request: Request) -> Answer:
+        """GET /fleet: `{"time": …, "nodes": [{"ident", "state", "condition", column…}]}`."""
+        return await self._json(request, self._fleet.table)
+
+    async def dictionary(self, request: Request) -> Answer:
+        """GET /dictionary: `{"metrics": [{"name", "type", "unit", "since", "labels", "meaning": {"zh", "en"}}]}`."""
+        return await self._json(request, lambda: {"metrics": _dictionary(self._knowledge())})
+
+    async def metrics(self, _: Request) -> Answer:
+        """GET /metrics: text exposition 0.0.4 of the hub itself."""
+        return Answer(200, self._telemetry.render().encode(), _EXPOSITION)
+
+    async def healthy(self, _: Request) -> Answer:
+        """GET /-/healthy: the process answers."""
+        return Answer(200, b"kpwatch hub is healthy\n")
+
+    async def ready(self, _: Request) -> Answer:
+        """GET /-/ready: requests are served; 503 once it is shutting down."""
+        if self.stopping:
+            return Answer(503, b"kpwatch hub is shutting down\n")
+        return Answer(200, b"kpwatch hub is ready\n")
+
+    async def _json(self, request: Request, make: Callable[[], Any]) -> Answer:
+        zip_it = accepts_gzip(request)
+
+        def work() -> Answer:
+            text = json.dumps(make(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            answer = Answer(200, text.encode(), JSON, (("cache-control", "no-store"),))
+            return zipped(answer) if zip_it else answer
+
+        return await self._workers.run(work)
+
+
+def _dictionary(knowledge: Knowledge) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": row.name,
+            "type": row.type,
+            "unit": row.unit,
+            "since": row.since,
+            "labels": row.labels,
+            "meaning": {"zh": row.zh, "en": row.en},
+        }
+        for row in knowledge.metrics
+    ]

@@ -1,0 +1,117 @@
+"""Parameters as Prometheus reads them, with its sentences for those that cannot be read. Pure.
+
+Times are Unix seconds (a float) or RFC 3339; durations are seconds (a float) or `1h30m`. See web/api/v1/api.go of
+prometheus/prometheus (parseTime, parseDuration, parseLimitParam). A form is the URL's query and, for a POST, the
+body's fields; where a name comes twice, the body's first one counts (Go's Request.FormValue).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from kpwatch.base.durations import parse_prometheus
+from kpwatch.base.errors import BadQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EARLIEST_MS = 0
+LATEST_MS = 253_402_300_799_999
+"""What "no start" and "no end" mean: 1970-01-01 and 9999-12-31, the bounds of what is kept."""
+
+_MAX_FIELDS = 1000
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_SPECIAL_TIMES_MS = {
+    # Prometheus' own minTime and maxTime, which clients send back.
+    "-292273086-05-16T16:47:06Z": EARLIEST_MS,
+    "292277025-08-18T07:12:54.999999999Z": LATEST_MS,
+}
+
+
+class Form:
+    """The parameters of one request; every reader raises BadQuery naming the parameter."""
+
+    def __init__(self, query: bytes, body: bytes = b"") -> None:
+        self._fields: dict[str, list[str]] = {}
+        for text in (body, query):
+            for name, value in _fields(text):
+                self._fields.setdefault(name, []).append(value)
+
+    def all(self, name: str) -> Sequence[str]:
+        """Every value of `name`."""
+        return self._fields.get(name, ())
+
+    def text(self, name: str) -> str:
+        """The value of `name`, or ""."""
+        return next(iter(self.all(name)), "")
+
+    def time_ms(self, name: str, default_ms: int | None = None) -> int:
+        """A time in Unix milliseconds; `default_ms` where it is absent."""
+        return self._read(name, parse_time_ms, default_ms)
+
+    def duration_ms(self, name: str, default_ms: int | None = None) -> int:
+        """A duration in milliseconds; `default_ms` where it is absent."""
+        return self._read(name, parse_duration_ms, default_ms)
+
+    def limit(self, name: str = "limit") -> int:
+        """How many results at most; 0 means all of them."""
+        return self._read(name, parse_limit, 0)
+
+    def _read(self, name: str, parse: Callable[[str], int], default: int | None) -> int:
+        text = self.text(name)
+        if not text and default is not None:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise BadQuery(f'invalid parameter "{name}": {error}') from error
+
+
+def _fields(text: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+    except ValueError as error:
+        raise BadQuery(f"error parsing form values: {error}") from error
+
+
+def parse_time_ms(text: str) -> int:
+    """Unix milliseconds of Unix seconds or RFC 3339; raises ValueError."""
+    if text in _SPECIAL_TIMES_MS:
+        return _SPECIAL_TIMES_MS[text]
+    seconds = _number(text)
+    if seconds is None and _RFC3339.fullmatch(text):
+        try:
+            seconds = datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            seconds = None  # a month 13: told below
+    if seconds is None or abs(seconds) * 1000 > LATEST_MS:
+        raise ValueError(f'cannot parse "{text}" to a valid timestamp')
+    return round(seconds * 1000)
+
+
+def parse_duration_ms(text: str) -> int:
+    """Milliseconds of seconds or a Prometheus duration; raises ValueError."""
+    seconds = _number(text)
+    if seconds is None:
+        try:
+            seconds = parse_prometheus(text)
+        except ValueError as error:
+            raise ValueError(f'cannot parse "{text}" to a valid duration') from error
+    if abs(seconds) * 1000 > LATEST_MS:
+        raise ValueError(f'cannot parse "{text}" to a valid duration. It overflows int64')
+    return round(seconds * 1000)
+
+
+def parse_limit(text: str) -> int:
+    """A whole number >= 0; raises ValueError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ValueError(f'cannot parse "{text}" to a whole number of results; 0 means all')
+    return int(text)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text) else None

@@ -1,0 +1,146 @@
+"""`kpwatch hub`: receive, keep, answer, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kpwatch.base.durations import parse_prometheus
+from kpwatch.base.errors import UsageError
+from kpwatch.cli.waiting import until_told_to_end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.hub import HubOptions
+
+_EPILOG = """\
+Agents (kpwatch agent, Categraf, Prometheus, vmagent) write to /prometheus/v1/write or /api/v1/write; Grafana and
+Nightingale read at /prometheus or /; people open / in a browser. 204 to a write means: on disk.
+
+  kpwatch hub                                             this machine only, data in ./kpwatch-data
+  kpwatch hub --data /var/lib/kpwatch/hub --retention 90d
+  kpwatch hub --listen :19000 --auth-file /etc/kpwatch/users    other machines too, with a secret
+  kpwatch hub --listen 10.0.0.5:19000 --allow-anonymous         other machines too, without one
+
+The auth file has one user:secret a line, for Basic auth or "Authorization: Bearer secret".
+Exit code: 0 after SIGTERM or SIGINT, 1 for a port or directory that cannot be had, 2 for a wrong command line.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until a signal; 0, or what errors make of it."""
+    options = _options(_parser().parse_args(arguments))
+    from kpwatch.hub import build
+
+    with until_told_to_end() as told:
+        hub = build(options)
+        hub.start()
+        try:
+            print(f"kpwatch hub: {hub.url}/  (data in {options.data}; Ctrl-C ends it)", flush=True)
+            told.wait()
+        finally:
+            hub.stop()
+    return 0
+
+
+def _options(given: argparse.Namespace) -> HubOptions:
+    from kpwatch.hub import HubOptions, QueryOptions
+
+    host, port = given.listen
+    return HubOptions(
+        data=given.data,
+        host=host,
+        port=port,
+        retention_seconds=given.retention,
+        auth_file=given.auth_file,
+        allow_anonymous=given.allow_anonymous,
+        query=QueryOptions(
+            timeout_seconds=given.query_timeout,
+            concurrency=given.query_concurrency,
+            max_samples=given.query_max_samples,
+        ),
+    )
+
+
+def default_data() -> Path:
+    """Where samples are kept unless told: systemd's state directory, else beside where the hub was started."""
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(state) / "hub" if state else Path("kpwatch-data")
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """`127.0.0.1:19000`, `:19000` (every address), `[::1]:0` -> (host, port); raises UsageError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise UsageError(f"--listen {text!r}: expected HOST:PORT, such as 127.0.0.1:19000, or :19000 for every address")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _checked(read: Callable[[str], float], least: float) -> Callable[[str], float]:
+    def check(text: str) -> float:
+        try:
+            value = read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected at least {least:g}")
+        return value
+
+    return check
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kpwatch hub",
+        description="Receive samples, keep them on disk, answer PromQL, show the fleet.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--listen", type=listen_address, default="127.0.0.1:19000", metavar="HOST:PORT", help="default 127.0.0.1:19000"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=default_data(),
+        metavar="DIR",
+        help="where samples are kept (default $STATE_DIRECTORY/hub, else ./kpwatch-data)",
+    )
+    parser.add_argument(
+        "--retention",
+        type=_checked(parse_prometheus, 0),
+        default="15d",
+        metavar="DURATION",
+        help="how long: 15d (default), 12h, 1y; 0 = for ever",
+    )
+    parser.add_argument("--auth-file", type=Path, metavar="FILE", help="user:secret lines; without it nobody is asked")
+    parser.add_argument(
+        "--allow-anonymous", action="store_true", help="let other machines write and read without a secret"
+    )
+    parser.add_argument(
+        "--query-timeout",
+        type=_checked(parse_prometheus, 0.001),
+        default="2m",
+        metavar="DURATION",
+        help="for one query, waiting included (default 2m)",
+    )
+    parser.add_argument(
+        "--query-concurrency", type=_count, default=4, metavar="N", help="queries evaluated at once (default 4)"
+    )
+    parser.add_argument(
+        "--query-max-samples",
+        type=_count,
+        default=50_000_000,
+        metavar="N",
+        help="values one query may hold at a time (default 50000000)",
+    )
+    return parser

@@ -1,0 +1,189 @@
+"""The right half of the map: what arrives is stored, what is stored is asked for.
+
+    receive ──> store ──> promql ──> api ──> page
+                  └── names ─────────┘
+
+`build` wires the rooms and starts nothing; `Hub.start` opens the door. Starting quickly is a feature (a restart of the
+hub must not cost an agent's patience), so the engine is loaded when the first query comes, or right after the hub is
+ready, whichever is first.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kpwatch.api.auth import Gate, read_auth_file
+from kpwatch.api.fleet import Fleet
+from kpwatch.api.metadata import MetadataApi
+from kpwatch.api.own import OwnApi
+from kpwatch.api.query import QueryApi
+from kpwatch.api.router import Router
+from kpwatch.api.routes import Handlers, routes
+from kpwatch.api.server import HttpServer, loopback
+from kpwatch.api.status import HeadStatus, ServerFacts, StatusApi
+from kpwatch.api.workers import Workers
+from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.errors import ConfigError, UsageError
+from kpwatch.base.logs import Logger
+from kpwatch.base.telemetry import Registry
+from kpwatch.knowledge.load import knowledge
+from kpwatch.receive.handler import WriteHandler
+from kpwatch.receive.limits import ReceiveOptions
+from kpwatch.store.database import Store
+from kpwatch.store.options import StoreOptions
+from kpwatch.ui.pages import page_handler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kpwatch.base.clock import Clock
+    from kpwatch.promql.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """What one query and all queries together may cost."""
+
+    timeout_seconds: float = 120.0
+    concurrency: int = 4
+    waiting: int = 64
+    """Queries that may wait for one of the threads; more are answered 503."""
+    max_samples: int = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HubOptions:
+    """One hub."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 19000
+    """0 = any free port."""
+    retention_seconds: float = 15 * 86_400.0
+    """0 = for ever."""
+    auth_file: Path | None = None
+    allow_anonymous: bool = False
+    """Serve other machines without asking who they are."""
+    max_connections: int = 4096
+    receive: ReceiveOptions = field(default_factory=ReceiveOptions)
+    query: QueryOptions = field(default_factory=QueryOptions)
+
+
+class LazyEngine:
+    """The engine, loaded by the first who needs it; its parser, numpy and re2 are half of what the hub imports."""
+
+    def __init__(self, store: Store, options: QueryOptions, clock: Clock) -> None:
+        self._store = store
+        self._options = options
+        self._clock = clock
+
+    def __call__(self, timeout_seconds: float) -> Engine:
+        """An engine whose queries take at most `timeout_seconds`; engines hold nothing, so making one is free."""
+        from kpwatch.promql.engine import Engine, EngineOptions  # noqa: PLC0415 - see the class
+
+        options = EngineOptions(max_samples=self._options.max_samples, timeout_seconds=timeout_seconds)
+        return Engine(self._store, options, self._clock)
+
+    def warm_up(self) -> None:
+        """Load what the first query would have to wait for."""
+        self(self._options.timeout_seconds).instant("1 + 1", 0)
+        knowledge()
+
+
+class Hub:
+    """The rooms, wired; `start` and `stop` belong to one thread."""
+
+    def __init__(
+        self, store: Store, engine: LazyEngine, workers: Workers, own: OwnApi, server: HttpServer, telemetry: Registry
+    ) -> None:
+        self.store = store
+        self.telemetry = telemetry
+        self._engine = engine
+        self._workers = workers
+        self._own = own
+        self._server = server
+
+    @property
+    def engine(self) -> Engine:
+        """An engine over the store."""
+        return self._engine(self._workers.timeout_seconds)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._server.port
+
+    @property
+    def url(self) -> str:
+        """Where the hub answers, without a slash at the end."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Listen; raises ConfigError where the address cannot be had, with the store closed again."""
+        try:
+            self._server.start()
+        except ConfigError:
+            self._workers.close()
+            self.store.close()
+            raise
+        threading.Thread(target=self._engine.warm_up, name="warm-up", daemon=True).start()
+
+    def stop(self) -> None:
+        """Answer what is being answered, commit what was taken, close the store: all within bounds."""
+        self._own.stopping = True
+        self._server.stop()
+        self._workers.close()
+        self.store.close()
+
+
+def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | None = None) -> Hub:
+    """A hub that listens to nothing yet; raises UsageError, ConfigError, StoreError."""
+    log = log or Logger(clock=clock)
+    telemetry = Registry()
+    gate = _gate(options, telemetry, log)
+
+    store = Store.open(StoreOptions(options.data, options.retention_seconds), telemetry, clock)
+    engine = LazyEngine(store, options.query, clock)
+    workers = Workers(options.query.concurrency, options.query.waiting, options.query.timeout_seconds, telemetry)
+    own = OwnApi(Fleet(knowledge, engine, store, clock), knowledge, workers, telemetry)
+    handlers = Handlers(
+        write=WriteHandler(store, options.receive, telemetry),
+        query=QueryApi(engine, workers, clock),
+        metadata=MetadataApi(store, workers, knowledge),
+        status=StatusApi(_facts(options, store, clock), workers),
+        own=own,
+    )
+    router = Router(routes(handlers), page_handler(), gate, telemetry, log)
+    server = HttpServer(router, options.host, options.port, options.max_connections, log)
+    return Hub(store, engine, workers, own, server, telemetry)
+
+
+def _gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | None:
+    """Who may ask; raises UsageError for a hub that is open to other machines without anybody having said so."""
+    if options.auth_file is not None:
+        return Gate(read_auth_file(options.auth_file), telemetry)
+    if loopback(options.host):
+        return None
+    if not options.allow_anonymous:
+        raise UsageError(
+            f"--listen {options.host}:{options.port} can be reached by other machines: give --auth-file FILE "
+            "(user:secret lines), or --allow-anonymous if everybody may write and read"
+        )
+    log.warning(f"everybody who reaches {options.host}:{options.port} may write and read: --allow-anonymous")
+    return None
+
+
+def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
+    flags = {
+        "listen": f"{options.host}:{options.port}",
+        "data": str(options.data),
+        "retention": f"{options.retention_seconds:g}s",
+        "auth-file": str(options.auth_file or ""),
+        "allow-anonymous": str(options.allow_anonymous).lower(),
+        "query-timeout": f"{options.query.timeout_seconds:g}s",
+        "query-concurrency": str(options.query.concurrency),
+        "query-max-samples": str(options.query.max_samples),
+    }
+    return ServerFacts(clock=clock, flags=flags, retention=flags["retention"], head=lambda: _head(store))
