@@ -1,0 +1,1 @@
+"""What the benches share: the load, the programs, the processes, the tables."""
