@@ -16,8 +16,8 @@ from kpwatch.base.errors import QueryFailed
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, make_labels
 from kpwatch.promql.over_time import SCALED_DOWN, quantile_of_sorted, sort_nan_first
-from kpwatch.promql.reduce import cancelled_cells, exact_sum
-from kpwatch.promql.relabel import is_label_name
+from kpwatch.promql.reduce import cancelled_cells, compensated_sum
+from kpwatch.promql.relabel import is_label_name, show_bytes
 from kpwatch.promql.series_hash import hash_labels
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, without_absent_rows
 
@@ -113,7 +113,7 @@ def _sums(values: Floats, groups: Groups) -> Floats:
     for group, step in cancelled_cells(values, sums, lambda sizes: fold_groups(sizes, groups, np.add)):
         if not members:
             members, sums = list(groups.members()), sums.copy()
-        sums[group, step] = exact_sum(values[members[group], step], sums[group, step])
+        sums[group, step] = compensated_sum(values[members[group], step])
     return sums
 
 
@@ -271,7 +271,7 @@ def _chosen(grid: Grid, chosen: Mask) -> Grid:
 def count_values(request: Request, label: str) -> Grid:
     """How often each value occurs in a group, as one series per value with the value in `label`."""
     if not is_label_name(label):
-        raise QueryFailed(f'invalid label name "{label}"')
+        raise QueryFailed(f'invalid label name "{show_bytes(label)}"')
     grid = request.grid
     steps = grid.values.shape[1]
     distinct, value_of = np.unique(np.where(grid.present, grid.values, np.nan), return_inverse=True)

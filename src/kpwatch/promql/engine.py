@@ -1,7 +1,7 @@
 """The engine: PromQL in, answers out, over any SeriesSource.
 
 `instant` evaluates at one time, `range` at start, start + step, … up to end, all steps at once. Only BadQuery,
-QueryFailed, QueryTooLarge and QueryTimeout leave this room. An Engine has no state of its own and may be used by
+QueryFailed, QueryTooLarge and QueryTimeout leave this room. A query is text, or the tree `parse` made of it. An Engine has no state of its own and may be used by
 several threads; a query is bounded by `EngineOptions` (cells held at a time, seconds).
 """
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from kpwatch.base.clock import Clock
     from kpwatch.model.source import SeriesSource
+    from kpwatch.promql.tree import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,9 @@ class Engine:
         self._options = options
         self._clock = clock
 
-    def instant(self, query: str, at_ms: int, *, lookback_ms: int | None = None) -> QueryResult:
+    def instant(self, query: str | Node, at_ms: int, *, lookback_ms: int | None = None) -> QueryResult:
         """The value of `query` at one time: Scalar, String, Vector, or the Matrix of a range selector."""
-        node = parse(query)
+        node = parse(query) if isinstance(query, str) else query
         times_ms = np.asarray([at_ms], np.int64)
 
         def answer(evaluation: Evaluation) -> ScalarResult | String | Vector | Matrix:
@@ -62,10 +63,10 @@ class Engine:
         return self._run(answer, at_ms, at_ms, lookback_ms, is_range_query=False)
 
     def range(
-        self, query: str, start_ms: int, end_ms: int, step_ms: int, *, lookback_ms: int | None = None
+        self, query: str | Node, start_ms: int, end_ms: int, step_ms: int, *, lookback_ms: int | None = None
     ) -> QueryResult:
         """The value of `query` at start, start + step, …, not after end: a Matrix sorted by labels."""
-        node = parse(query)
+        node = parse(query) if isinstance(query, str) else query
         if step_ms <= 0 or end_ms < start_ms:
             raise BadQuery(
                 f"start {start_ms}, end {end_ms}, step {step_ms} ms: end must not be before start, step positive"
@@ -115,7 +116,7 @@ class Engine:
 
 def _instant_answer(value: Value, at_ms: int) -> ScalarResult | String | Vector:
     if isinstance(value, str):
-        return String(at_ms, value)
+        return String(at_ms, value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if isinstance(value, Grid):
         grid = drop_names(value)
         rows = np.flatnonzero(grid.present[:, 0]).tolist()

@@ -1,12 +1,13 @@
-"""A look at a query before the parser sees it: is it safe to parse, and does it need rewriting?
+r"""A look at a query before the parser sees it: is it safe to parse, and does it need rewriting?
 
 promql-parser recurses natively and ends the process when its stack does: some 680 nested brackets on 1 MB, and as well
 some 1,000 operators in a row (`a + a + …`), at a cost that grows with the square of either. So length, bracket depth,
 runs of signs and the number of operators are bounded here, before it is called; no query that a person or a dashboard
 writes comes near the bounds.
 
-Two things that Prometheus 3 accepts and promql-parser does not are rewritten: `1_000` becomes `1000`, and `@ -5`
-becomes a stand-in far in the future that `parse` turns back (the parser cannot express a time before 1970).
+Three things that Prometheus 3 takes and promql-parser does not, or takes otherwise, are rewritten: `1_000` becomes
+`1000`; `@ -5` becomes a stand-in far in the future that `parse` turns back (the parser cannot express a time before
+1970); and `"\xc3\xbf"`, whose escapes are bytes, becomes the text that these bytes are.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ MAX_OPERATORS = 500
 NEGATIVE_TIME_STAND_IN_SECONDS = 200_000_000_000  # the year 8307
 """`@ -n` is written as this plus its ordinal; `Prepared.negative_times_ms` has what was meant."""
 
+FIRST_BYTE_STAND_IN = "\U0010ff00"  # private use
+_TO_STAND_IN = {0xDC00 + byte: ord(FIRST_BYTE_STAND_IN) + byte for byte in range(128, 256)}
+_FROM_STAND_IN = {stand_in: surrogate for surrogate, stand_in in _TO_STAND_IN.items()}
+
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+|\#[^\n]*)
@@ -41,6 +46,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SEPARATED_DIGITS = re.compile(r"(?<=[0-9A-Fa-f])_(?=[0-9A-Fa-f])")
+_BYTE_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|([0-7]{3})|.)", re.DOTALL)
 _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
 
 
@@ -99,6 +105,8 @@ def _rewrite(stream: list[Token]) -> Prepared:
     significant: list[int] = []  # where in `text` the last tokens that are no space stand
     for token in stream:
         piece = token.text
+        if token.kind == "string" and "\\" in piece and not piece.startswith("`"):
+            piece = _with_bytes_as_text(piece)
         if token.kind == "number":
             piece = _SEPARATED_DIGITS.sub("", piece)
             if [text[index] for index in significant[-2:]] == ["@", "-"]:
@@ -109,3 +117,38 @@ def _rewrite(stream: list[Token]) -> Prepared:
             significant.append(len(text))
         text.append(piece)
     return Prepared("".join(text), tuple(negative_times_ms))
+
+
+def _with_bytes_as_text(literal: str) -> str:
+    """A quoted string whose escapes for bytes above 127 are written as the characters they encode together.
+
+    Bytes that are no UTF-8 become stand-ins; see `restore_bytes`.
+    """
+    if not any(_high_byte(match) for match in _BYTE_ESCAPE.finditer(literal)):
+        return literal
+    # Bytes stand as surrogates for a moment, so that all of the literal is decoded together.
+    surrogates = _BYTE_ESCAPE.sub(
+        lambda match: chr(0xDC00 + byte) if (byte := _high_byte(match)) else match[0], literal
+    )
+    decoded = surrogates.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    return decoded.translate(_TO_STAND_IN)
+
+
+def _high_byte(escape: re.Match[str]) -> int:
+    """The byte above 127 that an escape stands for, or 0."""
+    number = int(escape[1], 16) if escape[1] else int(escape[2] or "0", 8)
+    return number if 127 < number < 256 else 0
+
+
+def restore_bytes(text: str) -> str:
+    """Text after parsing: bytes that are no UTF-8 as Python's lone surrogates, which match and name nothing stored."""
+    return text.translate(_FROM_STAND_IN) if any(character >= FIRST_BYTE_STAND_IN for character in text) else text
+
+
+def is_text(text: str) -> bool:
+    """Whether `text` is valid Unicode, without bytes that `restore_bytes` could only keep as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -19,7 +19,7 @@ from kpwatch.base.errors import BadQuery
 from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.matchers import Matcher
 from kpwatch.promql.functions import FUNCTIONS
-from kpwatch.promql.lexer import NEGATIVE_TIME_STAND_IN_SECONDS, Prepared, prepare
+from kpwatch.promql.lexer import NEGATIVE_TIME_STAND_IN_SECONDS, Prepared, is_text, prepare, restore_bytes
 from kpwatch.promql.tree import (
     Aggregation,
     Binary,
@@ -118,7 +118,7 @@ class _Converter:
         return Number(parsed.val)
 
     def text(self, parsed: promql_parser.StringLiteral, _: int) -> Node:
-        return Text(parsed.val)
+        return Text(restore_bytes(parsed.val))
 
     def negation(self, parsed: promql_parser.UnaryExpr, depth: int) -> Node:
         return Negation(self.node(parsed.expr, depth + 1))
@@ -131,10 +131,14 @@ class _Converter:
             raise BadQuery("`or` between label matchers is not supported: it is no PromQL; use =~ or the operator `or`")
         named = (Matcher(METRIC_NAME, "=", parsed.name),) if parsed.name is not None else ()
         matchers = tuple(
-            Matcher(matcher.name, _MATCH_OPERATORS[str(matcher.op)], matcher.value)
+            Matcher(matcher.name, _MATCH_OPERATORS[str(matcher.op)], restore_bytes(matcher.value))
             for matcher in parsed.matchers.matchers
         )
         for matcher in matchers:
+            if not is_text(matcher.value):
+                raise BadQuery(
+                    f"the value of the matcher on {matcher.name} is not valid UTF-8, no label has such a value"
+                )
             matcher.test  # noqa: B018 - a bad regular expression is the query's fault, not the evaluation's
         return Selector(named + matchers, self._when(parsed))
 

@@ -33,12 +33,12 @@ def round_to(values: Floats, nearest: Floats | float = 1.0) -> Floats:
 
 def degrees(values: Floats) -> Floats:
     """Radians to degrees."""
-    return values * 180 / np.pi
+    return values * (180 / np.pi)
 
 
 def radians(values: Floats) -> Floats:
     """Degrees to radians."""
-    return values * np.pi / 180
+    return values * (np.pi / 180)
 
 
 def at_least(values: Floats, lowest: Floats) -> Floats:

@@ -5,8 +5,8 @@ Two ways to see every window of a matrix without a loop over samples. `fold_wind
 not a fold, such as a quantile, `blocks` gathers the windows of equal length into dense (windows, length, series)
 arrays, a bounded number of cells at a time.
 
-Sums: Prometheus adds with compensation (Neumaier). Adding pairwise is as good unless terms cancel, so cells whose terms
-cancel are found and added exactly.
+Sums: Prometheus adds with compensation (Neumaier). Plain adding is as good unless terms cancel, so cells whose terms
+cancel are found and added again as Prometheus does, one by one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BLOCK_CELLS = 1 << 20
 """How many cells `blocks` gathers at once: 8 MB."""
 
 CANCELLED = 1e-3
-"""A sum smaller than this part of the sum of its terms' sizes is added again, exactly."""
+"""A sum smaller than this part of the sum of its terms' sizes is added again."""
 
 
 def fold_windows(values: Floats, lo: Integers, hi: Integers, combine: np.ufunc, empty: float) -> Floats:
@@ -56,7 +56,7 @@ def sum_windows(values: Floats, lo: Integers, hi: Integers) -> Floats:
     """Sums over rows [lo[i], hi[i]) of every column."""
     sums = fold_windows(values, lo, hi, np.add, 0.0)
     for step, column in cancelled_cells(values, sums, lambda sizes: fold_windows(sizes, lo, hi, np.add, 0.0)):
-        sums[step, column] = exact_sum(values[lo[step] : hi[step], column], sums[step, column])
+        sums[step, column] = compensated_sum(values[lo[step] : hi[step], column])
     return sums
 
 
@@ -70,12 +70,19 @@ def cancelled_cells(values: Floats, sums: Floats, add: object) -> Iterator[tuple
     yield from ((int(row), int(column)) for row, column in zip(*np.nonzero(suspects), strict=True))
 
 
-def exact_sum(terms: Floats, inexact: float) -> float:
-    """The correctly rounded sum, or `inexact` where even that overflows."""
-    try:
-        return math.fsum(terms)
-    except (OverflowError, ValueError):
-        return inexact
+def compensated_sum(terms: Floats) -> float:
+    """Neumaier's sum in order, as Prometheus adds (util/kahansum): the same digits where terms cancel."""
+    total = compensation = 0.0
+    for term in terms.tolist():
+        new = total + term
+        if math.isinf(new):
+            compensation = 0.0
+        elif abs(total) >= abs(term):
+            compensation += (total - new) + term
+        else:
+            compensation += (term - new) + total
+        total = new
+    return total if math.isinf(total) else total + compensation
 
 
 def count_flags(flags: Mask, lo: Integers, hi: Integers) -> Floats:

@@ -15,6 +15,7 @@ import numpy as np
 
 from kpwatch.base.errors import QueryFailed
 from kpwatch.model.labels import METRIC_NAME, label_value, make_labels
+from kpwatch.promql.lexer import is_text
 from kpwatch.promql.values import Floats, Grid, Integers, merge_same_labels
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ def label_replace(grid: Grid, target: str, replacement: str, source: str, patter
     options.dot_nl = True
     try:
         compiled = re2.compile(pattern, options)
-    except re2.error as error:
-        raise QueryFailed(f"invalid regular expression in label_replace(): {pattern}") from error
+    except (re2.error, UnicodeEncodeError) as error:
+        raise QueryFailed(f"invalid regular expression in label_replace(): {show_bytes(pattern)}") from error
     _check_name(target, "destination", "label_replace")
+    if not is_text(replacement):
+        raise QueryFailed(f"the replacement in label_replace() is not valid UTF-8: {show_bytes(replacement)}")
 
     def new_value(labels: Labels) -> str | None:
         match = compiled.fullmatch(label_value(labels, source))
@@ -51,6 +54,8 @@ def label_join(grid: Grid, target: str, separator: str, *sources: str) -> Grid:
     for source in sources:
         _check_name(source, "source", "label_join")
     _check_name(target, "destination", "label_join")
+    if not is_text(separator):
+        raise QueryFailed(f"the separator in label_join() is not valid UTF-8: {show_bytes(separator)}")
     return _set_label(grid, target, lambda labels: separator.join(label_value(labels, source) for source in sources))
 
 
@@ -69,15 +74,17 @@ def _set_label(grid: Grid, target: str, new_value: Callable[[Labels], str | None
 def _check_name(name: str, what: str, function: str) -> None:
     """Prometheus 3 takes any UTF-8 text as a label name, but not none."""
     if not is_label_name(name):
-        raise QueryFailed(f"invalid {what} label name in {function}(): {name}")
+        raise QueryFailed(f"invalid {what} label name in {function}(): {show_bytes(name)}")
 
 
 def is_label_name(name: str) -> bool:
     """Whether `name` is not empty and is valid Unicode."""
-    try:
-        return bool(name.encode())
-    except UnicodeEncodeError:
-        return False
+    return bool(name) and is_text(name)
+
+
+def show_bytes(text: str) -> str:
+    r"""Text in a message: bytes that are no UTF-8 as \xNN."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _expand(template: str, match: re.Match[str]) -> str:

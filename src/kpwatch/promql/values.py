@@ -144,10 +144,8 @@ def is_stale(values: Floats) -> Mask:
 
 
 def show_labels(labels: Labels) -> str:
-    """A label set as messages show it: `name{label="value"}`."""
-    name = next((value for key, value in labels if key == METRIC_NAME), "")
-    inner = ", ".join(f'{key}="{_escape(value)}"' for key, value in labels if key != METRIC_NAME)
-    return name if name and not inner else f"{name}{{{inner}}}"
+    """A label set as messages show it: `{__name__="name", label="value"}`."""
+    return "{" + ", ".join(f'{name}="{_escape(value)}"' for name, value in labels) + "}"
 
 
 def _escape(value: str) -> str:
