@@ -43,7 +43,7 @@ def target_options(
             if key in targets:
                 section.warn("urls", f"{target.url} comes twice with the same labels; it is scraped once", index)
             targets.setdefault(key, target)
-    if not targets:
+    if not any(section.texts("urls") for section in plugin.many("instances")):
         plugin.warn("instances", "there is no URL in any of them: nothing is scraped")
     return tuple(targets.values())
 

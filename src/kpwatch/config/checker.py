@@ -6,7 +6,6 @@ The result is a tree of `Section`s whose accessors give checked values, the defa
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, cast
 
 from kpwatch.config.kinds import KINDS, WrongValue
@@ -203,11 +202,13 @@ def _shown(key: Key, value: object) -> str:
     """A value for a message: never a secret, never long."""
     if key.secret:
         return "***"
-    text = redacted(repr(value))
+    text = str(value).lower() if isinstance(value, bool) else redacted(repr(value))
     return text if len(text) <= 80 else text[:77] + "…"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """The known name most like `name`, or ""."""
+    import difflib  # noqa: PLC0415 - half a megabyte that an agent without typos never needs
+
     found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     return found[0] if found else ""
