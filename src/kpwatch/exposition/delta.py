@@ -35,8 +35,6 @@ class Layout(NamedTuple):
     """Everything was read anew; `parsed.samples` are the slots, first of each head only."""
 
     parsed: Parsed
-    duplicates: int
-    """Lines dropped because their head had come before in the same body."""
 
 
 class DeltaParser:
@@ -48,6 +46,8 @@ class DeltaParser:
         self._head_of_slot: list[bytes] = []
         self.errors: list[LineError] = []
         """Lines of the latest body that do not count."""
+        self.duplicates = 0
+        """Lines of the latest body dropped because their head had come before in it."""
 
     def feed(self, body: bytes) -> Values | Layout:
         """What `body` says that the body before did not."""
@@ -98,4 +98,5 @@ class DeltaParser:
         self._head_of_slot = [sample.head for sample in samples]
         self._lines = lines
         self.errors = parsed.errors
-        return Layout(parsed._replace(samples=samples), len(parsed.samples) - len(samples))
+        self.duplicates = len(parsed.samples) - len(samples)
+        return Layout(parsed._replace(samples=samples))

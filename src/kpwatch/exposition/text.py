@@ -111,8 +111,8 @@ def split_line(line: bytes) -> tuple[bytes, bytes]:
     brace = line.rfind(b"}")
     if brace >= 0:
         return line[: brace + 1], line[brace + 1 :]
-    head, _, rest = line.replace(b"\t", b" ").partition(b" ")
-    return head, rest
+    head = line.replace(b"\t", b" ").partition(b" ")[0]
+    return head, line[len(head) :]
 
 
 def read_sample(line: bytes, line_number: int) -> Sample:
@@ -135,15 +135,25 @@ def _read_rest(rest: bytes, column: int) -> tuple[float, int | None]:
     tokens = rest.split()
     if not tokens:
         raise _Broken(column, "no value after the name and labels")
-    if len(tokens) > 2:
-        raise _Broken(column + rest.find(tokens[2]), f"{_show(tokens[2])} after the timestamp: nothing may follow it")
     value = _read_value(tokens[0], column + rest.find(tokens[0]))
     if len(tokens) == 1:
         return value, None
     digits = tokens[1].lstrip(b"-")
     if not digits.isdigit() or len(digits) > 18 or len(tokens[1]) - len(digits) > 1:
-        raise _Broken(column + rest.rfind(tokens[1]), f"timestamp {_show(tokens[1])}: expected whole milliseconds")
+        where = column + _position_of(tokens, 1, rest)
+        raise _Broken(where, f"timestamp {_show(tokens[1])}: expected whole milliseconds")
+    if len(tokens) > 2:
+        where = column + _position_of(tokens, 2, rest)
+        raise _Broken(where, f"{_show(tokens[2])} after the timestamp: nothing may follow it")
     return value, int(tokens[1])
+
+
+def _position_of(tokens: list[bytes], index: int, rest: bytes) -> int:
+    """Where in `rest` one of its tokens begins."""
+    position = 0
+    for token in tokens[:index]:
+        position = rest.index(token, position) + len(token)
+    return rest.index(tokens[index], position)
 
 
 def _read_value(token: bytes, column: int) -> float:
@@ -157,7 +167,7 @@ def _read_value(token: bytes, column: int) -> float:
         if len(token) != 3:
             raise _Broken(column, f"value {_show(token)}: NaN has no sign")
         return NORMAL_NAN
-    if math.isinf(value) and token.lstrip(b"+-")[:1].isdigit():
+    if math.isinf(value) and token.lstrip(b"+-")[:1] not in b"iI":
         raise _Broken(column, f"value {_show(token)} is out of the range of a float64")
     return value
 
@@ -241,10 +251,12 @@ def _read_name(token: bytes, column: int, what: str) -> str:
 
 def _read_label_name(head: bytes, position: int) -> tuple[str, int, bool]:
     if head[position] == ord('"'):
-        text, position = _read_quoted(head, position)
-        return text, position, True
+        text, after = _read_quoted(head, position)
+        if not text:
+            raise _Broken(position, "a quoted name is empty")
+        return text, after, True
     stop = position
-    while head[stop] in _NAME_BYTES:
+    while stop < len(head) and head[stop] in _NAME_BYTES:
         stop += 1
     return _read_name(head[position:stop], position, "label name"), stop, False
 

@@ -70,6 +70,8 @@ class Identity:
 
 def normal_number(text: str) -> str:
     """`le` and `quantile` as Go writes the float; what is no number stays."""
+    if "_" in text or not text.isascii():
+        return text  # Python would take it for a number, Go does not
     try:
         return format_g(float(text))
     except ValueError:

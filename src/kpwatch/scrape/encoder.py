@@ -5,7 +5,8 @@ changed and joins everything around its one timestamp (`remote_write.v1`). What 
 marker: a series that left the body, everything when a scrape fails.
 
 Two heads may come down to one series (a deleted label, a renamed one): the first keeps the name, the others are
-counted as duplicates and not sent, because a request with one series twice is refused by receivers.
+counted as duplicates and not sent, because a request with one series twice is refused by receivers. `up` is ours: a
+target's own gives way to it.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ class SeriesEncoder:
     def __init__(self, identity: Identity, mode: IdentMode) -> None:
         self._identity = identity
         self._mode: IdentMode = mode
+        self.duplicates = 0
+        """Samples of the latest body left out because they come down to a series that is there already."""
         self._blocks: dict[bytes, bytes] = {}
         """Head as exposed -> label block, for the heads of the layout."""
+        self._types: dict[str, str] = {}
+        """What the blocks were made with: a family's type decides how its `le` or `quantile` is written."""
         self._live: dict[bytes, bytes] = {}
         """Label block -> series head, of what the latest scrape had."""
         self._gone: list[bytes] = []
@@ -53,16 +58,17 @@ class SeriesEncoder:
         self._stamped: dict[int, tuple[bytes, int, float]] = {}
         self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes] = {}
         self._own_live: dict[bytes, bytes] = {}
+        self._up_block = self._own_block("up", ())
 
-    def feed(self, change: Values | Layout) -> int:
-        """Take in what a body changed; gives how many samples were dropped as duplicates of another series."""
+    def feed(self, change: Values | Layout) -> None:
+        """Take in what a body changed."""
         if isinstance(change, Layout):
-            return self._relay(change)
+            self._relay(change)
+            return
         for slot, value in change.changed:
             part = self._part_of_slot[slot]
             if part != _NOWHERE:
                 self._parts[part] = self._heads[part] + v1.pack_value(value)
-        return 0
 
     def encode(self, timestamp_ms: int, own: Iterable[OwnSample]) -> EncodedScrape:
         """Everything live, our own samples, and markers for what is gone, at `timestamp_ms`."""
@@ -79,24 +85,27 @@ class SeriesEncoder:
         """The scrape failed: what was live is gone."""
         self._gone += self._live.values()
         self._live = {}
+        self.duplicates = 0
         self._heads, self._parts, self._part_of_slot, self._stamped = [], [], [], {}
 
-    def _relay(self, layout: Layout) -> int:
+    def _relay(self, layout: Layout) -> None:
         live: dict[bytes, bytes] = {}
         blocks: dict[bytes, bytes] = {}
-        duplicates = 0
+        if layout.parsed.types != self._types:
+            self._types = layout.parsed.types
+            self._blocks = {}
+        self.duplicates = 0
         self._heads, self._parts, self._part_of_slot, self._stamped = [], [], [], {}
         for slot, sample in enumerate(layout.parsed.samples):
             block = self._blocks.get(sample.head) or self._label_block(sample, layout.parsed.types)
             blocks[sample.head] = block
             self._part_of_slot.append(_NOWHERE)
-            if block in live:
-                duplicates += 1
+            if block in live or block == self._up_block:
+                self.duplicates += 1
             else:
                 live[block] = self._place(slot, sample, block)
         self._gone += [head for block, head in self._live.items() if block not in live]
         self._live, self._blocks = live, blocks
-        return duplicates
 
     def _place(self, slot: int, sample: Sample, block: bytes) -> bytes:
         head = self._live.get(block) or v1.series_head(block)
@@ -118,12 +127,15 @@ class SeriesEncoder:
         for name, labels, value in own:
             block = self._own_blocks.get((name, labels))
             if block is None:
-                printed = self._identity.printed(name, labels, name, "gauge")
-                block = self._own_blocks[name, labels] = v1.encode_labels(on_the_wire(printed, self._mode))
+                block = self._own_blocks[name, labels] = self._own_block(name, labels)
             live[block] = (v1.series_head(block), v1.pack_value(value))
         if len(self._own_blocks) > 8 * len(live) + 64:  # labels such as a mode change rarely; still, a bound
             self._own_blocks = {key: block for key, block in self._own_blocks.items() if block in live}
         return live
+
+    def _own_block(self, name: str, labels: tuple[tuple[str, str], ...]) -> bytes:
+        printed = self._identity.printed(name, labels, name, "gauge")
+        return v1.encode_labels(on_the_wire(printed, self._mode))
 
 
 def _finish(parts: list[bytes], stamped: list[bytes], timestamp_ms: int) -> EncodedScrape:

@@ -25,7 +25,11 @@ class ScrapeError(NamedTuple):
 
 
 def scrape_request(options: TargetOptions, url: Url) -> bytes:
-    """The request's bytes. Raises OSError where the bearer token's file cannot be read."""
+    """The request's bytes.
+
+    Raises OSError or UnicodeDecodeError where the bearer token's file cannot be read, ConfigError where a header (such
+    as the token) holds a line break.
+    """
     headers = {"Accept": ACCEPT, "User-Agent": f"kpwatch/{__version__}"}
     if not url.host.startswith(_LOOPBACK_HOSTS):
         headers["Accept-Encoding"] = "gzip"  # on loopback it costs both sides CPU and saves nobody a byte

@@ -45,7 +45,8 @@ class HealthPages:
     """Asks one target's health pages; `samples` is what the latest answers said."""
 
     def __init__(self, options: TargetOptions, loop: Loop) -> None:
-        metrics_base = options.url[: options.url.index("/", options.url.index("://") + 3)]
+        metrics_url = parse_url(options.url)
+        metrics_base = f"{metrics_url.scheme}://{metrics_url.authority}"
         pages: list[tuple[str, Callable[[Answer | Failure], list[OwnSample]]]] = [
             (options.health_url.rstrip("/") + "/healthz", read_healthz),
             (metrics_base + "/proxyMode", read_proxy_mode),

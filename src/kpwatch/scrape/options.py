@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kpwatch.base.http import redact_url
+
 if TYPE_CHECKING:
     from kpwatch.base.tls import TlsOptions
 
@@ -41,4 +43,4 @@ class TargetOptions:
     """Base of the health port (`http://HOST:10256`), "" = not asked."""
 
     def __repr__(self) -> str:
-        return f"TargetOptions(url={self.url!r}, interval_seconds={self.interval_seconds})"
+        return f"TargetOptions(url={redact_url(self.url)!r}, interval_seconds={self.interval_seconds})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.connection import Connection
+from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import parse_url
 from kpwatch.scrape.fetch import ScrapeError, judge, scrape_request
 
@@ -73,10 +74,11 @@ class Target:
 
         try:
             request = scrape_request(self.options, self._url)
-        except OSError as error:
+        except (OSError, UnicodeDecodeError, ConfigError) as error:
             self._schedule_next()
-            reason = f"bearer_token_file {self.options.bearer_token_file!r}: {error.strerror}"
-            self._receive(Outcome(began_ms, 0.0, ScrapeError("auth", reason)))
+            file = self.options.bearer_token_file
+            detail = f"bearer_token_file {file!r}: {error}" if file else str(error)
+            self._receive(Outcome(began_ms, 0.0, ScrapeError("auth", detail)))
             return
         self._connection.ask(
             request,

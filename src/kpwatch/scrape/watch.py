@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
-from kpwatch.exposition.delta import DeltaParser, Layout
+from kpwatch.exposition.delta import DeltaParser
 from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
 from kpwatch.scrape.fetch import ScrapeError
 from kpwatch.scrape.health import HealthPages
@@ -114,8 +114,7 @@ class TargetWatch:
         if isinstance(answer, ScrapeError):
             return answer
         change = self._parser.feed(answer)
-        if isinstance(change, Layout):
-            self._counters.dropped("duplicate_line", change.duplicates)
+        self._counters.dropped("duplicate_line", self._parser.duplicates)
         samples = self._parser.samples
         if self._parser.errors:
             self._report_broken_lines()
@@ -124,7 +123,9 @@ class TargetWatch:
         if 0 < self.options.sample_limit < samples:
             return ScrapeError("sample_limit", f"{samples} samples, the limit is {self.options.sample_limit}")
         for encoder in self._encoders.values():
-            self._counters.dropped("duplicate_series", encoder.feed(change))
+            encoder.feed(change)
+        duplicates = max((encoder.duplicates for encoder in self._encoders.values()), default=0)
+        self._counters.dropped("duplicate_series", duplicates)
         self._counters.scraped(samples)
         return None
 
