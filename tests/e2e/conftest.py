@@ -1,0 +1,69 @@
+"""A browser, and pages in it that are held to what no page may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.e2e.page_scene import CHROMIUM_ARGUMENTS, Watch, hub, serving
+from tests.parts import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+
+class Visit(Protocol):
+    """Open an address in a page of its own."""
+
+    def __call__(self, origin: str, path: str = "/", *, may: tuple[str, ...] = (), **context: object) -> Page:
+        """The page; complaints that contain a word of `may` are allowed. `context`: Playwright's context options."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, headless."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = program("chromium")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens pages; the test fails if one of them logs an error, asks another origin, or gets an error answered."""
+    watched: list[tuple[Watch, tuple[str, ...]]] = []
+
+    def open_page(origin: str, path: str = "/", *, may: tuple[str, ...] = (), **context: object) -> Page:
+        options = {"locale": "en-US", "viewport": {"width": 1280, "height": 800}} | context
+        page = browser.new_context(**options).new_page()  # type: ignore[arg-type]
+        page.set_default_timeout(30_000)
+        watched.append((Watch(page, origin), may))
+        page.goto(origin + path)
+        return page
+
+    yield open_page
+    for context in browser.contexts:
+        context.close()
+    for watch, may in watched:
+        assert [each for each in watch.complaints if not any(word in each for word in may)] == []
+
+
+@pytest.fixture(scope="module")
+def quiet_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A hub nobody has written to."""
+    with hub(tmp_path_factory.mktemp("quiet-hub")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The demo cluster: six simulated nodes, one whose sync fails."""
+    folder = tmp_path_factory.mktemp("demo")
+    with serving(folder, "up", "--demo", "--listen", "127.0.0.1:0", "--data", str(folder / "data")) as url:
+        yield url

@@ -1,0 +1,174 @@
+"""The fleet page with real processes: the demo cluster, an empty hub, a hub that goes away."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.page_scene import CONTRAST, NAMELESS, hub, now_ms, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.e2e.conftest import Visit
+
+pytestmark = [pytest.mark.real("chromium"), pytest.mark.slow]
+expect = pytest.importorskip("playwright.sync_api").expect
+
+ARRIVAL_MS = 30_000
+COLUMNS = ["ident", "State", "Finding", "Version", "Mode", "Last sync", "Sync p99", "Pending", "Failures", "up"]
+LOOKS = [
+    {"color_scheme": scheme, "viewport": {"width": width, "height": 844}, "locale": locale}
+    for scheme, width, locale in [("light", 1280, "en-US"), ("dark", 1280, "zh-CN"), ("light", 390, "zh-CN")]
+]
+
+
+def whole_fleet(page: Page) -> None:
+    """Wait for the six nodes and for the verdict about the failing one."""
+    expect(page.locator("tbody tr")).to_have_count(6, timeout=ARRIVAL_MS)
+    expect(page.locator("tbody tr").first.locator(".badge")).to_have_text(
+        re.compile("critical|严重"), timeout=ARRIVAL_MS
+    )
+
+
+def test_every_node_of_the_demo_is_a_row(visit: Visit, demo: str) -> None:
+    """One row per node with its facts; the failing one on top, in words, with the finding and a link."""
+    page = visit(demo)
+    whole_fleet(page)
+    assert page.locator("thead th").all_inner_texts() == COLUMNS
+    worst = page.locator("tbody tr").first
+    expect(worst.locator("[data-column=finding]")).to_contain_text("sync-failing")
+    expect(worst.locator("[data-column=up]")).to_have_text(re.compile("1$"))
+    expect(worst.locator("[data-column=version]")).to_have_text(re.compile(r"v1\.\d+\.\d+$"))
+    expect(worst.locator("[data-column=mode]")).to_have_text(re.compile("(iptables|nftables|ipvs)$"))
+    expect(worst.locator("[data-column=last_sync]")).to_have_text(re.compile(r"\d+ (s|min|h).* ago$"))
+    healthy = page.locator("tbody tr", has_text=re.compile("iptables|nftables")).last
+    expect(healthy.locator(".badge")).to_have_text("ok")
+    expect(healthy.locator("[data-column=sync_p99]")).to_have_text(re.compile(r"\d (ms|s)$"), timeout=ARRIVAL_MS)
+
+
+def test_a_refresh_keeps_every_row_in_place(visit: Visit, demo: str) -> None:
+    """Ages tick and answers arrive, but rows and links stay the same elements: no flicker, no lost focus."""
+    page = visit(demo)
+    whole_fleet(page)
+    page.evaluate("document.querySelectorAll('tbody tr').forEach((row) => { row.kept = true; })")
+    link = page.locator("tbody a").first
+    link.focus()
+    age = page.locator("tbody tr").first.locator("[data-column=last_sync]").inner_text()
+    with page.expect_response(lambda answer: "fleet" in answer.url):
+        pass
+    expect(page.locator("tbody tr").first.locator("[data-column=last_sync]")).not_to_have_text(age)
+    assert page.evaluate("[...document.querySelectorAll('tbody tr')].every((row) => row.kept)")
+    expect(link).to_be_focused()
+
+
+def test_both_languages(visit: Visit, demo: str) -> None:
+    """The switch changes every word but names from the field, at once and for the next visit."""
+    page = visit(demo)
+    whole_fleet(page)
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator("tbody tr").first.locator(".badge")).to_have_text("严重")
+    heads = page.locator("thead th").all_inner_texts()
+    assert (heads[0], heads[1]) == ("ident", "状态")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    page.reload()
+    expect(page.get_by_role("navigation").get_by_role("link", name="表格视图")).to_be_visible()
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("navigation").get_by_role("link", name="Table view")).to_be_visible()
+
+
+def test_the_url_holds_sorting_and_filters(visit: Visit, demo: str) -> None:
+    """What a person sorts and filters can be sent to a colleague, and Back undoes a choice of verdict."""
+    page = visit(demo)
+    whole_fleet(page)
+    page.get_by_role("button", name="ident").click()
+    names = page.locator("tbody tr a").all_inner_texts()
+    assert names == sorted(names, key=lambda ident: [int(part) for part in ident.split(".")])
+    page.get_by_label("Filter nodes").fill(names[0])
+    expect(page.locator("tbody tr a", has_text=re.compile(f"^{names[0]}$"))).to_have_count(1)
+    shown = page.locator("tbody tr").count()
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(shown)
+    expect(page.locator("th[data-column=ident]")).to_have_attribute("aria-sort", "ascending")
+    page.get_by_label("Filter nodes").fill("")
+    page.locator(".verdicts [data-state=critical]").click()
+    expect(page.locator("tbody .badge", has_text="ok")).to_have_count(0)
+    page.go_back()
+    expect(page.locator("tbody tr")).to_have_count(6)
+    page.get_by_label("Filter nodes").fill("no such node")
+    page.get_by_role("button", name="Clear filter").click()
+    expect(page.locator("tbody tr")).to_have_count(6)
+
+
+def test_the_keyboard_suffices(visit: Visit, demo: str) -> None:
+    """Tab reaches the menu, a column's head and a node; Enter follows and sorts."""
+    page = visit(demo)
+    whole_fleet(page)
+    page.locator("th[data-column=up] button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("th[data-column=up]")).to_have_attribute("aria-sort", "ascending")
+    page.keyboard.press("Tab")
+    expect(page.locator("tbody tr a").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("PromQL query")).to_have_value(re.compile(r'^\{ident="'))
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: f"{look['color_scheme']}-{look['viewport']['width']}")
+def test_it_is_readable_everywhere(visit: Visit, demo: str, look: dict[str, object]) -> None:
+    """Enough contrast (WCAG AA), a name for every control, nothing wider than the screen."""
+    page = visit(demo, **look)
+    whole_fleet(page)
+    assert page.evaluate(CONTRAST) == []
+    assert page.evaluate(NAMELESS) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(
+        "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('main'))"
+    )
+
+
+def test_an_empty_hub_says_what_comes_next(visit: Visit, tmp_path: Path) -> None:
+    """The exact writers block with this hub's address; the first node appears without a reload."""
+    with hub(tmp_path) as url:
+        page = visit(url)
+        config = page.locator("pre", has_text="[[writers]]")
+        expect(config).to_contain_text(f'url = "{url}/prometheus/v1/write"')
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate(CONTRAST) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        write(url, [({"__name__": "up", "job": "kube-proxy", "ident": "first"}, [(now_ms(), 1)])])
+        expect(page.locator("tbody tr a")).to_have_text("first", timeout=ARRIVAL_MS)
+        expect(config).to_have_count(0)
+        page.close()
+
+
+def test_a_silent_node_stays_in_the_table(visit: Visit, tmp_path: Path) -> None:
+    """A node whose last sample is ten minutes old is shown, with how long it has been silent."""
+    old, new = now_ms() - 600_000, now_ms()
+    with hub(tmp_path) as url:
+        labels = {"__name__": "up", "job": "kube-proxy"}
+        write(url, [({**labels, "ident": "gone"}, [(old, 1)]), ({**labels, "ident": "there"}, [(new, 1)])])
+        page = visit(url)
+        gone = page.locator("tbody tr", has_text="gone")
+        expect(gone.locator(".badge")).to_have_text("silent", timeout=ARRIVAL_MS)
+        expect(gone.locator("[data-column=finding]")).to_contain_text("silent for 10 min")
+        expect(page.locator("tbody tr", has_text="there").locator(".badge")).to_have_text("ok")
+        page.close()
+
+
+def test_a_hub_that_goes_away_is_told_and_the_rows_stay(visit: Visit, tmp_path: Path) -> None:
+    """The page says that the hub does not answer and how old its data is, and keeps showing it."""
+    with hub(tmp_path) as url:
+        write(url, [({"__name__": "up", "job": "kube-proxy", "ident": "there"}, [(now_ms(), 1)])])
+        page = visit(url, may=("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"))
+        expect(page.locator("tbody tr")).to_have_count(1, timeout=ARRIVAL_MS)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The hub does not answer", timeout=ARRIVAL_MS)
+    expect(page.locator(".problem")).to_contain_text(re.compile(r"data of \d+ s ago"))
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator(".problem")).to_contain_text("hub 没有应答")
