@@ -22,7 +22,7 @@ from kpwatch.api.query import QueryApi
 from kpwatch.api.router import Router
 from kpwatch.api.routes import Handlers, routes
 from kpwatch.api.server import HttpServer, loopback
-from kpwatch.api.status import HeadStatus, ServerFacts, StatusApi
+from kpwatch.api.status import ServerFacts, StatusApi
 from kpwatch.api.workers import Workers
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import ConfigError, UsageError
@@ -186,4 +186,4 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "query-concurrency": str(options.query.concurrency),
         "query-max-samples": str(options.query.max_samples),
     }
-    return ServerFacts(clock=clock, flags=flags, retention=flags["retention"], head=lambda: _head(store))
+    return ServerFacts(clock=clock, flags=flags, retention=flags["retention"], store=store.status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,27 +23,14 @@ COMPATIBLE_VERSION = "3.0.0"
 
 
 @dataclass(frozen=True, slots=True)
-class HeadStatus:
-    """How much is kept."""
-
-    series: int = 0
-    label_pairs: int = 0
-    chunks: int = 0
-    earliest_ms: int = 0
-    latest_ms: int = 0
-    series_by_metric: tuple[tuple[str, int], ...] = ()
-    """Largest first."""
-
-
-@dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What the status pages tell about the process."""
 
     clock: Clock
     flags: Mapping[str, str]
     retention: str
-    head: Callable[[], HeadStatus]
-    started_ms: int = field(default=0)
+    store: Callable[[], Mapping[str, Any]]
+    """What the store says of itself; asked on a thread."""
 
 
 class StatusApi:
@@ -52,7 +39,7 @@ class StatusApi:
     def __init__(self, facts: ServerFacts, workers: Workers) -> None:
         self._facts = facts
         self._workers = workers
-        self._started_ms = facts.started_ms or facts.clock.unix_ms()
+        self._started_ms = facts.clock.unix_ms()
 
     async def buildinfo(self, _: Request) -> Answer:
         """GET /status/buildinfo; `version` is the Prometheus this is compatible with."""
@@ -95,27 +82,24 @@ class StatusApi:
         return success(dict(self._facts.flags))
 
     async def tsdb(self, _: Request) -> Answer:
-        """GET /status/tsdb."""
-        head = await self._workers.run(self._facts.head)
+        """GET /status/tsdb: Prometheus' head in its words, and under `store` ours."""
+        store = await self._workers.run(self._facts.store)
         return success(
             {
                 "headStats": {
-                    "numSeries": head.series,
-                    "numLabelPairs": head.label_pairs,
-                    "chunkCount": head.chunks,
-                    "minTime": head.earliest_ms,
-                    "maxTime": head.latest_ms,
+                    "numSeries": store["series"],
+                    "numLabelPairs": store["columns"] + store["targets"],
+                    "chunkCount": store["blocks"]["count"],
+                    "minTime": store["minTime"] or 0,
+                    "maxTime": store["maxTime"] or 0,
                 },
-                "seriesCountByMetricName": _counts(head.series_by_metric),
+                "seriesCountByMetricName": [],
                 "labelValueCountByLabelName": [],
                 "memoryInBytesByLabelName": [],
                 "seriesCountByLabelValuePair": [],
+                "store": store,
             }
         )
-
-
-def _counts(pairs: tuple[tuple[str, int], ...]) -> list[dict[str, Any]]:
-    return [{"name": name, "value": count} for name, count in pairs]
 
 
 def _rfc3339(unix_ms: int) -> str:

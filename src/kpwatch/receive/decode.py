@@ -155,7 +155,11 @@ class _Walk:
 
     def _bounds(self, position: int) -> tuple[int, int]:
         """Where the content of the series at `position` begins and ends."""
-        length, begin = decode_varint(self._body, position + 1)
+        two = self._body[position + 1 : position + 3]
+        if len(two) == 2 and two[0] >= 0x80 > two[1]:  # 128 to 16383 bytes: nearly every series
+            length, begin = two[0] & 0x7F | two[1] << 7, position + 3
+        else:
+            length, begin = decode_varint(self._body, position + 1)
         after = begin + length
         if after > len(self._body):
             raise BadInput(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from kpwatch.base.asgi import Answer, ClientGone
-from kpwatch.base.errors import BadInput, KpwatchError, StoreClosed, StoreFull, StoreOverloaded, TooLarge
+from kpwatch.base.errors import BadInput, KpwatchError, StoreClosed, StoreError, StoreFull, StoreOverloaded, TooLarge
 from kpwatch.receive.decode import Decoder
 from kpwatch.remote_write.snappy import decompress
 
@@ -48,6 +48,7 @@ _REFUSALS: tuple[tuple[type[KpwatchError], int], ...] = (
     (StoreOverloaded, 429),
     (StoreFull, 503),
     (StoreClosed, 503),
+    (StoreError, 503),
 )
 _REPEATABLE = {429, 503}
 

@@ -31,22 +31,21 @@ if TYPE_CHECKING:
     from kpwatch.model.frames import Layout
     from kpwatch.model.labels import Labels
 
-TAIL_BYTES = 15
-"""Of one sample from the first byte of its value: value (8), tag (1), timestamp (6)."""
 SHORTEST_RUN_SERIES = 16
 """Below this many series a run costs more than it saves."""
 
 _TIMESTAMP_TAG = 0x10
-_TAIL = np.arange(TAIL_BYTES, dtype=np.int32)
+_WORD = "<u8"
+_TAIL_FROM_VALUE = 7  # a word from here: the value's last byte, the tag, the timestamp
 
 
 class Run(NamedTuple):
-    """One target's scrape as bytes; `blank` uint8 (bytes,), `places` int32 (series,): where values begin."""
+    """One target's scrape as bytes, places blanked; `places` intp (series,): where values begin."""
 
     target: Labels
     layout: Layout
-    blank: NDArray[np.uint8]
-    places: NDArray[np.int32]
+    blank: bytes
+    places: NDArray[np.intp]
 
 
 class Stretch(NamedTuple):
@@ -76,10 +75,10 @@ class Runs:
         if self._seen.get(stretch.key) != shape:
             self._seen.put(stretch.key, shape)
             return
-        blank = np.frombuffer(body, np.uint8, shape[0], stretch.begin).copy()
-        places = np.array(stretch.places, np.int32) - np.int32(stretch.begin)
-        blank[places[:, None] + _TAIL] = 0
-        self._runs.put(stretch.key, Run(target, layout, blank, places))
+        content = bytearray(memoryview(body)[stretch.begin : stretch.end])
+        places = np.array(stretch.places, np.intp) - stretch.begin
+        _take_words(content, places)
+        self._runs.put(stretch.key, Run(target, layout, bytes(content), places))
 
     def forgotten(self) -> int:
         """How many runs were dropped for want of room."""
@@ -88,18 +87,25 @@ class Runs:
 
 def match(run: Run, body: bytes, begin: int) -> tuple[int, NDArray[np.float64]] | None:
     """(timestamp_ms, values) where `body` continues at `begin` with this run, else None."""
-    if begin + len(run.blank) > len(body):
+    content = bytearray(memoryview(body)[begin : begin + len(run.blank)])
+    if len(content) < len(run.blank):
         return None
-    place = run.places[:, None] + _TAIL
-    content = np.frombuffer(body, np.uint8, len(run.blank), begin).copy()
-    tails = content[place]
-    content[place] = 0
-    if not np.array_equal(content, run.blank) or not (tails[:, 8:] == tails[0, 8:]).all():
+    values, tails = _take_words(content, run.places)
+    if content != run.blank or (tails != tails[0]).any():
         return None
-    timestamp_ms = six_byte_timestamp(tails[0, 8:].tobytes(), 0)
-    if timestamp_ms is None:
-        return None
-    return timestamp_ms, np.ascontiguousarray(tails[:, :8]).view("<f8")[:, 0].astype(np.float64, copy=False)
+    timestamp_ms = six_byte_timestamp(int(tails[0]).to_bytes(8, "little"), 0)
+    return None if timestamp_ms is None else (timestamp_ms, values.view("<f8").astype(np.float64, copy=False))
+
+
+def _take_words(content: bytearray, places: NDArray[np.intp]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Values and, in their low seven bytes, timestamp fields at `places`, each uint64 (series,); blanks them."""
+    words = np.ndarray((len(content) - 7,), _WORD, content, 0, (1,))  # a word at every byte, however it is aligned
+    values = words[places]
+    tail_places = places + _TAIL_FROM_VALUE
+    tails = words[tail_places] >> np.uint64(8)
+    words[places] = 0
+    words[tail_places] = 0
+    return values, tails
 
 
 def six_byte_timestamp(body: bytes, place: int) -> int | None:
@@ -114,4 +120,4 @@ def six_byte_timestamp(body: bytes, place: int) -> int | None:
 
 
 def _run_bytes(key: bytes, run: Run) -> int:
-    return len(key) + run.blank.nbytes + run.places.nbytes + 600
+    return len(key) + len(run.blank) + run.places.nbytes + 600
