@@ -32,7 +32,7 @@ SECOND_BODIES = [
     ("another head", BASE.replace(b"n 3", b"o 3"), None),
     ("a head that goes on", BASE.replace(b"n 3", b"nn 3"), None),
     ("labels after a head without any", BASE.replace(b"n 3", b'n {a="1"} 3'), None),
-    ("lines that changed places", b"n 3\nm{a=\"1\"} 2\nm 1\n# TYPE m gauge\n", None),
+    ("lines that changed places", b'n 3\nm{a="1"} 2\nm 1\n# TYPE m gauge\n', None),
     ("another comment", BASE.replace(b"gauge", b"counter"), None),
     ("a timestamp", BASE.replace(b"n 3", b"n 3 1700000000000"), None),
     ("a broken value", BASE.replace(b"n 3", b"n x"), None),

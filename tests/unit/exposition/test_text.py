@@ -1,4 +1,4 @@
-"""Text exposition 0.0.4 is read as the field reads it; a broken line is reported with its place and costs only itself."""
+"""Text exposition 0.0.4 is read as the field reads it; a broken line is named by its place and costs only itself."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def _samples_by_prometheus_client(body: str) -> Counter:
         renamed = family.type == "counter" and family.name in counters
         for sample in family.samples:
             name = sample.name.removesuffix("_total") if renamed else sample.name
-            value = NORMAL_NAN_BYTES if sample.value != sample.value else struct.pack("<d", sample.value)  # noqa: PLR0124 - NaN
+            value = NORMAL_NAN_BYTES if sample.value != sample.value else struct.pack("<d", sample.value)
             found[name, frozenset(sample.labels.items()), value] += 1
     return found
 
