@@ -4,9 +4,10 @@ Every column and every state is an instant query that groups by `(ident, instanc
 `instance` where the sender gives none. Two instances of one node (a URL that was changed) make one row: the largest
 number, all texts.
 
-A node that fell silent has no sample left within the lookback and would vanish. So the names of the last day are
-looked at too (that is the index, not the samples), and of those that are missing the last sample is found, rarely:
-it does not change until the node speaks again.
+A node is silent when its last sample is older than `silent_after_seconds`; what it said before is no verdict any more.
+After the lookback it would vanish from the queries. So the names of the last day are looked at too (that is the index,
+not the samples), and of those that are missing the last sample is found, rarely: it does not change until the node
+speaks again.
 
 The table is kept for `fresh_seconds`, so that many open pages cost as much as one.
 """
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 Cell = str | float | None
 Row = dict[str, Any]
 
-SILENT = "silent"
-OK = "ok"
+_SILENT: Row = {"up": None, "state": "silent", "condition": None}
+_OK: Row = {"state": "ok", "condition": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class FleetOptions:
 
     fresh_seconds: float = 1.0
     """How old an answer may be."""
+    silent_after_seconds: float = 120.0
+    """A node is silent when its last sample is older; no interval in use is longer than half of this."""
     remembered_seconds: float = 86_400.0
     """How long a silent node stays in the table."""
     silent_again_seconds: float = 60.0
@@ -91,12 +94,15 @@ class Fleet:
         knowledge = self._knowledge()
         columns = {column.id: self._column(column, at_ms) for column in knowledge.fleet_columns}
         states = [(state, self._numbers(state.query, at_ms)) for state in knowledge.node_states]
-        live = sorted(set().union(*columns.values()))
+        live = set().union(*columns.values())
         rows = [
             {"ident": node, **{name: values.get(node) for name, values in columns.items()}, **_state(node, states)}
             for node in live
         ]
-        rows += self._silent_rows(set(live), list(columns), at_ms, now)
+        for row in rows:
+            if at_ms / 1000 - (row["last_seen"] or math.inf) > self._options.silent_after_seconds:
+                row.update(_SILENT)
+        rows += self._silent_rows(live, list(columns), at_ms, now)
         return sorted(rows, key=lambda row: str(row["ident"]))
 
     def _column(self, column: FleetColumn, at_ms: int) -> dict[str, Cell]:
@@ -143,9 +149,8 @@ class Fleet:
             self._last_seen = self._find_last_seen(missing, earliest_ms, at_ms)
             self._looked_at = now
         blank: dict[str, Cell] = dict.fromkeys(columns)
-        silent = {"state": SILENT, "condition": None}
         return [
-            {"ident": node, **blank, "last_seen": seconds, **silent}
+            {"ident": node, **blank, "last_seen": seconds, **_SILENT}
             for node, seconds in self._last_seen.items()
             if node in missing and seconds * 1000 >= earliest_ms
         ]
@@ -179,4 +184,4 @@ def _state(node: str, states: list[tuple[NodeState, dict[str, Cell]]]) -> Row:
     for state, nodes in states:
         if node in nodes:
             return {"state": state.severity, "condition": {"id": state.id, "zh": state.zh, "en": state.en}}
-    return {"state": OK, "condition": None}
+    return _OK

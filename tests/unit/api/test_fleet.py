@@ -1,0 +1,260 @@
+"""The fleet table over a real store, for every kube-proxy version and failure of the captures."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpwatch.model.numbers import STALE_NAN
+from tests.unit.api.stored import METRICS_URL, Stored, taken_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MINUTE_MS = 60_000
+DAY_MS = 24 * 60 * MINUTE_MS
+
+
+@pytest.fixture
+def capture_dir(shared_dir: Path) -> Path:
+    return shared_dir / "captures"
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator:
+    """`at(unix_ms)`: an empty store at that time."""
+    opened: list[Stored] = []
+
+    def open_(now_ms: int) -> Stored:
+        opened.append(Stored(tmp_path / f"store{len(opened)}", now_ms))
+        return opened[-1]
+
+    yield open_
+    for stored in opened:
+        stored.store.close()
+
+
+def play(stored: Stored, node: str, before: Path, capture: Path) -> None:
+    """A scrape of `before`, then a minute of `capture`."""
+    now_ms = stored.clock.ms
+    stored.scrape(node, before, now_ms - 75_000)
+    for back_ms in (60_000, 45_000, 30_000, 15_000, 0):
+        stored.scrape(node, capture, now_ms - back_ms)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "mode", "failures", "pending"),
+    [
+        ("real-1.20.2-iptables-200svc", "v1.20.2", None, 0.0, 0.0),
+        ("real-1.23.4-iptables-200svc", "v1.23.4", "iptables", 0.0, 0.0),
+        ("real-1.26.0-iptables-churn", "v1.26.0", "iptables", 0.0, 0.0),
+        ("real-1.28.3-iptables-200svc", "v1.28.3", "iptables", 0.0, 0.0),
+        ("real-1.30.3-iptables-200svc", "v1.30.3", "iptables", 0.0, 0.0),
+        ("real-1.30.3-nftables-200svc", "v1.30.3", None, 0.0, 0.0),
+        ("real-1.34.9-iptables-churn", "v1.34.9", "iptables", 0.0, 0.0),
+        ("real-1.34.9-nftables-200svc", "v1.34.9", "nftables", 0.0, 0.0),
+        ("real-1.36.3-iptables-200svc", "v1.36.3", "iptables", 0.0, 0.0),
+        ("real-1.36.3-nftables-churn", "v1.36.3", "nftables", 0.0, 0.0),
+        ("real-1.36.3-iptables-recovered", "v1.36.3", "iptables", 5.0, 0.0),
+        ("real-1.36.3-iptables-apiserver-down", "v1.36.3", "iptables", 6.0, 0.0),
+        ("real-1.36.3-iptables-idle-empty", "v1.36.3", "iptables", 0.0, 0.0),
+    ],
+)
+def test_a_healthy_node(
+    name: str, version: str, mode: str | None, failures: float, pending: float, capture_dir: Path, at: object
+) -> None:
+    """Version, mode, failures since start and pending changes of every version and mode; state ok."""
+    capture = capture_dir / f"{name}.txt"
+    stored = at(taken_ms(capture))
+    stored.scrape("node-a", capture, stored.clock.ms - 1000)
+    row = stored.rows()["node-a"]
+    assert (row["version"], row["mode"], row["state"], row["condition"]) == (version, mode, "ok", None)
+    assert (row["failures"], row["pending_changes"], row["up"]) == (failures, pending, 1.0)
+    assert row["last_seen"] == (stored.clock.ms - 1000) / 1000
+    assert 0 <= stored.clock.unix_seconds() - row["last_sync"] < 3700
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "condition", "failures"),
+    [
+        ("real-1.20.2-iptables-churn", "real-1.20.2-iptables-sync-fail-70s", "sync-failing", None),
+        ("real-1.23.4-iptables-churn", "real-1.23.4-iptables-sync-fail-70s", "sync-failing", None),
+        ("real-1.26.0-iptables-churn", "real-1.26.0-iptables-sync-fail-70s", "sync-failing", None),
+        ("real-1.30.3-iptables-churn", "real-1.30.3-iptables-sync-fail-70s", "sync-failing", None),
+        ("real-1.36.3-iptables-restore-fail-6s", "real-1.36.3-iptables-restore-fail-70s", "sync-failing", 4.0),
+        ("real-1.36.3-nftables-churn", "real-1.36.3-nftables-sync-fail-70s", "sync-failing", None),
+        ("real-1.36.3-iptables-restore-fail-70s", "real-1.36.3-iptables-restore-fail-70s", "sync-hung", 4.0),
+    ],
+)
+def test_a_node_whose_sync_fails(
+    before: str, name: str, condition: str, failures: float | None, capture_dir: Path, at: object
+) -> None:
+    """A sync asked for a minute ago did not succeed: failing while syncs are tried, hung where none ends."""
+    capture = capture_dir / f"{name}.txt"
+    stored = at(taken_ms(capture))
+    play(stored, "node-a", capture_dir / f"{before}.txt", capture)
+    row = stored.rows()["node-a"]
+    assert (row["state"], row["condition"]["id"]) == ("critical", condition)
+    assert row["condition"]["zh"]
+    assert row["condition"]["en"]
+    assert row["failures"] > 0
+    assert failures in (None, row["failures"])
+    # IPv6 keeps its good timestamps; the row shows the family that waits.
+    assert stored.clock.unix_seconds() - row["last_sync"] > 60
+
+
+def test_six_seconds_of_failure_are_not_a_state_yet(capture_dir: Path, at: object) -> None:
+    """A minute of patience: kube-proxy itself retries after half a minute."""
+    capture = capture_dir / "real-1.36.3-iptables-restore-fail-6s.txt"
+    stored = at(taken_ms(capture))
+    stored.scrape("node-a", capture_dir / "real-1.36.3-iptables-churn.txt", stored.clock.ms - 60_000)
+    stored.scrape("node-a", capture, stored.clock.ms)
+    assert stored.rows()["node-a"]["state"] == "ok"
+    assert stored.rows()["node-a"]["failures"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "pending"),
+    [
+        ("real-1.20.2-iptables-skew-no-endpointslice-v1beta1", 201.0),
+        ("real-1.20.2-iptables-start-apiserver-unreachable", 0.0),
+    ],
+)
+def test_a_node_that_never_synced(name: str, pending: float, capture_dir: Path, at: object) -> None:
+    """Up to 1.32 the timestamp is 0: shown as never; a state once the process is two minutes old."""
+    capture = capture_dir / f"{name}.txt"
+    stored = at(taken_ms(capture))
+    stored.scrape("node-a", capture, stored.clock.ms)
+    assert stored.rows()["node-a"]["last_sync"] is None
+    stored.clock.ms += 2 * MINUTE_MS
+    stored.scrape("node-a", capture, stored.clock.ms)
+    row = stored.rows()["node-a"]
+    assert (row["last_sync"], row["condition"]["id"], row["pending_changes"]) == (None, "never-synced", pending)
+
+
+def test_a_node_that_never_synced_from_1_33_on(capture_dir: Path, at: object) -> None:
+    """From 1.33 the series is absent."""
+    capture = capture_dir / "real-1.36.3-nftables-200svc.txt"
+    stored = at(taken_ms(capture) + 5 * MINUTE_MS)
+    stored.scrape("node-a", capture, stored.clock.ms, without=".*_last_timestamp_seconds")
+    row = stored.rows()["node-a"]
+    assert (row["last_sync"], row["condition"]["id"]) == (None, "never-synced")
+
+
+def test_the_agents_word_about_the_mode_counts_first(capture_dir: Path, at: object) -> None:
+    """What /proxyMode says, also where the families leave it open."""
+    capture = capture_dir / "real-1.30.3-nftables-200svc.txt"
+    stored = at(taken_ms(capture))
+    stored.scrape("node-a", capture, stored.clock.ms)
+    own = {"ident": "node-a", "instance": METRICS_URL, "job": "kube-proxy"}
+    stored.sample(stored.clock.ms, 1.0, "kpwatch_proxy_mode_info", mode="nftables", **own)
+    assert stored.rows()["node-a"]["mode"] == "nftables"
+
+
+def test_the_p99_of_syncs(capture_dir: Path, at: object) -> None:
+    """From the histogram over a quarter of an hour; none where nothing was synced."""
+    first, second = (capture_dir / f"real-1.36.3-iptables-{name}.txt" for name in ("200svc", "churn"))
+    stored = at(taken_ms(second))
+    stored.scrape("node-a", first, stored.clock.ms - 30_000)
+    stored.scrape("node-a", second, stored.clock.ms)
+    stored.scrape("idle", first, stored.clock.ms - 30_000)
+    stored.scrape("idle", first, stored.clock.ms)
+    rows = stored.rows()
+    assert 0 < rows["node-a"]["sync_p99_seconds"] < 16.384
+    assert rows["idle"]["sync_p99_seconds"] is None
+
+
+def test_a_proxy_that_does_not_answer(capture_dir: Path, at: object) -> None:
+    """The agent writes up = 0: unreachable, the other columns go with the staleness markers."""
+    stored = at(taken_ms(capture_dir / "real-1.36.3-iptables-200svc.txt"))
+    stored.down("node-a", stored.clock.ms)
+    row = stored.rows()["node-a"]
+    assert (row["state"], row["condition"]["id"], row["up"], row["version"]) == ("critical", "unreachable", 0.0, None)
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["agent killed", "with staleness markers"])
+def test_a_silent_node_stays_for_a_day(marked: bool, capture_dir: Path, at: object) -> None:
+    """Nothing from the agent any more: listed with the time of its last sample, until a day has passed."""
+    capture = capture_dir / "real-1.36.3-iptables-200svc.txt"
+    stored = at(taken_ms(capture))
+    fallen_ms = stored.clock.ms
+    stored.scrape("fallen", capture, fallen_ms)
+    if marked:
+        stored.scrape("fallen", capture, fallen_ms + 10, value=STALE_NAN)
+    fleet = stored.fleet()
+    for later_ms, listed in (
+        (3 * MINUTE_MS, True),
+        (6 * MINUTE_MS, True),
+        (DAY_MS - 9000, True),
+        (DAY_MS + 9000, False),
+    ):
+        stored.clock.ms = fallen_ms + later_ms
+        stored.scrape("living", capture, stored.clock.ms)
+        rows = {row["ident"]: row for row in fleet.table()["nodes"]}
+        assert ("fallen" in rows) is listed, later_ms
+        assert rows["living"]["last_seen"] == stored.clock.ms / 1000
+        if listed:
+            row = rows["fallen"]
+            assert (row["state"], row["up"], row["last_seen"]) == ("silent", None, fallen_ms / 1000)
+            assert row.keys() == rows["living"].keys()
+
+
+def test_a_node_that_speaks_again_is_alive(capture_dir: Path, at: object) -> None:
+    """And when it falls silent again, the new last sample counts."""
+    stored = at(taken_ms(capture_dir / "real-1.36.3-iptables-200svc.txt"))
+    fleet = stored.fleet()
+    began_ms = stored.clock.ms
+    for spoke_ms in (0, 20 * MINUTE_MS):
+        stored.clock.ms = began_ms + spoke_ms
+        stored.down("node-a", stored.clock.ms)
+        assert [row["state"] for row in fleet.table()["nodes"]] == ["critical"]
+        stored.clock.ms += 7 * MINUTE_MS
+        (row,) = fleet.table()["nodes"]
+        assert (row["state"], row["last_seen"]) == ("silent", (began_ms + spoke_ms) / 1000)
+
+
+def test_a_node_without_ident_goes_by_its_instance(at: object) -> None:
+    """Prometheus sends no ident."""
+    stored = at(1_795_374_456_000)
+    stored.sample(stored.clock.ms, 1.0, "up", instance="10.0.0.9:10249", job="kube-proxy")
+    assert list(stored.rows()) == ["10.0.0.9:10249"]
+
+
+def test_two_instances_of_one_node_are_one_row(at: object) -> None:
+    """A target whose URL was changed: the larger number."""
+    stored = at(1_795_374_456_000)
+    stored.sample(stored.clock.ms, 0.0, "up", ident="a", instance="http://localhost:10249/metrics", job="kube-proxy")
+    stored.sample(stored.clock.ms, 1.0, "up", ident="a", instance=METRICS_URL, job="kube-proxy")
+    assert stored.rows()["a"]["up"] == 1.0
+
+
+def test_other_jobs_are_no_nodes(at: object) -> None:
+    """The table is about kube-proxies."""
+    stored = at(1_795_374_456_000)
+    stored.sample(stored.clock.ms, 1.0, "up", ident="a", job="node")
+    assert stored.rows() == {}
+
+
+def test_the_table_is_kept_for_a_moment(at: object) -> None:
+    """Many readers within a second cost one evaluation."""
+    stored = at(1_795_374_456_000)
+    fleet = stored.fleet(fresh_seconds=1.0)
+    first = fleet.table()
+    stored.clock.ms += 900
+    assert fleet.table() is first
+    stored.clock.ms += 200
+    assert fleet.table() is not first
+
+
+def test_rows_are_json(at: object) -> None:
+    """NaN and infinities, which JSON lacks, become null."""
+    stored = at(1_795_374_456_000)
+    own = {"ident": "a", "job": "kube-proxy"}
+    for value in (math.nan, math.inf):
+        stored.clock.ms += 10_000
+        stored.sample(stored.clock.ms, 1.0, "up", **own)
+        stored.sample(stored.clock.ms, value, "kubeproxy_sync_proxy_rules_endpoint_changes_pending", **own)
+        assert stored.rows()["a"]["pending_changes"] is None
