@@ -40,10 +40,12 @@ from kpwatch.simulate.server import HEALTH_PORT, METRICS_PORT, FleetServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
 
     from kpwatch.agent import Agent
     from kpwatch.base.clock import Clock
     from kpwatch.hub import Hub
+    from kpwatch.model.source import Appended
     from kpwatch.simulate.server import Served
 
 INTERVAL_SECONDS = 15.0
@@ -207,11 +209,16 @@ class Up:
         node = SimulatedNode(served.node.spec)
         target = _served_target(served)
         identity = identity_of(target, self._agent_options(node.ident, target))
+        stored: Future[Appended] | None = None
         for start in range(0, len(instants_ms), _FRAMES_PER_APPEND):
             if self._ending.is_set():
                 return
-            part = instants_ms[start : start + _FRAMES_PER_APPEND]
-            self._hub.store.append(list(frames(node, identity, part))).result()
+            part = list(frames(node, identity, instants_ms[start : start + _FRAMES_PER_APPEND]))
+            if stored is not None:
+                stored.result()
+            stored = self._hub.store.append(part)
+        if stored is not None:
+            stored.result()
 
 
 def _served_target(served: Served) -> TargetOptions:
