@@ -1,0 +1,302 @@
+"""The bytes of a block: one target over a stretch of time. Drawn in docs/formats/block.md.
+
+A block is a *head* and *groups*. The head says, part by part, which columns and timestamps there are, each column's
+first value and the stream it moves by; a group holds some streams, compressed together. So a query reads the head and
+the few groups its columns point to, and every piece it reads has a checksum of its own.
+
+A row of staleness markers (a target that went away) would make every constant column vary. Columns that are stale at
+the same rows are put in a part of their own, the rows are noted once, and the cells are filled with the value before.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from kpwatch.model.numbers import STALE_NAN_BITS
+from kpwatch.store.packing import (
+    Damaged,
+    assemble,
+    compress,
+    compress_fast,
+    decompress,
+    decompress_fast,
+    planes,
+    width_of,
+)  # fmt: skip
+from kpwatch.store.parts import Part
+from kpwatch.store.streams import decode_columns, encode_columns, unzigzag, zigzag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from kpwatch.store.parts import Bits, Ids, Times
+
+MAGIC = b"KPB1"
+PREFIX = struct.Struct("<4sIII")  # magic, bytes of the head, bytes of the head uncompressed, crc32 of the head
+PART = struct.Struct("<IIIIIq7B")  # rows, columns, stale rows, groups, first column, first timestamp, widths of arrays
+GROUP = struct.Struct("<IIII")  # streams up to its end, width of a number, bytes, crc32
+GROUP_BYTES = 16 << 10
+"""Uncompressed bytes of a group: what a query for one column has to decompress."""
+HEAD_BYTES_MAX = 1 << 30
+NO_ROWS: NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+class Source(Protocol):
+    """Where the bytes of a block come from: all in memory, or piecewise from the disk."""
+
+    def __call__(self, offset: int, length: int) -> bytes | memoryview:
+        """`length` bytes from `offset`."""
+        ...
+
+
+def encode_block(parts: Sequence[Part], level: int) -> bytes:
+    """The bytes of merged parts (as `parts.merge` returns them); `level` is zstd's."""
+    head = [b""]
+    body: list[bytes] = []
+    count = 0
+    for whole in parts:
+        for part, stale in _split_stale(whole):
+            head.append(_encode_part(part, stale, body, level))
+            count += 1
+    head[0] = struct.pack("<I", count)
+    raw = b"".join(head)
+    packed = compress_fast(raw)
+    return b"".join((PREFIX.pack(MAGIC, len(packed), len(raw), zlib.crc32(packed)), packed, *body))
+
+
+def _split_stale(part: Part) -> Iterator[tuple[Part, NDArray[np.int64]]]:
+    """(part without staleness markers, rows that had them) for each set of rows that some columns share."""
+    stale = part.bits == STALE_NAN_BITS
+    lines = stale.any(axis=1)
+    if not bool(lines.any()):
+        yield part, NO_ROWS
+        return
+    packed = np.packbits(stale, axis=1)
+    _, group = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_inverse=True)
+    for number in range(int(group.max()) + 1):
+        chosen = group == number
+        mask = stale[np.argmax(chosen)]
+        bits = _fill(part.bits[chosen], mask) if mask.any() else part.bits[chosen]
+        yield Part(part.columns[chosen], part.timestamps_ms, bits), np.flatnonzero(mask)
+
+
+def _fill(bits: Bits, mask: NDArray[np.bool_]) -> Bits:
+    """Masked rows get the value of the row before them, leading ones that of the first unmasked row."""
+    kept = np.flatnonzero(~mask)
+    if not len(kept):
+        return np.zeros_like(bits)
+    return bits[:, kept[np.maximum(np.searchsorted(kept, np.arange(len(mask)), side="right") - 1, 0)]]
+
+
+def _encode_part(part: Part, stale: NDArray[np.int64], body: list[bytes], level: int) -> bytes:
+    """The head's section for one part; its groups are appended to `body`."""
+    encoded = encode_columns(part.bits)
+    bounds = _group_bounds(encoded.widths.tolist(), part.rows - 1)
+    groups = [
+        compress(planes(encoded.streams[first:end].ravel(), int(encoded.widths[end - 1])), level)
+        for first, end in pairwise(bounds)
+    ]
+    body.extend(groups)
+    steps = part.timestamps_ms[1:] - part.timestamps_ms[:-1]
+    arrays = (
+        np.diff(part.columns).astype(np.uint64),
+        zigzag(np.diff(steps, prepend=0)),
+        stale.astype(np.uint64),
+        encoded.kinds.astype(np.uint64),
+        encoded.firsts.view(np.uint64),
+        encoded.stream_of.astype(np.uint64),
+        encoded.residual_of.astype(np.uint64),
+    )
+    widths = [width_of(array) for array in arrays]
+    counts = (part.rows, len(part.columns), len(stale), len(groups), int(part.columns[0]), int(part.timestamps_ms[0]))
+    table = [
+        GROUP.pack(end, int(encoded.widths[end - 1]), len(group), zlib.crc32(group))
+        for end, group in zip(bounds[1:], groups, strict=True)
+    ]
+    packed = [planes(array, width) for array, width in zip(arrays, widths, strict=True)]
+    return b"".join((PART.pack(*counts, *widths), *table, *packed))
+
+
+def _group_bounds(widths: list[int], length: int) -> list[int]:
+    """First stream of each group and the number of streams: neighbours, as many as GROUP_BYTES hold, one at least."""
+    bounds = [0]
+    for stream, width in enumerate(widths):
+        if stream > bounds[-1] and width * length * (stream + 1 - bounds[-1]) > GROUP_BYTES:
+            bounds.append(stream)
+    return [*bounds, len(widths)] if widths else bounds
+
+
+@dataclass(slots=True, eq=False)
+class StoredPart:
+    """A part as the head describes it; numbers that only some queries need stay packed as planes (width, columns)."""
+
+    rows: int
+    columns: Ids
+    timestamps_ms: Times
+    stale: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+    firsts: NDArray[np.uint8]
+    stream_of: NDArray[np.uint8]
+    residual_of: NDArray[np.uint8]
+    bounds: list[int]
+    """First stream of each group, and behind the last."""
+    widths: list[int]
+    offsets: list[int]
+    """Where in the block each group starts, and behind the last."""
+    checksums: list[int]
+
+
+class BlockReader:
+    """Reads a block through its source; every method raises Damaged where a checksum or the form is wrong."""
+
+    def __init__(self, source: Source, known: dict[bytes, Ids] | None = None) -> None:
+        """`known`: column sets seen so far, by their packed bytes; equal sets are one array for all who share it."""
+        self._source = source
+        magic, packed_bytes, raw_bytes, checksum = PREFIX.unpack(source(0, PREFIX.size))
+        if magic != MAGIC or raw_bytes > HEAD_BYTES_MAX:
+            raise Damaged(f"a block starts with {MAGIC!r}, this one with {magic!r} and a head of {raw_bytes} bytes")
+        packed = source(PREFIX.size, packed_bytes)
+        if zlib.crc32(packed) != checksum:
+            raise Damaged("the head of the block has a wrong checksum")
+        head = decompress_fast(packed, raw_bytes)
+        self.parts = _read_head(head, PREFIX.size + packed_bytes, {} if known is None else known)
+
+    def select(self, part: StoredPart, places: NDArray[np.int64]) -> Bits:
+        """Bit patterns (len(places), rows) of the columns at `places` in `part.columns`."""
+        kinds = part.kinds[places]
+        firsts = assemble(part.firsts[:, places]).view(np.int64)
+        lines = kinds.nonzero()[0]
+        if len(lines) == len(places):
+            bits = self._moving(part, places, kinds, firsts)
+        else:
+            bits = np.empty((len(places), part.rows), np.int64)
+            bits[:] = firsts[:, None]
+            if len(lines):
+                bits[lines] = self._moving(part, places[lines], kinds[lines], firsts[lines])
+        if len(part.stale):
+            bits[:, part.stale] = STALE_NAN_BITS
+        return bits
+
+    def _moving(self, part: StoredPart, places: NDArray[np.int64], kinds: NDArray[np.uint8], firsts: Bits) -> Bits:
+        words = self._read_streams(part, assemble(part.stream_of[:, places]).view(np.int64))
+        residuals = self._read_residuals(part, places) if len(part.residual_of) else None
+        return decode_columns(kinds, firsts, words, residuals)
+
+    def everything(self) -> list[Part]:
+        """All parts, decoded."""
+        return [
+            Part(part.columns, part.timestamps_ms, self.select(part, np.arange(len(part.columns))))
+            for part in self.parts
+        ]
+
+    def _read_residuals(self, part: StoredPart, places: NDArray[np.int64]) -> NDArray[np.uint64] | None:
+        owned = assemble(part.residual_of[:, places]).view(np.int64)
+        lines = owned.nonzero()[0]
+        if not len(lines):
+            return None
+        words = np.zeros((len(places), part.rows - 1), np.uint64)
+        words[lines] = self._read_streams(part, owned[lines] - 1)
+        return words
+
+    def _read_streams(self, part: StoredPart, streams: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The named streams, one line each: uint64 (len(streams), rows - 1)."""
+        chosen = streams.tolist()
+        if max(chosen) >= part.bounds[-1]:
+            raise Damaged(f"a column points to stream {max(chosen)}, there are {part.bounds[-1]}")
+        group_of = [bisect_right(part.bounds, stream) - 1 for stream in chosen]
+        groups = set(group_of)
+        if len(groups) == 1:
+            return assemble(self._read_group(part, group_of[0])[:, streams - part.bounds[group_of[0]]])
+        words = np.empty((len(streams), part.rows - 1), np.uint64)
+        owners = np.array(group_of)
+        for group in groups:
+            lines = owners == group
+            words[lines] = assemble(self._read_group(part, group)[:, streams[lines] - part.bounds[group]])
+        return words
+
+    def _read_group(self, part: StoredPart, group: int) -> NDArray[np.uint8]:
+        """A group's planes: uint8 (width, streams, rows - 1)."""
+        start, end = part.offsets[group], part.offsets[group + 1]
+        packed = self._source(start, end - start)
+        if zlib.crc32(packed) != part.checksums[group]:
+            raise Damaged(f"bytes {start} to {end} of the block have a wrong checksum")
+        shape = (part.widths[group], part.bounds[group + 1] - part.bounds[group], part.rows - 1)
+        return decompress(packed, shape[0] * shape[1] * shape[2]).reshape(shape)
+
+
+def _read_head(raw: NDArray[np.uint8], offset: int, known: dict[bytes, Ids]) -> list[StoredPart]:
+    parts: list[StoredPart] = []
+    at = 4
+    for _ in range(struct.unpack_from("<I", raw.data)[0]):
+        part, at = _read_part(raw, at, offset, known)
+        parts.append(part)
+        offset = part.offsets[-1]
+    return parts
+
+
+def _read_part(raw: NDArray[np.uint8], at: int, offset: int, known: dict[bytes, Ids]) -> tuple[StoredPart, int]:
+    """(the part described at `at`, where its description ends)."""
+    rows, columns, stale, groups, first_column, first_time, *widths = PART.unpack_from(raw.data, at)
+    at += PART.size
+    table = list(GROUP.iter_unpack(raw[at : at + GROUP.size * groups].data))
+    at += GROUP.size * groups
+    arrays: list[NDArray[np.uint8]] = []
+    for width, count in zip(widths, (columns - 1, rows - 1, stale, columns, columns, columns, columns), strict=True):
+        arrays.append(raw[at : at + width * count].reshape(width, count))
+        at += width * count
+    part = StoredPart(
+        rows,
+        _read_columns(first_column, arrays[0], known),
+        _read_times(first_time, assemble(arrays[1])),
+        assemble(arrays[2]).view(np.int64) if stale else NO_ROWS,
+        arrays[3][0] if widths[3] else np.zeros(columns, np.uint8),
+        arrays[4],
+        arrays[5],
+        arrays[6],
+        [0, *(end for end, _, _, _ in table)],
+        [width for _, width, _, _ in table],
+        list(accumulate((size for _, _, size, _ in table), initial=offset)),
+        [checksum for _, _, _, checksum in table],
+    )
+    return part, at
+
+
+def _read_columns(first: int, steps: NDArray[np.uint8], known: dict[bytes, Ids]) -> Ids:
+    key = first.to_bytes(4) + steps.tobytes()
+    ids = known.get(key)
+    if ids is None:
+        ids = np.empty(steps.shape[1] + 1, np.uint32)
+        ids[0] = first
+        ids[1:] = first + np.cumsum(assemble(steps))
+        known[key] = ids
+    return ids
+
+
+def _read_times(first: int, steps: NDArray[np.uint64]) -> Times:
+    times = np.empty(len(steps) + 1, np.int64)
+    times[0] = first
+    np.cumsum(unzigzag(steps), out=times[1:])
+    np.cumsum(times, out=times)
+    return times
+
+
+def memory_source(body: bytes) -> Source:
+    """A source over a block that is in memory; raises Damaged past its end."""
+    view = memoryview(body)
+
+    def read(offset: int, length: int) -> memoryview:
+        piece = view[offset : offset + length]
+        if len(piece) != length:
+            raise Damaged(f"the block ends at {len(view)}, {length} bytes are asked for at {offset}")
+        return piece
+
+    return read

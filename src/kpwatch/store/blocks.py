@@ -1,0 +1,136 @@
+"""Blocks as rows of the database.
+
+A row says what its block covers, so that a query touches only blocks it needs; that it says so truly is in the row's
+checksum. Small blocks are read whole, large ones piece by piece.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpwatch.store.block import BlockReader, Source, memory_source
+from kpwatch.store.packing import Damaged
+from kpwatch.store.parts import row_count, sample_count
+from kpwatch.store.schema import crc, store_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from kpwatch.store.parts import Ids, Part
+
+COVERS = struct.Struct("<qqqqqq")  # target, start, end, rows, samples, bytes of the body
+INLINE_BYTES = 64 << 10
+"""Blocks up to this size come with their row; larger ones are read where a query needs them."""
+
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+"""What SQLite says when its own pages do not fit together."""
+
+
+OVERLAPPING = """
+    SELECT id, target, start_ms, end_ms, row_count, sample_count, checksum, length(body),
+        CASE WHEN length(body) <= ? THEN body END
+    FROM blocks WHERE target = ? AND start_ms <= ? AND end_ms >= ? ORDER BY id"""
+
+
+class BlockRow(NamedTuple):
+    """What is known of a block without opening it."""
+
+    number: int
+    target: int
+    start_ms: int
+    end_ms: int
+    rows: int
+    samples: int
+
+
+def make_row(number: int, target: int, parts: Sequence[Part]) -> BlockRow:
+    """What a block of merged `parts` (at least one) covers."""
+    start_ms = min(int(part.timestamps_ms[0]) for part in parts)
+    end_ms = max(int(part.timestamps_ms[-1]) for part in parts)
+    return BlockRow(number, target, start_ms, end_ms, row_count(parts), sample_count(parts))
+
+
+def insert(connection: sqlite3.Connection, row: BlockRow, body: bytes) -> None:
+    """Write a block, in a transaction of the caller's."""
+    connection.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(row, len(body)), body))
+
+
+def checksum(row: BlockRow, body_bytes: int) -> int:
+    """Checksum of what a row says; the body has its own."""
+    return crc(row.number, COVERS.pack(*row[1:], body_bytes))
+
+
+def delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Delete blocks, in a transaction of the caller's."""
+    connection.executemany("DELETE FROM blocks WHERE id = ?", [(number,) for number in numbers])
+
+
+def of_target(connection: sqlite3.Connection, target: int) -> list[BlockRow]:
+    """All blocks of a target, oldest first."""
+    query = "SELECT id, target, start_ms, end_ms, row_count, sample_count FROM blocks WHERE target = ? ORDER BY id"
+    return [BlockRow(*row) for row in connection.execute(query, (target,))]
+
+
+def fragmented(connection: sqlite3.Connection, rows: int) -> list[int]:
+    """Targets with several blocks of fewer than `rows` rows."""
+    query = "SELECT target FROM blocks WHERE row_count < ? GROUP BY target HAVING count(*) > 1"
+    return [target for (target,) in connection.execute(query, (rows,))]
+
+
+class Opened(NamedTuple):
+    """A block a query reads, or why it cannot."""
+
+    number: int
+    reader: BlockReader | Damaged
+
+
+def overlapping(
+    connection: sqlite3.Connection, target: int, start_ms: int, end_ms: int, known: dict[bytes, Ids]
+) -> Iterator[Opened]:
+    """Blocks of a target with samples in [start_ms, end_ms], oldest first; `known` as in BlockReader."""
+    for *covers, expected, length, body in connection.execute(OVERLAPPING, (INLINE_BYTES, target, end_ms, start_ms)):
+        row = BlockRow(*covers)
+        try:
+            _check(row, length, expected)
+            yield Opened(row.number, BlockReader(memory_source(body) if body else _blob(connection, row.number), known))
+        except Damaged as error:
+            yield Opened(row.number, error)
+
+
+def _check(row: BlockRow, length: int, expected: int) -> None:
+    try:
+        right = checksum(row, length) == expected
+    except struct.error:  # a damaged row may have text or nothing where a number belongs
+        right = False
+    if not right:
+        raise Damaged(f"block {row.number}: what it covers has a wrong checksum")
+
+
+def _blob(connection: sqlite3.Connection, number: int) -> Source:
+    blob = connection.blobopen("blocks", "body", number, readonly=True)
+
+    def read(offset: int, length: int) -> bytes:
+        blob.seek(offset)
+        piece = blob.read(length)
+        if len(piece) != length:
+            raise Damaged(f"block {number} ends at {len(blob)}, {length} bytes are asked for at {offset}")
+        return piece
+
+    return read
+
+
+def load(connection: sqlite3.Connection, row: BlockRow) -> BlockReader:
+    """A whole block in memory; raises Damaged."""
+    expected, body = connection.execute("SELECT checksum, body FROM blocks WHERE id = ?", (row.number,)).fetchone()
+    _check(row, len(body), expected)
+    return BlockReader(memory_source(body))
+
+
+def read_error(error: sqlite3.Error) -> Damaged | None:
+    """Damaged, if that is what SQLite means; raises the StoreError for anything else."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in DAMAGE:
+        return Damaged(f"SQLite: {error}")
+    raise store_error(error) from error

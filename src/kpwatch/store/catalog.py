@@ -1,0 +1,327 @@
+"""Names and their numbers: columns, targets, layouts.
+
+Names are few (a thousand columns serve a whole fleet), so all of them live in memory and the tables are their memory
+across restarts. Only the writer's thread adds or removes; readers may look at any time, because what they look at is
+replaced or appended to, never changed in place. A number is never given twice, so what a reader found stays true.
+
+A name that is new in an append is written in the same transaction as the append. If that fails the name stays here and
+is written with the next one: a name without samples is found by nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kpwatch.base.errors import BadInput
+from kpwatch.model.labels import METRIC_NAME, label_value
+from kpwatch.store.packing import Damaged, assemble, compress, decompress, planes
+from kpwatch.store.schema import crc
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from kpwatch.model.frames import Layout
+    from kpwatch.model.labels import Labels
+    from kpwatch.store.parts import Ids
+
+NO_COLUMNS: Ids = np.zeros(0, np.uint32)
+NEVER_MS = 1 << 62
+IDS_PREFIX = struct.Struct("<II")  # crc32 of the rest, number of ids
+COVERED_MAX = 64
+NUMBER_MAX = 1 << 31
+"""Bound of row numbers that are believed."""
+
+
+@dataclass(slots=True, eq=False)
+class ColumnSet:
+    """A stored layout: its columns in the order of their numbers, which is the order of the values in the journal."""
+
+    number: int
+    """Row of `layouts`; 0 once it was dropped."""
+    columns: Ids
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """Where samples come from, and what is known of them."""
+
+    number: int
+    labels: Labels
+    columns: Ids = field(default_factory=lambda: NO_COLUMNS)
+    """Columns it has samples of. Replaced, never changed in place; equal sets are one array where that is easy."""
+    saved: Ids | None = None
+    """What its row in `targets` says of them."""
+    first_ms: int = NEVER_MS
+    last_ms: int = -NEVER_MS
+    sealed_ms: int = -NEVER_MS
+    """Latest timestamp in a block: above it a sample can only replace one of the head."""
+    covered: set[ColumnSet] = field(default_factory=set)
+    """Layouts already in `columns`."""
+
+    def saw(self, layout: ColumnSet, timestamp_ms: int) -> None:
+        """Note a committed frame."""
+        self.first_ms = min(self.first_ms, timestamp_ms)
+        self.last_ms = max(self.last_ms, timestamp_ms)
+        if layout not in self.covered:
+            self.add_columns(layout.columns)
+            if len(self.covered) >= COVERED_MAX:
+                self.covered.clear()
+            self.covered.add(layout)
+
+    def add_columns(self, columns: Ids) -> None:
+        """Note columns it has samples of."""
+        union = columns if not len(self.columns) else np.union1d(self.columns, columns)
+        if len(union) != len(self.columns):
+            self.columns = columns if len(union) == len(columns) else union
+
+
+class DamagedRow(NamedTuple):
+    """A row that failed its checksum, for the quarantine."""
+
+    source: str
+    number: int
+    reason: str
+    body: bytes
+
+
+class Catalog:
+    """All names."""
+
+    def __init__(self) -> None:
+        self.columns: list[Labels | None] = [None]
+        """Labels by number; None where there is no such column (any more)."""
+        self.by_metric: dict[str, list[int]] = {}
+        self.targets: dict[int, Target] = {}
+        self.layouts: dict[int, ColumnSet] = {}
+        self._column_numbers: dict[Labels, int] = {}
+        self._target_by_labels: dict[Labels, Target] = {}
+        self._layout_by_columns: dict[bytes, ColumnSet] = {}
+        self._resolved: WeakKeyDictionary[Layout, tuple[ColumnSet, NDArray[np.int64] | None]] = WeakKeyDictionary()
+        self._new_columns: list[int] = []
+        self._new_targets: list[Target] = []
+        self._new_layouts: list[ColumnSet] = []
+        self._last_target = 0
+        self._last_layout = 0
+
+    # Names -> numbers, in the writer's thread
+
+    def target(self, labels: Labels) -> Target:
+        """The target with these labels, made if it is new."""
+        found = self._target_by_labels.get(labels)
+        if found is None:
+            self._last_target += 1
+            found = Target(self._last_target, labels)
+            self._publish_target(found)
+            self._new_targets.append(found)
+        return found
+
+    def resolve(self, layout: Layout) -> tuple[ColumnSet, NDArray[np.int64] | None]:
+        """(stored layout, the order its values have in the frame, or None where it is the same).
+
+        Raises BadInput when a column comes twice.
+        """
+        known = self._resolved.get(layout)
+        if known is not None and known[0].number:
+            return known
+        numbers = np.array([self._column_number(labels) for labels in layout.columns], np.uint32)
+        order = np.argsort(numbers, kind="stable")
+        columns = numbers[order]
+        if bool((columns[1:] == columns[:-1]).any()):
+            twice = self.columns[columns[1:][columns[1:] == columns[:-1]][0]]
+            raise BadInput(f"a frame has the column {twice} twice; a series has one sample at a time")
+        resolved = (self._column_set(columns), None if bool((columns == numbers).all()) else order)
+        self._resolved[layout] = resolved
+        return resolved
+
+    def _column_number(self, labels: Labels) -> int:
+        number = self._column_numbers.get(labels)
+        if number is None:
+            number = len(self.columns)
+            self._publish_column(number, labels)
+            self._new_columns.append(number)
+        return number
+
+    def _column_set(self, columns: Ids) -> ColumnSet:
+        key = columns.tobytes()
+        found = self._layout_by_columns.get(key)
+        if found is None:
+            self._last_layout += 1
+            found = ColumnSet(self._last_layout, columns)
+            self._layout_by_columns[key] = self.layouts[found.number] = found
+            self._new_layouts.append(found)
+        return found
+
+    def _publish_column(self, number: int, labels: Labels) -> None:
+        self.columns.extend([None] * (number + 1 - len(self.columns)))
+        self.columns[number] = labels
+        self._column_numbers[labels] = number
+        self.by_metric.setdefault(label_value(labels, METRIC_NAME), []).append(number)
+
+    def _publish_target(self, target: Target) -> None:
+        self.targets[target.number] = target
+        self._target_by_labels[target.labels] = target
+
+    # Memory -> tables, inside the writer's transactions
+
+    def write_new(self, connection: sqlite3.Connection) -> None:
+        """Insert the names that are not in the tables yet; `committed` must follow the commit."""
+        if self._new_columns:
+            connection.executemany(
+                "INSERT INTO columns VALUES (?, ?, ?)",
+                [_named_row(number, labels) for number in self._new_columns if (labels := self.columns[number])],
+            )
+        if self._new_targets:
+            connection.executemany(
+                "INSERT INTO targets (id, labels, checksum) VALUES (?, ?, ?)",
+                [_named_row(target.number, target.labels) for target in self._new_targets],
+            )
+        if self._new_layouts:
+            connection.executemany(
+                "INSERT INTO layouts VALUES (?, ?)",
+                [
+                    (layout.number, pack_ids(layout.number, layout.columns))
+                    for layout in self._new_layouts
+                    if layout.number
+                ],
+            )
+
+    def committed(self) -> None:
+        """What `write_new` wrote is on disk."""
+        self._new_columns.clear()
+        self._new_targets.clear()
+        self._new_layouts.clear()
+
+    def forget(
+        self, connection: sqlite3.Connection, targets: Iterable[Target], layouts: Iterable[ColumnSet], columns: Ids
+    ) -> None:
+        """Delete names nobody uses any more, in a transaction of the caller's."""
+        for target in targets:
+            connection.execute("DELETE FROM targets WHERE id = ?", (target.number,))
+            self.targets.pop(target.number, None)
+            self._target_by_labels.pop(target.labels, None)
+        for layout in layouts:
+            connection.execute("DELETE FROM layouts WHERE id = ?", (layout.number,))
+            self.layouts.pop(layout.number, None)
+            self._layout_by_columns.pop(layout.columns.tobytes(), None)
+            layout.number = 0
+        for number in columns.tolist():
+            connection.execute("DELETE FROM columns WHERE id = ?", (number,))
+            self._unpublish_column(number)
+
+    def _unpublish_column(self, number: int) -> None:
+        labels = self.columns[number]
+        if labels is not None:
+            self.columns[number] = None
+            self._column_numbers.pop(labels, None)
+            metric = label_value(labels, METRIC_NAME)
+            rest = [other for other in self.by_metric[metric] if other != number]
+            if rest:
+                self.by_metric[metric] = rest
+            else:
+                del self.by_metric[metric]
+
+    def save_columns(self, connection: sqlite3.Connection, target: Target) -> None:
+        """Write which columns a target has, if that changed."""
+        columns = target.columns
+        if target.saved is None or not np.array_equal(target.saved, columns):
+            packed = pack_ids(target.number, columns)
+            connection.execute("UPDATE targets SET columns = ? WHERE id = ?", (packed, target.number))
+            target.saved = columns
+
+    # Tables -> memory, once
+
+    def load(self, connection: sqlite3.Connection) -> list[DamagedRow]:
+        """Read all names; returns the rows that cannot be used, whose names are then unknown."""
+        damaged: list[DamagedRow] = []
+        for number, text, checksum in connection.execute(f"SELECT {NAMED_ROW} FROM columns ORDER BY id"):  # noqa: S608 - our own names
+            labels = _read_labels(number, text, checksum)
+            if labels is None:
+                damaged.append(DamagedRow("columns", number, "wrong checksum", text))
+            else:
+                self._publish_column(number, labels)
+        self._load_layouts(connection, damaged)
+        self._load_targets(connection, damaged)
+        self._reserve_used_numbers(connection)
+        return damaged
+
+    def _load_layouts(self, connection: sqlite3.Connection, damaged: list[DamagedRow]) -> None:
+        for number, packed in connection.execute("SELECT id, CAST(columns AS BLOB) FROM layouts ORDER BY id"):
+            try:
+                layout = ColumnSet(number, unpack_ids(number, packed))
+            except Damaged as error:
+                damaged.append(DamagedRow("layouts", number, str(error), packed))
+            else:
+                self._layout_by_columns[layout.columns.tobytes()] = self.layouts[number] = layout
+
+    def _load_targets(self, connection: sqlite3.Connection, damaged: list[DamagedRow]) -> None:
+        shared: dict[bytes, Ids] = {}
+        query = f"SELECT {NAMED_ROW}, CAST(columns AS BLOB) FROM targets ORDER BY id"  # noqa: S608 - our own names
+        for number, text, checksum, packed in connection.execute(query):
+            labels = _read_labels(number, text, checksum)
+            if labels is None:
+                damaged.append(DamagedRow("targets", number, "wrong checksum", text))
+                continue
+            target = Target(number, labels)
+            self._publish_target(target)
+            try:
+                columns = NO_COLUMNS if packed is None else unpack_ids(number, packed)
+            except Damaged:
+                continue  # `saved` stays None: whoever opens the store reads them from the blocks
+            target.saved = target.columns = shared.setdefault(columns.tobytes(), columns)
+
+    def _reserve_used_numbers(self, connection: sqlite3.Connection) -> None:
+        """A number whose name was lost must not be given to another name: its samples still stand somewhere."""
+        for numbers in (
+            *(layout.columns for layout in self.layouts.values()),
+            *(t.columns for t in self.targets.values()),
+        ):
+            if len(numbers):
+                self.columns.extend([None] * (int(numbers[-1]) + 1 - len(self.columns)))
+        used_targets = connection.execute(
+            "SELECT max(target) FROM (SELECT target FROM journal UNION SELECT target FROM blocks)"
+        )
+        self._last_target = max(used_targets.fetchone()[0] or 0, *self.targets, 0)
+        used_layouts = connection.execute("SELECT max(layout) FROM journal")
+        self._last_layout = max(used_layouts.fetchone()[0] or 0, *self.layouts, 0)
+
+
+NAMED_ROW = "id, CAST(labels AS BLOB), checksum"  # a blob, because damaged text need not be UTF-8
+
+
+def _named_row(number: int, labels: Labels) -> tuple[int, str, int]:
+    text = json.dumps([part for pair in labels for part in pair], separators=(",", ":"))
+    return number, text, crc(number, text.encode())
+
+
+def _read_labels(number: int, text: bytes, checksum: object) -> Labels | None:
+    if not 0 < number <= NUMBER_MAX or crc(number, text) != checksum:
+        return None
+    flat = json.loads(text)
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+def pack_ids(number: int, ids: Ids) -> bytes:
+    """Increasing ids as bytes that belong to row `number`."""
+    steps = np.diff(ids, prepend=np.uint32(0)).astype(np.uint64)
+    body = compress(planes(steps, 4), 3)
+    return IDS_PREFIX.pack(crc(number, body), len(ids)) + body
+
+
+def unpack_ids(number: int, packed: bytes) -> Ids:
+    """Undo `pack_ids`; raises Damaged."""
+    body = packed[IDS_PREFIX.size :]
+    if len(packed) < IDS_PREFIX.size or crc(number, body) != IDS_PREFIX.unpack_from(packed)[0]:
+        raise Damaged("a list of column numbers has a wrong checksum")
+    count = IDS_PREFIX.unpack_from(packed)[1]
+    if count > NUMBER_MAX:
+        raise Damaged(f"a list of {count} column numbers")
+    return np.cumsum(assemble(decompress(body, 4 * count).reshape(4, count))).astype(np.uint32)

@@ -1,0 +1,187 @@
+"""Group commit: many appends, one transaction, one sync.
+
+Names first, rows next, then COMMIT; only when that has returned do memory and futures learn of it. So whatever a
+finished Future promised is on disk, and whatever a reader sees was committed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kpwatch.base.errors import BadInput, StoreError, StoreFull
+from kpwatch.model.source import Appended
+from kpwatch.store import blocks, journal
+from kpwatch.store.head import HeadRow
+from kpwatch.store.packing import Damaged
+from kpwatch.store.schema import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kpwatch.model.frames import Frame, Layout
+    from kpwatch.model.labels import Labels
+    from kpwatch.store.parts import Ids
+    from kpwatch.store.state import State
+
+log = logging.getLogger(__name__)
+
+TIMESTAMP_MAX_MS = 1 << 53
+"""Beyond it a timestamp is not one any clock of ours has shown."""
+
+
+class Taken(NamedTuple):
+    """A frame with its values copied: the caller may use its buffer again."""
+
+    target: Labels
+    layout: Layout
+    timestamp_ms: int
+    values: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Append:
+    """One call of `append` on its way to the disk."""
+
+    frames: list[Taken]
+    bytes: int
+    future: Future[Appended] = field(default_factory=Future)
+
+
+def take(frames: Iterable[Frame]) -> Append:
+    """Copy and check frames; raises BadInput for what could never be stored."""
+    taken: list[Taken] = []
+    for target, layout, timestamp_ms, values in frames:
+        if values.shape != (len(layout.columns),) or values.dtype != np.float64:
+            raise BadInput(
+                f"a frame of {target} has values of {values.dtype} {values.shape},"
+                f" its layout has {len(layout.columns)} columns and values are float64"
+            )
+        if not -TIMESTAMP_MAX_MS <= timestamp_ms <= TIMESTAMP_MAX_MS:
+            raise BadInput(f"a frame of {target} has the timestamp {timestamp_ms} ms, beyond 2^53")
+        if layout.columns:
+            taken.append(Taken(target, layout, int(timestamp_ms), values.tobytes()))
+    return Append(taken, sum(len(frame.values) for frame in taken) + 500 * len(taken))
+
+
+class Batch:
+    """Rows of one transaction, and what they replace."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.rows: list[HeadRow] = []
+        self._pending: dict[tuple[int, int], list[Ids]] = {}
+        """Columns by target and time."""
+        self._latest: dict[int, int] = {}
+        self.answers: list[tuple[Append, Appended]] = []
+        self.damaged: dict[int, str] = {}
+        """Blocks that could not be read while looking for replaced samples."""
+
+    def add(self, append: Append) -> None:
+        """Number the frames of one append; raises BadInput and adds nothing if one of them is bad."""
+        resolved = [self._state.catalog.resolve(frame.layout) for frame in append.frames]
+        samples = overwritten = 0
+        for frame, (layout, order) in zip(append.frames, resolved, strict=True):
+            values = frame.values if order is None else np.frombuffer(frame.values, np.int64)[order].tobytes()
+            target = self._state.catalog.target(frame.target)
+            row = HeadRow(self._state.next_row, target.number, layout, frame.timestamp_ms, values)
+            self._state.next_row += 1
+            overwritten += self._overwritten(row)
+            samples += len(layout.columns)
+            self.rows.append(row)
+        self.answers.append((append, Appended(samples, overwritten)))
+
+    def _overwritten(self, row: HeadRow) -> int:
+        """How many samples of `row` replace one of the same series and time."""
+        target = self._state.catalog.targets[row.target]
+        latest = max(target.last_ms, self._latest.get(row.target, target.last_ms))
+        pending = self._pending.setdefault((row.target, row.timestamp_ms), [])
+        there = list(pending)
+        pending.append(row.layout.columns)
+        if row.timestamp_ms > latest:
+            self._latest[row.target] = row.timestamp_ms
+            return 0
+        unsealed = self._state.head.rows(row.target)
+        there += [other.layout.columns for other in unsealed if other.timestamp_ms == row.timestamp_ms]
+        if row.timestamp_ms <= target.sealed_ms:
+            there += self._sealed_columns(row)
+        if any(columns is row.layout.columns for columns in there):
+            return len(row.layout.columns)
+        return int(np.isin(row.layout.columns, np.concatenate(there)).sum()) if there else 0
+
+    def _sealed_columns(self, row: HeadRow) -> list[Ids]:
+        """Columns that have a sample at the row's time in a block."""
+        found: list[Ids] = []
+        at = row.timestamp_ms
+        try:
+            for number, block in blocks.overlapping(self._state.connection, row.target, at, at, {}):
+                if isinstance(block, Damaged):
+                    self.damaged[number] = str(block)
+                else:
+                    found += [part.columns for part in block.parts if bool((part.timestamps_ms == at).any())]
+        except sqlite3.Error as error:
+            self._state.counters.failures.add()  # a count may be low; the samples themselves do not depend on this
+            log.warning("cannot tell what a late frame replaces: %s", error)
+        return found
+
+
+def commit(state: State, appends: Sequence[Append]) -> Batch:
+    """Make `appends` durable, visible and finished; their futures tell the outcome, whatever it is."""
+    batch = Batch(state)
+    for append in appends:
+        if not append.future.set_running_or_notify_cancel():
+            continue
+        try:
+            batch.add(append)
+        except BadInput as error:
+            state.counters.failed_appends.add()
+            append.future.set_exception(error)
+    try:
+        _write(state, batch)
+    except StoreError as error:
+        state.counters.failed_appends.add(len(batch.answers))
+        for append, _ in batch.answers:
+            append.future.set_exception(error)
+        batch.rows.clear()
+    else:
+        _publish(state, batch)
+    return batch
+
+
+def _write(state: State, batch: Batch) -> None:
+    if not batch.rows:
+        return
+    require_room(state)
+    with transaction(state.connection):
+        state.catalog.write_new(state.connection)
+        journal.insert(state.connection, batch.rows)
+    state.catalog.committed()
+
+
+def require_room(state: State) -> None:
+    """Raise StoreFull where the disk has less room than the options want kept free."""
+    disk = os.statvfs(state.path.parent)
+    free = disk.f_bavail * disk.f_frsize
+    if free < state.options.free_bytes_min:
+        raise StoreFull(
+            f"{free} bytes are free under {state.path.parent}, {state.options.free_bytes_min} are to be kept free"
+            " (free_bytes_min): make room, writing resumes by itself"
+        )
+
+
+def _publish(state: State, batch: Batch) -> None:
+    state.head.add(batch.rows)
+    for row in batch.rows:
+        state.catalog.targets[row.target].saw(row.layout, row.timestamp_ms)
+    state.counters.commits.add(bool(batch.rows))
+    state.counters.frames.add(len(batch.rows))
+    for append, appended in batch.answers:
+        state.counters.samples.add(appended.samples)
+        state.counters.overwritten.add(appended.overwritten)
+        append.future.set_result(appended)

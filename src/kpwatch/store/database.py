@@ -1,0 +1,236 @@
+"""The store: frames in, slices out, everything on disk that was promised to be.
+
+One directory, one SQLite file, one writing thread. `append` queues; a finished Future means committed and synced.
+Queries run in the caller's thread on connections of their own. See the package's docstring for who does what.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.errors import StoreClosed, StoreError
+from kpwatch.model.labels import join_target, label_value
+from kpwatch.store import blocks, journal, quarantine
+from kpwatch.store.catalog import NEVER_MS, Catalog
+from kpwatch.store.commit import take
+from kpwatch.store.head import Head
+from kpwatch.store.index import find, label_sets
+from kpwatch.store.lock import DirectoryLock
+from kpwatch.store.maintenance import Maintenance
+from kpwatch.store.options import StoreOptions
+from kpwatch.store.packing import Damaged
+from kpwatch.store.reader import Query, ReaderPool
+from kpwatch.store.schema import FILE_NAME, connect_writer, migrate
+from kpwatch.store.state import Counters, State
+from kpwatch.store.writer import Command, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+
+    from kpwatch.base.clock import Clock
+    from kpwatch.base.telemetry import Registry
+    from kpwatch.model.frames import Frame
+    from kpwatch.model.labels import Labels
+    from kpwatch.model.matchers import Matcher
+    from kpwatch.model.source import Appended, Slice
+    from kpwatch.store.catalog import Target
+
+__all__ = ["Store", "StoreOptions"]
+
+Answer = TypeVar("Answer")
+
+
+class Store:
+    """An Appender and a SeriesSource on a directory. Thread-safe."""
+
+    def __init__(self, state: State, lock: DirectoryLock) -> None:
+        """Use `open`."""
+        self._state = state
+        self._lock = lock
+        self._pool = ReaderPool(state.path)
+        self._maintenance = Maintenance(state)
+        self._writer = Writer(state, self._maintenance)
+        self._closed = False
+
+    @classmethod
+    def open(cls, options: StoreOptions, telemetry: Registry, clock: Clock = SYSTEM_CLOCK) -> Store:
+        """Open or make the store in `options.directory`; the caller closes it.
+
+        Raises ConfigError when the directory cannot be used, somebody else holds it, or a newer kpwatch wrote it;
+        StoreError when the database cannot be read.
+        """
+        lock = DirectoryLock(options.directory)
+        path = options.directory / FILE_NAME
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = connect_writer(path)
+            migrate(connection, path)
+            state = _load(State(options, path, clock, connection, Catalog(), Head(), Counters(telemetry)))
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{path}: {error}; restore a backup or move the file away to start empty") from error
+            raise
+        store = cls(state, lock)
+        store._show(telemetry)
+        return store
+
+    def append(self, frames: Iterable[Frame]) -> Future[Appended]:
+        """Queue `frames` for the next commit: see `model.source.Appender`.
+
+        Raises BadInput for a frame that could never be stored, StoreOverloaded, StoreClosed; the Future may raise
+        BadInput (a column twice in a layout), StoreFull and StoreError.
+        """
+        append = take(frames)
+        self._writer.submit(append)
+        return append.future
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterable[Slice]:
+        """See `model.source.SeriesSource`. Decodes while it is iterated over; do not dawdle, a snapshot is open."""
+        start_ms = max(start_ms, self._state.oldest_kept_ms())
+        found = find(self._state.catalog, matchers, start_ms, end_ms)
+        query = Query(self._state.catalog, found, start_ms, end_ms)
+        return query.slices(self._state.head, self._pool, self._state.set_aside, self._damaged)
+
+    def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """See `model.source.SeriesSource`."""
+        found = find(self._state.catalog, matchers, max(start_ms, self._state.oldest_kept_ms()), end_ms)
+        sets = label_sets(self._state.catalog, found)
+        return sorted(join_target(target.labels, column) for target, columns in sets for column in columns)
+
+    def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """See `model.source.SeriesSource`."""
+        return sorted({name for labels in self._label_sets(matchers, start_ms, end_ms) for name, _ in labels})
+
+    def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """See `model.source.SeriesSource`."""
+        values = {label_value(labels, name) for labels in self._label_sets(matchers, start_ms, end_ms)}
+        return sorted(values - {""})
+
+    def _label_sets(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> set[Labels]:
+        """Label sets of matching targets and of matching columns: apart, which is all that names and values need."""
+        found = find(self._state.catalog, matchers, max(start_ms, self._state.oldest_kept_ms()), end_ms)
+        seen: set[Labels] = set()
+        for target, columns in label_sets(self._state.catalog, found):
+            seen.add(target.labels)
+            seen.update(columns)
+        return seen
+
+    def status(self) -> dict[str, object]:
+        """Counts for `/api/v1/status/tsdb`; raises StoreClosed."""
+        catalog, head = self._state.catalog, self._state.head
+        targets = list(catalog.targets.copy().values())
+        with self._pool.snapshot() as connection:
+            count, rows, samples, size = connection.execute(
+                "SELECT count(*), total(row_count), total(sample_count), total(length(body)) FROM blocks"
+            ).fetchone()
+            aside = quarantine.listed(connection)
+        return {
+            "series": self._series_count(),
+            "targets": len(targets),
+            "columns": len(catalog.by_metric) and sum(map(len, catalog.by_metric.copy().values())),
+            "layouts": len(catalog.layouts),
+            "minTime": min((t.first_ms for t in targets if t.first_ms < NEVER_MS), default=None),
+            "maxTime": max((t.last_ms for t in targets if t.last_ms > -NEVER_MS), default=None),
+            "head": {"rows": head.count, "bytes": head.bytes, "queuedBytes": self._writer.queued_bytes},
+            "blocks": {"count": count, "rows": int(rows), "samples": int(samples), "bytes": int(size)},
+            "diskBytes": _disk_bytes(self._state),
+            "quarantine": aside,
+            "lastError": self._maintenance.last_error,
+        }
+
+    def _series_count(self) -> int:
+        return sum(len(target.columns) for target in self._state.catalog.targets.copy().values())
+
+    def maintain(self) -> None:
+        """Do all background work that is due, retention included, and wait for it."""
+        self._in_writer(self._maintenance.run_all)
+
+    def seal(self) -> None:
+        """Make blocks of all that waits in the journal, small or not, and wait for it."""
+        self._in_writer(self._maintenance.seal_all)
+
+    def close(self) -> None:
+        """Finish queued appends, seal what is worth it, empty the write-ahead log, let go of the directory."""
+        if self._closed:
+            return
+        self._closed = True
+        deadline = self._state.clock.monotonic_seconds() + self._state.options.close_seconds
+        last = Command(lambda: self._finish(deadline))
+        with suppress(StoreClosed):
+            self._writer.submit(last)
+        self._writer.close()
+        self._pool.close()
+        self._state.connection.close()
+        self._lock.release()
+
+    def _finish(self, deadline: float) -> None:
+        self._maintenance.close(deadline)
+        self._state.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _in_writer(self, work: Callable[[], Answer]) -> Answer:
+        command = Command(work)
+        self._writer.submit(command)
+        answer: Answer = command.future.result()
+        return answer
+
+    def _damaged(self, number: int, reason: str) -> None:
+        """A query found a damaged block: have it set aside."""
+        with suppress(StoreClosed):  # then the next one who reads it will say so again
+            self._writer.submit(Command(lambda: self._maintenance.damaged(number, reason)))
+
+    def _show(self, telemetry: Registry) -> None:
+        head = self._state.head
+        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("kpwatch_store_head_bytes", "Unsealed samples in memory.", lambda: head.bytes),
+            ("kpwatch_store_head_rows", "Frames in the journal.", lambda: head.count),
+            ("kpwatch_store_queue_bytes", "Appends waiting for a commit.", lambda: self._writer.queued_bytes),
+            ("kpwatch_store_targets", "Targets with samples.", lambda: len(self._state.catalog.targets)),
+            ("kpwatch_store_series", "Series with samples.", self._series_count),
+            ("kpwatch_store_disk_bytes", "Size of the database and its log.", lambda: _disk_bytes(self._state)),
+        )
+        for name, help_text, read in gauges:
+            telemetry.gauge(name, help_text, read)
+
+
+def _disk_bytes(state: State) -> int:
+    total = 0
+    for path in (state.path, state.path.with_name(f"{state.path.name}-wal")):
+        with suppress(FileNotFoundError):  # once closed there is no log
+            total += path.stat().st_size
+    return total
+
+
+def _load(state: State) -> State:
+    """Read names, journal and what the blocks cover into memory; set aside what is damaged."""
+    damaged = state.catalog.load(state.connection)
+    rows, damaged_rows = journal.load(state.connection, state.catalog)
+    quarantine.set_aside_rows(state, [*damaged, *damaged_rows])
+    highest = "SELECT (SELECT max(id) FROM journal), (SELECT max(id) FROM blocks)"
+    last_row, last_block = state.connection.execute(highest).fetchone()
+    state.next_row, state.next_block = (last_row or 0) + 1, (last_block or 0) + 1
+    ranges = "SELECT target, min(start_ms), max(end_ms) FROM blocks GROUP BY target"
+    for number, start_ms, end_ms in state.connection.execute(ranges):
+        target = state.catalog.targets.get(number)
+        if target is not None:  # else its name was lost: it is in the quarantine, its blocks stay
+            target.first_ms, target.last_ms, target.sealed_ms = start_ms, end_ms, end_ms
+            if target.saved is None:
+                _read_columns(state, target)
+    state.head.add(rows)
+    for row in rows:
+        state.catalog.targets[row.target].saw(row.layout, row.timestamp_ms)
+    return state
+
+
+def _read_columns(state: State, target: Target) -> None:
+    """Which columns a target has, from its blocks: its own note of them is damaged or was never made."""
+    for _, block in blocks.overlapping(state.connection, target.number, -NEVER_MS, NEVER_MS, {}):
+        if not isinstance(block, Damaged):  # else the first query that needs it sets it aside
+            for part in block.parts:
+                target.add_columns(part.columns)

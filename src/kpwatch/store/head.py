@@ -1,0 +1,97 @@
+"""The head: frames that are in the journal and not yet in a block, in memory.
+
+Rows are kept as the bytes the journal has; a query makes matrices of them. Per target they are few (`seal_rows` and a
+rest), so the head costs about seal_rows / 2 * 8 bytes per series. The writer's thread adds after its commit and drops
+after the commit that sealed; a reader takes `rows()` once and keeps what it got.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kpwatch.store.parts import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kpwatch.store.catalog import ColumnSet
+    from kpwatch.store.parts import Wanted
+
+ROW_BYTES = 250
+"""What a row costs in memory beside its values: tuple, ints, bytes object, list slot."""
+
+
+class HeadRow(NamedTuple):
+    """One journal row."""
+
+    number: int
+    """Row of `journal`, which is also its rank: of two samples of a series and time the higher number wins."""
+    target: int
+    layout: ColumnSet
+    timestamp_ms: int
+    values: bytes
+    """float64, in the layout's order."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return len(self.values) + ROW_BYTES
+
+
+class Head:
+    """All unsealed rows."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[HeadRow]] = {}
+        self.bytes = 0
+        self.count = 0
+
+    def add(self, rows: Iterable[HeadRow]) -> None:
+        """Rows that were committed, in the order of their numbers."""
+        for row in rows:
+            self._rows.setdefault(row.target, []).append(row)
+            self.bytes += row.size
+            self.count += 1
+
+    def rows(self, target: int) -> Sequence[HeadRow]:
+        """The rows of a target now: never changed behind the caller's back."""
+        return tuple(self._rows.get(target, ()))
+
+    def drop(self, target: int, rows: Sequence[HeadRow]) -> None:
+        """The target's first rows, which were sealed."""
+        self.bytes -= sum(row.size for row in rows)
+        self.count -= len(rows)
+        rest = self._rows[target][len(rows) :]
+        if rest:
+            self._rows[target] = rest
+        else:
+            del self._rows[target]
+
+    def targets(self) -> list[int]:
+        """Targets that have rows."""
+        return list(self._rows)
+
+    def layouts(self) -> set[ColumnSet]:
+        """Layouts in use."""
+        return {row.layout for rows in self._rows.values() for row in rows}
+
+
+def make_parts(rows: Sequence[HeadRow], wanted: Wanted | None = None) -> list[Part]:
+    """One part per layout, ranked, restricted to the columns `wanted`."""
+    by_layout: dict[ColumnSet, list[HeadRow]] = {}
+    for row in rows:
+        by_layout.setdefault(row.layout, []).append(row)
+    parts: list[Part] = []
+    for layout, same in by_layout.items():
+        bits = np.frombuffer(b"".join([row.values for row in same]), np.int64).reshape(len(same), -1)
+        columns = layout.columns
+        if wanted is not None:
+            columns, places = wanted.choose(columns)
+            bits = bits[:, places]
+        if len(columns):
+            times = np.array([row.timestamp_ms for row in same], np.int64)
+            ranks = np.array([row.number for row in same], np.int64)
+            parts.append(Part(columns, times, np.ascontiguousarray(bits.T), ranks))
+    return parts

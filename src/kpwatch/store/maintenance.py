@@ -1,0 +1,308 @@
+"""What happens behind the appends: sealing, merging, expiring, giving pages back.
+
+All of it runs in the writer's thread, in steps of some milliseconds between commits, each a transaction of its own: no
+second writer, no lock anybody waits for. A step that fails leaves everything as it was and is tried again later.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kpwatch.base.errors import StoreError
+from kpwatch.store import blocks, journal
+from kpwatch.store.block import encode_block
+from kpwatch.store.catalog import NEVER_MS, NO_COLUMNS
+from kpwatch.store.head import make_parts
+from kpwatch.store.packing import Damaged
+from kpwatch.store.parts import clip, merge, sample_count
+from kpwatch.store.quarantine import set_aside_block
+from kpwatch.store.schema import vacuum
+from kpwatch.store.tiers import BLOCK_SAMPLES_MAX, TIER_ROWS, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kpwatch.store.catalog import Target
+    from kpwatch.store.head import HeadRow
+    from kpwatch.store.parts import Part
+    from kpwatch.store.state import State
+
+log = logging.getLogger(__name__)
+
+SEAL_LEVEL, MERGE_LEVEL = 1, 3
+"""zstd levels: a small block is soon merged, a large one stays."""
+SEAL_SAMPLES_MIN = 1024
+"""A target of few columns waits for so many samples, or SMALL_FRAMES times the rows, before it is sealed."""
+SMALL_FRAMES = 8
+CLOSE_SAMPLES_MIN = 256
+"""What is worth a block when the store closes; fewer samples stay in the journal."""
+STEP_SECONDS = 0.02
+RETENTION_EVERY_SECONDS = 60.0
+EXPIRE_AT_ONCE = 64
+RETRY_SECONDS = 5.0
+LAYOUTS_KEPT = 4096
+VACUUM_PAGES = 256
+VACUUM_FREE_PAGES = 16384
+"""Free pages are left to the next blocks unless they are more than this and more than a quarter of the file."""
+
+
+class Maintenance:
+    """The work that waits, and doing some of it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._to_seal: dict[int, None] = {}
+        self._to_merge: dict[int, None] = dict.fromkeys(state.catalog.targets)
+        self._to_quarantine: dict[int, str] = {}
+        self._sealed_once: set[int] = set()
+        self._next_retention = state.clock.monotonic_seconds()
+        self._resume = 0.0
+        self.last_error = ""
+
+    # What waits
+
+    def appended(self, rows: Iterable[HeadRow]) -> None:
+        """Frames were committed: their targets may be due."""
+        for target in {row.target for row in rows}:
+            self._note_due(target)
+
+    def damaged(self, number: int, reason: str) -> None:
+        """A reader could not read a block."""
+        self._to_quarantine[number] = reason
+
+    def _note_due(self, target: int) -> None:
+        rows = self._state.head.rows(target)
+        if len(rows) < self._rows_wanted(target):
+            return
+        samples = sum(len(row.layout.columns) for row in rows)
+        if samples >= SEAL_SAMPLES_MIN or len(rows) >= SMALL_FRAMES * self._state.options.seal_rows:
+            self._to_seal[target] = None
+
+    def _rows_wanted(self, target: int) -> int:
+        """The first time targets are sealed at different ages, so that later they are not all due at once."""
+        rows = self._state.options.seal_rows
+        if target in self._sealed_once:
+            return rows
+        return rows - (target * 11) % max(1, rows // 2)
+
+    # Doing it
+
+    def step(self) -> bool:
+        """Work for about STEP_SECONDS; True when there is more to do at once."""
+        clock = self._state.clock
+        start = clock.monotonic_seconds()
+        if start < self._resume:
+            return False
+        try:
+            while self._work_once(start):
+                head_full = self._state.head.bytes > self._state.options.head_bytes
+                if clock.monotonic_seconds() - start >= STEP_SECONDS and not head_full:
+                    return True
+        except (StoreError, sqlite3.Error) as error:
+            self.failed(error)
+        return False
+
+    def failed(self, error: Exception) -> None:
+        """Note a step that failed; the next one waits a little."""
+        self._state.counters.failures.add()
+        self._resume = self._state.clock.monotonic_seconds() + RETRY_SECONDS
+        self.last_error = f"{type(error).__name__}: {error}"
+        log.warning("a background step failed and will be tried again: %s", self.last_error)
+
+    def _work_once(self, now: float) -> bool:
+        """One piece of work; False when there is none."""
+        if self._to_quarantine:
+            number = next(iter(self._to_quarantine))
+            set_aside_block(self._state, number, self._to_quarantine.pop(number))
+        elif self._to_seal:
+            target = _rotate(self._to_seal)
+            self.seal(target)
+            del self._to_seal[target]
+            self._note_due(target)
+        elif self._to_merge:
+            target = _rotate(self._to_merge)
+            if not self.merge(target):
+                del self._to_merge[target]
+        elif now >= self._next_retention:
+            if not self.expire():
+                self._next_retention = now + RETENTION_EVERY_SECONDS
+        else:
+            return self._vacuum()
+        return True
+
+    def run_all(self) -> None:
+        """Do everything that is due, retention included, however long it takes."""
+        self._next_retention = self._resume = self._state.clock.monotonic_seconds()
+        while self._work_once(self._state.clock.monotonic_seconds()):
+            pass
+
+    def seal_all(self) -> None:
+        """Make blocks of all that waits, however little."""
+        for number in self._state.head.targets():
+            while self._state.head.rows(number):
+                self.seal(number)
+
+    def seal(self, number: int) -> None:
+        """Make a block of a target's oldest unsealed rows and drop them from the journal: one transaction."""
+        state = self._state
+        rows = _first_samples(state.head.rows(number))
+        target = state.catalog.targets[number]
+        parts = self._unexpired(merge(make_parts(rows)))
+        block = blocks.make_row(state.next_block, number, parts) if parts else None
+        body = encode_block(parts, SEAL_LEVEL)
+
+        def work() -> None:
+            if block:
+                blocks.insert(state.connection, block, body)
+                state.catalog.save_columns(state.connection, target)
+            journal.delete(state.connection, rows)
+
+        state.unsynced(work)
+        if block:
+            state.next_block += 1
+            target.sealed_ms = max(target.sealed_ms, block.end_ms)
+            state.counters.sealed.add()
+        state.head.drop(number, rows)
+        self._sealed_once.add(number)
+        self._to_merge[number] = None
+        self._forget_layouts()
+
+    def merge(self, number: int, *, closing: bool = False) -> bool:
+        """Merge some small neighbours of a target's blocks into one: one transaction. False if there is nothing to."""
+        state = self._state
+        small = plan(blocks.of_target(state.connection, number), closing=closing)
+        if not small:
+            return False
+        read: list[Part] = []
+        for row in small:
+            try:
+                read += blocks.load(state.connection, row).everything()
+            except Damaged as error:
+                set_aside_block(state, row.number, str(error))
+                return True
+        parts = self._unexpired(merge(read))
+        block = blocks.make_row(small[-1].number, number, parts) if parts else None
+        body = encode_block(parts, MERGE_LEVEL)
+
+        def work() -> None:
+            blocks.delete(state.connection, [row.number for row in small])
+            if block:
+                blocks.insert(state.connection, block, body)
+
+        state.unsynced(work)
+        state.counters.merged.add(len(small))
+        return True
+
+    def _unexpired(self, parts: Sequence[Part]) -> list[Part]:
+        """Parts without the samples that are too old."""
+        oldest_ms = self._state.oldest_kept_ms()
+        kept = [part for part in (clip(part, oldest_ms, NEVER_MS) for part in parts) if part.rows]
+        self._state.counters.expired_samples.add(sample_count(parts) - sample_count(kept))
+        return kept
+
+    def expire(self) -> bool:
+        """Delete some blocks that are too old; False if there are none."""
+        state = self._state
+        oldest_ms = state.oldest_kept_ms()
+        query = "SELECT id, target, sample_count FROM blocks WHERE end_ms < ? ORDER BY end_ms LIMIT ?"
+        old = state.connection.execute(query, (oldest_ms, EXPIRE_AT_ONCE)).fetchall()
+        silent = [n for n in state.head.targets() if max(row.timestamp_ms for row in state.head.rows(n)) < oldest_ms]
+        if not old and not silent:
+            return False
+        state.unsynced(lambda: blocks.delete(state.connection, [number for number, _, _ in old]))
+        state.counters.expired_samples.add(sum(samples for _, _, samples in old))
+        for number in silent:
+            self.seal(number)
+        for number in {*silent, *(target for _, target, _ in old)}:
+            if number in state.catalog.targets:
+                self._look_again(state.catalog.targets[number])
+        self._forget_names()
+        return True
+
+    def _look_again(self, target: Target) -> None:
+        """After blocks of a target were deleted: what is left of it?"""
+        state = self._state
+        rows = state.head.rows(target.number)
+        covered = {row.layout for row in rows}
+        columns = [layout.columns for layout in covered]
+        times = [row.timestamp_ms for row in rows]
+        for number, block in blocks.overlapping(state.connection, target.number, -NEVER_MS, NEVER_MS, {}):
+            if isinstance(block, Damaged):
+                self._to_quarantine[number] = str(block)
+                continue
+            columns += [part.columns for part in block.parts]
+            times += [int(part.timestamps_ms[0]) for part in block.parts]
+        target.columns = np.unique(np.concatenate(columns)) if columns else NO_COLUMNS
+        target.covered = covered
+        target.first_ms = min(times, default=NEVER_MS)
+        state.unsynced(lambda: state.catalog.save_columns(state.connection, target))
+
+    def _forget_names(self) -> None:
+        """Drop targets without samples, and columns no target has."""
+        state, catalog = self._state, self._state.catalog
+        gone = [target for target in catalog.targets.values() if not len(target.columns)]
+        sets = [target.columns for target in catalog.targets.values()]
+        layouts = state.head.layouts()
+        used = np.unique(np.concatenate([*sets, *(layout.columns for layout in layouts), NO_COLUMNS]))
+        named = np.array([n for n, labels in enumerate(catalog.columns) if labels is not None], np.uint32)
+        unused = np.setdiff1d(named, used, assume_unique=True)
+        if gone or len(unused):
+            idle = [layout for layout in catalog.layouts.values() if layout not in layouts]
+            state.unsynced(lambda: catalog.forget(state.connection, gone, idle, unused))
+
+    def _forget_layouts(self) -> None:
+        """Senders that cut their requests anywhere make new layouts all the time: drop those no row uses."""
+        state = self._state
+        if len(state.catalog.layouts) > LAYOUTS_KEPT:
+            used = state.head.layouts()
+            idle = [layout for layout in state.catalog.layouts.values() if layout not in used]
+            state.unsynced(lambda: state.catalog.forget(state.connection, [], idle, NO_COLUMNS))
+
+    def _vacuum(self) -> bool:
+        """Give some free pages back to the file system, if there are many."""
+        connection = self._state.connection
+        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        if free <= VACUUM_FREE_PAGES or free * 4 <= connection.execute("PRAGMA page_count").fetchone()[0]:
+            return False
+        vacuum(connection, VACUUM_PAGES)
+        return True
+
+    def close(self, deadline: float) -> None:
+        """Seal and merge what is worth it until `deadline` (monotonic), then give all free pages back."""
+        clock, state = self._state.clock, self._state
+        try:
+            for number in state.head.targets():
+                rows = state.head.rows(number)
+                if (
+                    clock.monotonic_seconds() < deadline
+                    and sum(len(r.layout.columns) for r in rows) >= CLOSE_SAMPLES_MIN
+                ):
+                    self.seal(number)
+            for number in blocks.fragmented(state.connection, TIER_ROWS[0]):
+                while clock.monotonic_seconds() < deadline and self.merge(number, closing=True):
+                    pass
+            vacuum(state.connection, 0)
+        except (StoreError, sqlite3.Error) as error:
+            self.failed(error)
+
+
+def _rotate(waiting: dict[int, None]) -> int:
+    """The target that waits longest; it goes to the end, so that one that keeps failing does not hold up the rest."""
+    target = next(iter(waiting))
+    del waiting[target]
+    waiting[target] = None
+    return target
+
+
+def _first_samples(rows: Sequence[HeadRow]) -> Sequence[HeadRow]:
+    """The first rows, as many as fit into one block, one at least."""
+    samples = 0
+    for count, row in enumerate(rows):
+        samples += len(row.layout.columns)
+        if samples > BLOCK_SAMPLES_MAX and count:
+            return rows[:count]
+    return rows

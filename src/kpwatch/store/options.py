@@ -1,0 +1,32 @@
+"""What a store is told: where it keeps samples, for how long, and the bound of everything that could grow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """One store."""
+
+    directory: Path
+    retention_seconds: float = 15 * 86400
+    """Samples older than this are not answered and are deleted in the background; 0 = kept for ever."""
+    commit_wait_seconds: float = 0.02
+    """How long the first append of a batch waits for company: one sync serves the whole batch. 0 = not at all."""
+    queue_bytes: int = 64 << 20
+    """Bound of appends that wait for a commit; above it `append` raises StoreOverloaded."""
+    batch_bytes: int = 16 << 20
+    """Bound of what one commit takes from the queue."""
+    head_bytes: int = 512 << 20
+    """Bound of unsealed samples in memory: above it sealing goes before committing."""
+    seal_rows: int = 32
+    """Frames of a target that wait in the journal before they become a block."""
+    free_bytes_min: int = 32 << 20
+    """Appends raise StoreFull while the disk has less room than this: deleting and sealing need some of it."""
+    close_seconds: float = 10.0
+    """How long `close` may spend on sealing and merging."""

@@ -1,0 +1,148 @@
+"""What stands in the database, and how an older one becomes today's.
+
+One SQLite file in WAL mode holds everything: a commit is atomic across journal, blocks and names. `MIGRATIONS` is the
+history of the schema: entry n brings a database of version n to version n + 1, each in one transaction; a fresh
+database walks all of them. An entry, once released, is never edited.
+
+    meta        schema_version
+    columns     id -> labels of a column            checksums: crc32, see `checked_text` and the rooms that write
+    targets     id -> labels of a target; the columns its blocks have
+    layouts     id -> columns, only for the journal
+    journal     one row per frame not yet in a block
+    blocks      one row per block (docs/formats/block.md); the id is its rank: of two blocks the higher is younger
+    quarantine  rows that failed their checksum, whole, for a person to look at
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kpwatch.base.errors import ConfigError, StoreError, StoreFull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+FILE_NAME = "samples.db"
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE columns (id INTEGER PRIMARY KEY, labels TEXT NOT NULL, checksum INTEGER NOT NULL);
+    CREATE TABLE targets (id INTEGER PRIMARY KEY, labels TEXT NOT NULL, checksum INTEGER NOT NULL, columns BLOB);
+    CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL);
+    CREATE TABLE journal (
+        id INTEGER PRIMARY KEY, target INTEGER NOT NULL, layout INTEGER NOT NULL, timestamp_ms INTEGER NOT NULL,
+        checksum INTEGER NOT NULL, samples BLOB NOT NULL);
+    CREATE TABLE blocks (
+        id INTEGER PRIMARY KEY, target INTEGER NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL,
+        row_count INTEGER NOT NULL, sample_count INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL);
+    CREATE INDEX blocks_by_target ON blocks (target, start_ms, end_ms)
+    """,
+    """
+    CREATE TABLE quarantine (
+        id INTEGER PRIMARY KEY, source TEXT NOT NULL, source_id INTEGER NOT NULL, target INTEGER, start_ms INTEGER,
+        end_ms INTEGER, reason TEXT NOT NULL, found_ms INTEGER NOT NULL, body BLOB);
+    CREATE INDEX blocks_by_end ON blocks (end_ms)
+    """,
+)
+
+PAGE_BYTES = 4096
+
+WRITER_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = OFF",
+    "wal_autocheckpoint = 1000",
+    f"journal_size_limit = {16 << 20}",
+    "cache_size = -4096",
+    "temp_store = MEMORY",
+)
+READER_PRAGMAS = ("query_only = ON", "cache_size = -1024", "temp_store = MEMORY")
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes; autocommit, usable from the writer's thread."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    for pragma in WRITER_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads; handed from thread to thread by the pool that owns it."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    for pragma in READER_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Bring the database to the version of `migrations`; raises ConfigError when it comes from a newer kpwatch."""
+    version = schema_version(connection)
+    if version > len(migrations):
+        raise ConfigError(
+            f"{path} has schema version {version}, this kpwatch knows up to {len(migrations)}:"
+            " start the newer kpwatch that wrote it, or name another data directory"
+        )
+    for number in range(version, len(migrations)):
+        with transaction(connection):
+            for statement in migrations[number].split(";\n"):
+                connection.execute(statement)
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (number + 1,))
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Version of the open database; 0 for an empty one (which gets its `meta` table)."""
+    connection.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    return int(row[0]) if row else 0
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements inside, or none; raises StoreFull or StoreError for what SQLite raises."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.rollback()
+        if isinstance(error, sqlite3.Error):
+            raise store_error(error) from error
+        raise
+
+
+def vacuum(connection: sqlite3.Connection, pages: int) -> None:
+    """Give up to `pages` free pages back to the file system; 0 = all.
+
+    A script, because `execute` takes one step of this pragma and one step frees one page.
+    """
+    connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+
+NO_ROOM = {
+    sqlite3.SQLITE_FULL: "no room on the disk",
+    sqlite3.SQLITE_IOERR_WRITE: "the disk refuses to be written (quota, file size limit, or it is failing)",
+}
+
+
+def store_error(error: sqlite3.Error) -> StoreError:
+    """The error of ours that says what SQLite said."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in NO_ROOM:
+        return StoreFull(f"{NO_ROOM[code]}: {error}; make room, writing resumes by itself")
+    return StoreError(f"SQLite: {error} ({getattr(error, 'sqlite_errorname', 'no code')})")
+
+
+def crc(number: int, data: bytes) -> int:
+    """Checksum of `data` that belongs to row `number`: bytes in the wrong row do not pass."""
+    return zlib.crc32(data, zlib.crc32(number.to_bytes(8, "little", signed=True)))

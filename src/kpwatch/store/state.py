@@ -1,0 +1,91 @@
+"""What the writer's thread works on, in one place: connection, names, head, counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kpwatch.store.schema import transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kpwatch.base.clock import Clock
+    from kpwatch.base.telemetry import Counter, Registry
+    from kpwatch.store.catalog import Catalog
+    from kpwatch.store.head import Head
+    from kpwatch.store.options import StoreOptions
+
+COUNTERS = (
+    ("samples", "kpwatch_store_samples_total", "Samples committed."),
+    (
+        "overwritten",
+        "kpwatch_store_overwritten_samples_total",
+        "Samples that replaced one of the same series and time.",
+    ),
+    ("frames", "kpwatch_store_frames_total", "Frames committed."),
+    ("commits", "kpwatch_store_commits_total", "Commits, each with one sync, that made appends durable."),
+    ("failed_appends", "kpwatch_store_failed_appends_total", "Appends that raised: bad frame, full disk, disk error."),
+    ("sealed", "kpwatch_store_sealed_blocks_total", "Blocks made from journal rows."),
+    ("merged", "kpwatch_store_merged_blocks_total", "Blocks that went into larger ones."),
+    ("expired_samples", "kpwatch_store_expired_samples_total", "Samples deleted because of their age."),
+    ("quarantined", "kpwatch_store_quarantined_rows_total", "Rows set aside because of a wrong checksum."),
+    ("failures", "kpwatch_store_maintenance_failures_total", "Background steps that failed and will be tried again."),
+)
+
+
+class Counters:
+    """The store's counters; all belong to the writer's thread."""
+
+    samples: Counter
+    overwritten: Counter
+    frames: Counter
+    commits: Counter
+    failed_appends: Counter
+    sealed: Counter
+    merged: Counter
+    expired_samples: Counter
+    quarantined: Counter
+    failures: Counter
+
+    def __init__(self, telemetry: Registry) -> None:
+        for attribute, name, help_text in COUNTERS:
+            setattr(self, attribute, telemetry.counter(name, help_text))
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """Everything the writer's thread owns. Readers use `catalog` and `head` as these allow."""
+
+    options: StoreOptions
+    path: Path
+    clock: Clock
+    connection: sqlite3.Connection
+    catalog: Catalog
+    head: Head
+    counters: Counters
+    next_row: int = 1
+    next_block: int = 1
+    set_aside: set[int] = field(default_factory=set)
+    """Blocks that could neither be read nor moved to the quarantine: nobody looks at them again."""
+
+    def oldest_kept_ms(self) -> int:
+        """Samples before this are neither answered nor kept."""
+        if not self.options.retention_seconds:
+            return -(1 << 62)
+        return int((self.clock.unix_seconds() - self.options.retention_seconds) * 1000)
+
+    def unsynced(self, work: Callable[[], None]) -> None:
+        """Run `work` in a transaction that need not be durable at once, only whole.
+
+        In WAL mode with synchronous=NORMAL a commit that a power cut undoes is undone whole, and everything before a
+        later synced commit is durable with it: sealing and merging lose nothing by it, they are done again.
+        """
+        self.connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with transaction(self.connection):
+                work()
+        finally:
+            self.connection.execute("PRAGMA synchronous = FULL")

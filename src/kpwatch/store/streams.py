@@ -1,0 +1,197 @@
+"""How numbers shrink: columns of float64 become a first value each and few distinct streams of small integers.
+
+What a kube-proxy tells is mostly the same as last time, and what moves, moves together: the buckets of a histogram
+above its largest observation all grow by the same steps. So a column is
+
+    CONSTANT      its first value, nothing else
+    integer       value = i / scale for a scale of 1, 1e3, 1e6 or 1e9 (durations are nanoseconds at heart): differences
+                  of i, or differences of differences where these are smaller. At 1e9 the value may be a few units
+                  in the last place off (a sum of many floats): the offs are a stream of their own, the *residual*
+    XOR           anything else (NaN payloads, infinities, noise): each value's bits xor the bits before it
+
+A stream is uint64 (rows - 1,): zigzag of the differences, or the xor. Equal streams are kept once, whatever columns
+they belong to, and streams are sorted by how many bytes their numbers need, so that neighbours share their zero bytes.
+Every transformation is checked bit by bit when encoding; what does not come back exactly falls to XOR, which always
+does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bits = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+
+CONSTANT = 0
+XOR = 255
+SCALES = (1.0, 1e3, 1e6, 1e9)
+"""Kind of an integer column: 1 + 2 * index of its scale + (1 if differences of differences)."""
+RESIDUAL_LIMIT = 1 << 15
+"""Units in the last place a value may be off its nanosecond; beyond that XOR is no worse."""
+
+_WIDTH_LIMITS = np.array([1 << (8 * width) for width in range(8)], np.uint64)
+_HASH_STEP = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Streams:
+    """Encoded columns.
+
+    `kinds`: uint8 (c,). `firsts`: int64 (c,), bit patterns of the first row. `stream_of`: int64 (c,), index of the
+    column's stream (0 where constant). `residual_of`: int64 (c,), 1 + index of the residual stream, or 0.
+    `streams`: uint64 (s, rows - 1), sorted by width. `widths`: int64 (s,), bytes the largest number needs, 0-8.
+    """
+
+    kinds: NDArray[np.uint8]
+    firsts: Bits
+    stream_of: NDArray[np.int64]
+    residual_of: NDArray[np.int64]
+    streams: Words
+    widths: NDArray[np.int64]
+
+
+def zigzag(numbers: Bits) -> Words:
+    """Small numbers of either sign become small unsigned ones."""
+    return ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
+
+
+def unzigzag(words: Words) -> Bits:
+    """Undo `zigzag`."""
+    return (words >> np.uint64(1)).view(np.int64) ^ -(words & np.uint64(1)).view(np.int64)
+
+
+def encode_columns(bits: Bits) -> Streams:
+    """Encode bit patterns of shape (columns, rows), rows >= 1."""
+    columns, rows = bits.shape
+    kinds = np.zeros(columns, np.uint8)
+    stream_of = np.zeros(columns, np.int64)
+    residual_of = np.zeros(columns, np.int64)
+    varying = np.flatnonzero((bits != bits[:, :1]).any(axis=1))
+    found_kinds, words, residual_owner, residuals = _transform(np.ascontiguousarray(bits[varying]))
+    streams, place, widths = _distinct(np.concatenate([words, residuals]) if len(residuals) else words, rows - 1)
+    kinds[varying] = found_kinds
+    stream_of[varying] = place[: len(varying)]
+    residual_of[varying[residual_owner]] = place[len(varying) :] + 1
+    return Streams(kinds, np.ascontiguousarray(bits[:, 0]), stream_of, residual_of, streams, widths)
+
+
+def _transform(bits: Bits) -> tuple[NDArray[np.uint8], Words, NDArray[np.int64], Words]:
+    """(kind of each line, its words, lines that have residuals, words of these)."""
+    kinds = np.full(len(bits), XOR, np.uint8)
+    words = (bits[:, 1:] ^ bits[:, :-1]).view(np.uint64)
+    owners: list[NDArray[np.int64]] = []
+    residuals: list[Words] = []
+    left = np.arange(len(bits))
+    for index, scale in enumerate(SCALES):
+        if not len(left):
+            break
+        numbers, off = _as_integers(bits[left], scale)
+        exact = ~off.any(axis=1)
+        good = exact if scale != SCALES[-1] else _near(off)
+        if scale == SCALES[-1]:
+            rough = good & ~exact
+            owners.append(left[rough])
+            residuals.append(zigzag(np.diff(off[rough], axis=1)))
+        steps, twice = _differences(numbers[good])
+        words[left[good]] = zigzag(steps)
+        kinds[left[good]] = 1 + 2 * index + twice
+        left = left[~good]
+    none = np.zeros(0, np.int64)
+    return kinds, words, np.concatenate(owners) if owners else none, _rows_of(residuals, words.shape[1])
+
+
+def _rows_of(chunks: list[Words], length: int) -> Words:
+    return np.concatenate(chunks) if chunks else np.zeros((0, length), np.uint64)
+
+
+def _as_integers(bits: Bits, scale: float) -> tuple[Bits, Bits]:
+    """(nearest integers of value * scale, by how many units in the last place integer / scale misses the value)."""
+    with np.errstate(all="ignore"):
+        numbers = _integers(bits, scale)
+    return numbers, bits - _from_integers(numbers, scale)
+
+
+def _integers(bits: Bits, scale: float) -> Bits:
+    values = bits.view(np.float64)
+    return (values if scale == 1.0 else np.rint(values * scale)).astype(np.int64)
+
+
+def _from_integers(numbers: Bits, scale: float) -> Bits:
+    floats = numbers.astype(np.float64)
+    if scale != 1.0:
+        floats /= scale
+    return floats.view(np.int64)
+
+
+def _near(off: Bits) -> NDArray[np.bool_]:
+    return np.asarray(((off < RESIDUAL_LIMIT) & (off > -RESIDUAL_LIMIT)).all(axis=1))
+
+
+def _differences(numbers: Bits) -> tuple[Bits, NDArray[np.bool_]]:
+    """(differences, or differences of differences where they are smaller; which lines are the latter)."""
+    once = numbers[:, 1:] - numbers[:, :-1]
+    again = once.copy()
+    again[:, 1:] -= once[:, :-1]
+    twice = np.abs(again).sum(axis=1, dtype=np.float64) < np.abs(once).sum(axis=1, dtype=np.float64)
+    once[twice] = again[twice]
+    return once, twice
+
+
+def _distinct(words: Words, length: int) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
+    """(distinct lines sorted by width, for each given line its place among them, their widths)."""
+    if not len(words):
+        none = np.zeros(0, np.int64)
+        return np.zeros((0, length), np.uint64), none, none
+    odd = (np.arange(1, length + 1, dtype=np.uint64) * np.uint64(_HASH_STEP)) | np.uint64(1)
+    _, chosen, place = np.unique((words * odd).sum(axis=1, dtype=np.uint64), return_index=True, return_inverse=True)
+    if bool((words[chosen[place]] != words).any()):  # two streams with one hash: keep them all
+        chosen = place = np.arange(len(words))
+    widths = np.searchsorted(_WIDTH_LIMITS, words[chosen].max(axis=1), side="right")
+    order = np.lexsort((chosen, widths))
+    where = np.empty(len(order), np.int64)
+    where[order] = np.arange(len(order))
+    return words[chosen[order]], where[place], widths[order]
+
+
+def decode_columns(kinds: NDArray[np.uint8], firsts: Bits, words: Words, residuals: Words | None) -> Bits:
+    """Bit patterns (k, rows) of k columns that vary.
+
+    `kinds`, `firsts`: (k,). `words`: uint64 (k, rows - 1), each column's stream. `residuals`: the same for residual
+    streams, zero where a column has none; None where none has.
+    """
+    present = set(kinds.tolist())
+    if len(present) == 1:
+        return _decode_kind(present.pop(), firsts[:, None], words, residuals)
+    bits = np.empty((len(kinds), words.shape[1] + 1), np.int64)
+    for kind in present:
+        lines = (kinds == kind).nonzero()[0]
+        off = residuals[lines] if residuals is not None else None
+        bits[lines] = _decode_kind(kind, firsts[lines, None], words[lines], off)
+    return bits
+
+
+def _decode_kind(kind: int, firsts: Bits, words: Words, residuals: Words | None) -> Bits:
+    if kind == XOR:
+        steps = np.concatenate([firsts, words.view(np.int64)], axis=1)
+        return np.bitwise_xor.accumulate(steps, axis=1)
+    scale = SCALES[(kind - 1) // 2]
+    steps = unzigzag(words)
+    if (kind - 1) % 2:
+        np.add.accumulate(steps, axis=1, out=steps)
+    first = _integers(firsts, scale)
+    bits = _from_integers(_running(first, steps), scale)
+    if residuals is not None and scale == SCALES[-1]:
+        bits += _running(firsts - _from_integers(first, scale), unzigzag(residuals))
+    return bits
+
+
+def _running(first: Bits, steps: Bits) -> Bits:
+    """`first` (k, 1) and what it becomes by `steps` (k, n): (k, n + 1)."""
+    numbers = np.concatenate([first, steps], axis=1)
+    return np.add.accumulate(numbers, axis=1, out=numbers)

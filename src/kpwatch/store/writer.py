@@ -1,0 +1,145 @@
+"""The writer's thread: takes what waits, commits it together, and does background work in between.
+
+Appends and commands stand in one queue, in the order they came. The first append of a batch waits a moment for company
+(`commit_wait_seconds`), because a sync costs the same for one as for a hundred.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from kpwatch.base.errors import StoreClosed, StoreError, StoreOverloaded
+from kpwatch.store.commit import Append, commit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.store.maintenance import Maintenance
+    from kpwatch.store.state import State
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 5.0
+"""How long the thread sleeps when nothing comes: how late retention may be."""
+
+
+class Command:
+    """Something to be done in the writer's thread."""
+
+    __slots__ = ("bytes", "future", "work")
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.bytes = 0
+        self.future: Future[Any] = Future()
+
+    def run(self) -> None:
+        """Do it; the future tells the outcome."""
+        if self.future.set_running_or_notify_cancel():
+            try:
+                self.future.set_result(self.work())
+            except Exception as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
+                self.future.set_exception(error)
+
+
+class Writer:
+    """Owns the queue and the thread."""
+
+    def __init__(self, state: State, maintenance: Maintenance) -> None:
+        self._state = state
+        self._maintenance = maintenance
+        self._queue: deque[Append | Command] = deque()
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self.queued_bytes = 0
+        self._thread = threading.Thread(target=self._run, name="kpwatch-store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Append | Command) -> None:
+        """Queue `item`; raises StoreOverloaded or StoreClosed."""
+        most = self._state.options.queue_bytes
+        with self._changed:
+            if self._closing.is_set():
+                raise StoreClosed("the store is closed")
+            if item.bytes and self.queued_bytes and self.queued_bytes + item.bytes > most:
+                raise StoreOverloaded(
+                    f"{self.queued_bytes} bytes wait to be committed and {item.bytes} more would pass the bound"
+                    f" of {most} (queue_bytes): send again later"
+                )
+            self._queue.append(item)
+            self.queued_bytes += item.bytes
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Finish what is queued and end the thread."""
+        with self._changed:
+            self._closing.set()
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        more_work = True
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._something_to_do, timeout=0 if more_work else IDLE_SECONDS)
+                first = self._queue[0] if self._queue else None
+            if isinstance(first, Append) and self._state.options.commit_wait_seconds:
+                self._closing.wait(self._state.options.commit_wait_seconds)
+            elif first is None and self._closing.is_set():
+                return
+            self._work(self._take())
+            more_work = self._background()
+
+    def _something_to_do(self) -> bool:
+        return bool(self._queue) or self._closing.is_set()
+
+    def _take(self) -> list[Append | Command]:
+        """The oldest of the queue: appends up to `batch_bytes` (one at least), or one command."""
+        taken: list[Append | Command] = []
+        size = 0
+        with self._changed:
+            while self._queue:
+                item = self._queue[0]
+                if taken and (isinstance(item, Command) or size + item.bytes > self._state.options.batch_bytes):
+                    break
+                taken.append(self._queue.popleft())
+                size += item.bytes
+                if isinstance(item, Command):
+                    break
+            self.queued_bytes -= size
+        return taken
+
+    def _work(self, items: list[Append | Command]) -> None:
+        appends = [item for item in items if isinstance(item, Append)]
+        for item in items:
+            if isinstance(item, Command):
+                item.run()
+        if appends:
+            try:
+                batch = commit(self._state, appends)
+                self._maintenance.appended(batch.rows)
+                for number, reason in batch.damaged.items():
+                    self._maintenance.damaged(number, reason)
+            except Exception as error:
+                log.exception("an append failed in a way nobody foresaw")
+                self._fail(appends, error)
+
+    def _fail(self, appends: list[Append], error: Exception) -> None:
+        for append in appends:
+            if not append.future.done():
+                self._state.counters.failed_appends.add()
+                append.future.set_exception(StoreError(f"the store failed: {type(error).__name__}: {error}"))
+
+    def _background(self) -> bool:
+        if self._closing.is_set():
+            return False
+        try:
+            return self._maintenance.step()
+        except Exception as error:
+            log.exception("a background step failed in a way nobody foresaw")
+            self._maintenance.failed(error)
+            return False
