@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.lib import page, programs, recording, reference
+from bench.lib import compare, page, recording, reference
 from bench.lib.agents import AGENTS, MEASURE, OURS, Agent, Task
-from bench.lib.page import MB, Goal, number
+from bench.lib.compare import Column, Goal, Sides
+from bench.lib.page import MB
 from bench.lib.process import BenchError, Program
 from bench.lib.rig import Rig
 
@@ -73,13 +74,6 @@ class Cost(NamedTuple):
     """From the start of the process to its first request at the sink."""
 
 
-class Column(NamedTuple):
-    """How a field of Cost is shown."""
-
-    head: str
-    field: str
-
-
 COLUMNS = (
     Column("CPU per scrape, ms", "cpu_ms"),
     Column("RSS, MB", "resident_mb"),
@@ -89,17 +83,18 @@ COLUMNS = (
     Column("start to first sample, s", "first_seconds"),
 )
 
-Results = dict[Setting, dict[str, Cost]]
-GOALS: tuple[tuple[Goal, Setting, str, bool], ...] = (
-    (Goal("1 target, 1 s interval: CPU per scrape", "<= 0.4x vmagent", 0.4), SINGLE, "cpu_ms", True),
-    (Goal("1 target: RSS, MB", "<= 18", 18), SINGLE, "resident_mb", False),
-    (Goal("1 target: anonymous, MB", "<= 9", 9), SINGLE, "anonymous_mb", False),
-    (Goal("200 targets, 5 s: CPU per scrape", "<= 0.5x vmagent", 0.5), FLEET, "cpu_ms", True),
-    (Goal("200 targets: RSS", "<= 0.65x vmagent", 0.65), FLEET, "resident_mb", True),
-    (Goal("wire bytes per sample, Remote Write 1.0", "<= 23", 23), SINGLE, "wire_bytes", False),
-    (Goal("start to first sample sent, s", "<= 0.25", 0.25), SINGLE, "first_seconds", False),
+SIDES = Sides(OURS, MEASURE)
+WANTED = tuple((agent.name, agent.program) for agent in AGENTS)
+GOALS = (
+    Goal("1 target, 1 s interval: CPU per scrape", "<= 0.4x vmagent", 0.4, str(SINGLE), "cpu_ms", ratio=True),
+    Goal("1 target: RSS, MB", "<= 18", 18, str(SINGLE), "resident_mb"),
+    Goal("1 target: anonymous, MB", "<= 9", 9, str(SINGLE), "anonymous_mb"),
+    Goal("200 targets, 5 s: CPU per scrape", "<= 0.5x vmagent", 0.5, str(FLEET), "cpu_ms", ratio=True),
+    Goal("200 targets: RSS", "<= 0.65x vmagent", 0.65, str(FLEET), "resident_mb", ratio=True),
+    Goal("wire bytes per sample, Remote Write 2.0", "<= 8", 8, "", "wire_bytes"),
+    Goal("wire bytes per sample, Remote Write 1.0", "<= 23", 23, str(SINGLE), "wire_bytes"),
+    Goal("start to first sample sent, s", "<= 0.25", 0.25, str(SINGLE), "first_seconds"),
 )
-"""(goal, where, field of Cost, whether it is a ratio to MEASURE)."""
 
 
 class Measured:
@@ -179,7 +174,7 @@ def measure(running: Sequence[Measured], seconds: float, interval_seconds: float
     return {measured.agent.name: measured.cost() for measured in running}
 
 
-def compare(
+def run_rounds(
     agents: Sequence[tuple[Agent, Found]], setting: Setting, *, rounds: int, seconds: float, together: bool
 ) -> dict[str, Cost]:
     """Medians of the rounds, by agent."""
@@ -192,35 +187,7 @@ def compare(
                 for name, cost in measure(running, seconds, setting.interval_seconds).items():
                     costs[name].append(cost)
                     print(f"  {setting}, round {round_number + 1}: {name} {cost.cpu_ms:.2f} ms", file=sys.stderr)
-    return {name: Cost(*(median(column) for column in zip(*rows, strict=True))) for name, rows in costs.items()}
-
-
-def costs_table(costs: dict[str, Cost]) -> str:
-    """Figures and, in brackets, ratios to MEASURE."""
-    measure_cost = costs.get(MEASURE)
-    rows = []
-    for name, cost in costs.items():
-        cells = [name]
-        for _, field in COLUMNS:
-            figure: float = getattr(cost, field)
-            against = f" ({figure / getattr(measure_cost, field):.2f}x)" if measure_cost else ""
-            cells.append(number(figure) + against)
-        rows.append(cells)
-    return page.table(["", *(column.head for column in COLUMNS)], rows)
-
-
-def judged(results: Results) -> list[tuple[Goal, float | None]]:
-    """Every goal with our figure, where this run has it."""
-    found = []
-    for goal, setting, field, is_ratio in GOALS:
-        costs = results.get(setting, {})
-        ours, measure_cost = costs.get(OURS), costs.get(MEASURE)
-        figure = getattr(ours, field) if ours else None
-        if is_ratio:
-            figure = figure / getattr(measure_cost, field) if figure is not None and measure_cost else None
-        found.append((goal, figure))
-    found.insert(-1, (Goal("wire bytes per sample, Remote Write 2.0", "<= 8", 8), None))
-    return found
+    return {name: compare.medians(rows) for name, rows in costs.items()}
 
 
 def soak(found: Found, seconds: float) -> str:
@@ -233,76 +200,43 @@ def soak(found: Found, seconds: float) -> str:
         time.sleep(seconds * 9 / 10)
         late = measured.program.memory()
         scrapes = round(seconds / SOAK.interval_seconds)
-        growth = Goal(f"{scrapes} scrapes of 1 target: RSS growth, MB", "0", 0.1)
-        return page.goals_table([(growth, max(0.0, late.resident - early.resident) / MB)])
-
-
-def choose(arguments: argparse.Namespace) -> dict[str, Found | None]:
-    """The programs to measure, by agent; None where one is not on this machine."""
-    only = set(filter(None, arguments.only.split(",")))
-    chosen: dict[str, Found | None] = {}
-    for agent in AGENTS:
-        if only and agent.name.split()[0] not in only:
-            continue
-        asked = getattr(arguments, agent.program)
-        chosen[agent.name] = programs.kpwatch(asked) if agent.name == OURS else programs.find(agent.program, asked)
-    return chosen
+        growth = late.resident - early.resident
+        return f"{scrapes} scrapes of 1 target: RSS {early.resident / MB:.1f} MB, grown by {growth / MB:.2f} MB"
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    compare.add_options(parser, WANTED, rounds=3)
     parser.add_argument("--seconds", type=float, default=30.0, help="counted per agent and round, after the warm-up")
     parser.add_argument("--targets", default="1,200", help="1 is asked every second, more every five seconds")
-    parser.add_argument("--only", default="", help="agents, separated by commas (first word of the name)")
     parser.add_argument("--together", action="store_true", help="the agents of a round at once")
-    parser.add_argument("--short", action="store_true", help="ours alone, one target, quick")
-    parser.add_argument("--check", action="store_true", help="fail if worse than bench/results/baseline.json allows")
-    parser.add_argument("--write-baseline", action="store_true")
     parser.add_argument("--soak", type=float, default=0.0, metavar="SECONDS")
-    parser.add_argument("--out", default="", help="write the page here as well")
-    for agent in AGENTS:
-        parser.add_argument(
-            f"--{agent.program}", default="", metavar="PATH", help=f"the program to run as {agent.name}"
-        )
     return parser.parse_args()
 
 
 def main() -> int:
     """Measure what is asked; 1 where --check finds us worse."""
     arguments = parse_arguments()
-    if arguments.short:
-        arguments.only, arguments.rounds, arguments.seconds = OURS, 1, 8.0
-        settings = [SHORT]
-    else:
-        settings = [SINGLE if count == 1 else Setting(count, 5.0) for count in map(int, arguments.targets.split(","))]
-    versions = choose(arguments)
+    versions = compare.find_programs(arguments, WANTED)
     agents = [(agent, found) for agent in AGENTS if (found := versions.get(agent.name))]
     if arguments.soak:
         text = page.head("Does the agent's memory grow?", versions) + "\n" + soak(agents[0][1], arguments.soak)
         page.publish(text, arguments.out)
         return 0
+    settings = [SINGLE if count == 1 else Setting(count, 5.0) for count in map(int, arguments.targets.split(","))]
     rules = {"rounds": arguments.rounds, "seconds": arguments.seconds, "together": arguments.together}
-    results: Results = {setting: compare(agents, setting, **rules) for setting in settings}
+    if arguments.short:
+        settings, rules = [SHORT], {"rounds": 1, "seconds": 8.0, "together": False}
+    results = {str(setting): run_rounds(agents, setting, **rules) for setting in settings}
     parts = [page.head("What an agent costs", versions), f"Load: {recording.load().describe()}.\n"]
-    parts += [f"## {setting}\n\n{costs_table(costs)}\n" for setting, costs in results.items()]
+    parts += [f"## {name}\n\n{compare.table(costs, COLUMNS, SIDES)}\n" for name, costs in results.items()]
     if not arguments.short:
-        parts.append("## Goals\n\n" + page.goals_table(judged(results)))
+        parts.append("## Goals\n\n" + compare.goals_table(GOALS, results, SIDES))
     page.publish("\n".join(parts), arguments.out)
-    return against_baseline(arguments, results)
-
-
-def against_baseline(arguments: argparse.Namespace, results: Results) -> int:
-    """Keep or compare our CPU per scrape, as the options say."""
-    figures = {
-        f"agent_cost, {setting}": costs[OURS].cpu_ms / 1000 for setting, costs in results.items() if OURS in costs
-    }
-    if arguments.write_baseline:
-        reference.write(figures)
-    complaints = reference.check(figures) if arguments.check else []
-    print("\n".join(complaints), file=sys.stderr)
-    return 1 if complaints else 0
+    loop_ms = 1000 * reference.reference_seconds()
+    ours = {f"agent_cost, {name}": costs[OURS].cpu_ms / loop_ms for name, costs in results.items() if OURS in costs}
+    return compare.against_baseline(arguments, ours)
 
 
 if __name__ == "__main__":

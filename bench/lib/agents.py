@@ -34,7 +34,7 @@ class Agent(NamedTuple):
     prepare: Callable[[str, Task], list[str]]
 
 
-def _categraf_files(task: Task) -> Path:
+def write_article_files(task: Task) -> Path:
     """The article's two files, but for the addresses and the interval."""
     conf = task.folder / "conf"
     inputs = conf / "input.prometheus"
@@ -71,11 +71,11 @@ scrape_configs:
 
 
 def _prepare_kpwatch(path: str, task: Task) -> list[str]:
-    return [path, "agent", "--configs", str(_categraf_files(task))]
+    return [path, "agent", "--configs", str(write_article_files(task))]
 
 
 def _prepare_categraf(path: str, task: Task) -> list[str]:
-    return [path, "-configs", str(_categraf_files(task))]
+    return [path, "-configs", str(write_article_files(task))]
 
 
 def _prepare_vmagent(path: str, task: Task) -> list[str]:

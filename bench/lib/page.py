@@ -7,7 +7,7 @@ import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,23 +37,6 @@ def number(value: float, digits: int = 3) -> str:
         return "0"
     whole_digits = len(str(int(abs(value))))
     return f"{value:,.{max(0, digits - whole_digits)}f}" if abs(value) >= 1 else f"{value:.{digits}g}"
-
-
-class Goal(NamedTuple):
-    """One row of what is wanted: `most` is the largest good figure."""
-
-    what: str
-    goal: str
-    most: float
-
-
-def goals_table(goals: Iterable[tuple[Goal, float | None]]) -> str:
-    """Goals beside what was measured; None = not measured in this run."""
-    rows = []
-    for goal, figure in goals:
-        verdict = "not measured" if figure is None else "reached" if figure <= goal.most else "not reached"
-        rows.append((goal.what, goal.goal, "–" if figure is None else number(figure), verdict))
-    return table(("goal", "wanted", "measured", ""), rows)
 
 
 def head(title: str, versions: Mapping[str, Found | None]) -> str:

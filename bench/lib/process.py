@@ -8,6 +8,7 @@ process alone, its heap).
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import time
@@ -52,6 +53,8 @@ class Program:
         self._output: IO[bytes] = log.open("wb")
         self.started_ns = time.monotonic_ns()
         """CLOCK_MONOTONIC, the same for all processes of the machine."""
+        self.total_cpu_seconds = 0.0
+        """Of its whole life, known after `end`."""
         self.popen = subprocess.Popen(
             self.command,
             stdin=subprocess.DEVNULL,
@@ -105,8 +108,8 @@ class Program:
             time.sleep(POLL_SECONDS)
 
     def end(self, seconds: float = END_SECONDS) -> float:
-        """SIGTERM and wait; gives how long it took. Raises BenchError when it does not end."""
-        began = time.monotonic()
+        """SIGTERM and wait; gives how long it took. Raises BenchError when it does not end, or not well."""
+        began, used_before = time.monotonic(), _children_cpu_seconds()
         self.popen.terminate()
         try:
             self.popen.wait(seconds)
@@ -114,6 +117,7 @@ class Program:
             self.kill()
             raise BenchError(f"{self.command[0]} did not end within {seconds:g} s of SIGTERM") from error
         self._output.close()
+        self.total_cpu_seconds = _children_cpu_seconds() - used_before
         return time.monotonic() - began
 
     def kill(self) -> None:
@@ -122,6 +126,11 @@ class Program:
             self.popen.kill()
             self.popen.wait()
         self._output.close()
+
+
+def _children_cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def free_port() -> int:

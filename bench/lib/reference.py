@@ -25,9 +25,9 @@ WORSE_AT_MOST = 1.5
 _REPEATS = 15
 
 
-def reference_seconds() -> float:
-    """CPU time of the reference loop, the best of some: bytecode, dictionaries, bytes, a little C. About 5 ms."""
-    return min(_once() for _ in range(_REPEATS))
+def reference_seconds(repeats: int = _REPEATS) -> float:
+    """CPU time of the reference loop, the best of some: bytecode, dictionaries, bytes, a little C. 2 to 5 ms."""
+    return min(_once() for _ in range(repeats))
 
 
 def _once() -> float:
@@ -44,21 +44,24 @@ def _once() -> float:
     return time.process_time() - began
 
 
-def write(figures: Mapping[str, float]) -> None:
-    """Make these (seconds by name) the baseline, beside what it holds of other names."""
-    reference = reference_seconds()
-    kept = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-    kept.update({name: round(seconds / reference, 6) for name, seconds in figures.items()})
+def baseline() -> dict[str, float]:
+    """What is kept: reference loops by name."""
+    kept: dict[str, float] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    return kept
+
+
+def write(loops: Mapping[str, float]) -> None:
+    """Make these the baseline, beside what it holds of other names."""
+    kept = baseline() | {name: float(f"{value:.4g}") for name, value in loops.items()}
     BASELINE.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
 
 
-def check(figures: Mapping[str, float]) -> list[str]:
-    """A sentence for each figure (seconds by name) that is worse than the baseline allows."""
-    reference = reference_seconds()
-    known = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+def check(loops: Mapping[str, float]) -> list[str]:
+    """A sentence for each name that is worse than the baseline allows."""
+    known = baseline()
     return [
-        f"{name}: {seconds / reference:.4g} reference loops, the baseline is {known[name]:.4g}; "
+        f"{name}: {value:.4g} reference loops, the baseline is {known[name]:.4g}; "
         f"at most {WORSE_AT_MOST} times that is allowed"
-        for name, seconds in figures.items()
-        if name in known and seconds / reference > WORSE_AT_MOST * known[name]
+        for name, value in loops.items()
+        if name in known and value > WORSE_AT_MOST * known[name]
     ]

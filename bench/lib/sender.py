@@ -1,0 +1,117 @@
+"""Sends requests made beforehand over some keep-alive connections, each in its order, as fast as they are answered."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from bench.lib.process import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_RECEIVE_BYTES = 64 << 10
+_AGAIN = {429, 503}
+_PAUSE_SECONDS = 0.05
+_PATIENCE_SECONDS = 60.0
+
+
+class Sender:
+    """Connections to one store."""
+
+    def __init__(self, port: int, path: str, connections: int) -> None:
+        self._port = port
+        self._path = path
+        self._selector = selectors.DefaultSelector()
+        self._lanes = [_Lane(port) for _ in range(connections)]
+        for lane in self._lanes:
+            self._selector.register(lane.sock, selectors.EVENT_READ, lane)
+        self.put_off = 0
+        """Requests answered 429 or 503 and sent again."""
+
+    def frame(self, body: bytes) -> bytes:
+        """A whole request."""
+        return (
+            f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nUser-Agent: kpwatch-bench\r\n"
+            "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
+            f"X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    def send(self, requests: Sequence[tuple[int, bytes]]) -> float:
+        """Send framed requests, each on its lane (modulo their number); gives seconds until all are answered."""
+        for lane_number, request in requests:
+            self._lanes[lane_number % len(self._lanes)].waiting.append(request)
+        began = time.monotonic()
+        busy = [lane for lane in self._lanes if lane.waiting]
+        for lane in busy:
+            lane.begin(self._selector)
+        left = len(busy)
+        while left:
+            events = self._selector.select(_PATIENCE_SECONDS)
+            if not events:
+                raise BenchError(f"no answer on port {self._port} for {_PATIENCE_SECONDS:g} s")
+            for key, _ in events:
+                left -= self._turn(key.data)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        """Close all connections."""
+        for lane in self._lanes:
+            lane.sock.close()
+        self._selector.close()
+
+    def _turn(self, lane: _Lane) -> bool:
+        """Move one lane on; whether it has nothing left."""
+        if lane.unsent:
+            lane.push(self._selector)
+            return False
+        status = lane.receive()
+        if status is None:
+            return False
+        if status in _AGAIN:
+            self.put_off += 1
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            lane.waiting.popleft()
+        if lane.waiting:
+            lane.begin(self._selector)
+        return not lane.waiting
+
+
+class _Lane:
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port))
+        self.sock.setblocking(False)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.waiting: deque[bytes] = deque()
+        self.unsent = memoryview(b"")
+        self._received = b""
+
+    def begin(self, selector: selectors.BaseSelector) -> None:
+        self.unsent = memoryview(self.waiting[0])
+        self.push(selector)
+
+    def push(self, selector: selectors.BaseSelector) -> None:
+        with contextlib.suppress(BlockingIOError):  # the buffer is full: go on when it can be written
+            self.unsent = self.unsent[self.sock.send(self.unsent) :]
+        selector.modify(self.sock, selectors.EVENT_WRITE if self.unsent else selectors.EVENT_READ, self)
+
+    def receive(self) -> int | None:
+        """The status, once the answer is complete; raises BenchError for what must not come."""
+        piece = self.sock.recv(_RECEIVE_BYTES)
+        if not piece:
+            raise BenchError(f"the connection was closed after {self._received!r}")
+        self._received += piece
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        _, found, length = head.lower().partition(b"content-length:")
+        if not end or (found and len(body) < int(length.partition(b"\r\n")[0])):
+            return None
+        status = int(head.split(b" ", 2)[1])
+        if status // 100 != 2 and status not in _AGAIN:
+            raise BenchError(f"answered {status}: {body[:500].decode(errors='replace')}")
+        self._received = b""
+        return status

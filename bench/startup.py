@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""How long a person waits: the command line's answers, and a hub until it is ready.
+
+    bench/startup.py [--runs 9] [--out FILE]
+
+Wall time from the start of the process, medians; the first run of each, which finds cold caches, is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.lib import page, programs
+from bench.lib.agents import Task, write_article_files
+from bench.lib.stores import STORES, Running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Start(NamedTuple):
+    """One row: `once(path, folder)` gives the seconds of one run."""
+
+    name: str
+    goal_seconds: float
+    once: Callable[[str, Path], float]
+
+
+def _command(*arguments: str) -> Callable[[str, Path], float]:
+    def once(path: str, folder: Path) -> float:
+        began = time.monotonic()
+        subprocess.run([path, *arguments], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        return time.monotonic() - began
+
+    return once
+
+
+def _hub(path: str, folder: Path) -> float:
+    with tempfile.TemporaryDirectory(dir=folder) as name, Running(STORES[0], path, Path(name)) as server:
+        seconds = server.ready_seconds
+        server.program.end()
+        return seconds
+
+
+STARTS = (
+    Start("kpwatch --version", 0.5, _command("--version")),
+    Start("kpwatch agent --version", 0.5, _command("agent", "--version")),
+    Start("kpwatch check config DIR", 0.5, _command("check", "config", "conf")),
+    Start("kpwatch hub until /-/ready is 200", 0.6, _hub),
+)
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A folder with the article's configuration in `conf`."""
+    with tempfile.TemporaryDirectory(prefix="kpwatch-bench-") as name:
+        folder = Path(name)
+        write_article_files(Task(["127.0.0.1:10249"], "http://10.206.0.16:19000/prometheus/v1/write", 15, folder))
+        yield folder
+
+
+def main() -> None:
+    """Measure all rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--kpwatch", default="", metavar="PATH")
+    parser.add_argument("--out", default="", help="write the page here as well")
+    arguments = parser.parse_args()
+    found = programs.kpwatch(arguments.kpwatch)
+    rows = []
+    with _workplace() as folder:
+        for start in STARTS:
+            times = [start.once(found.path, folder) for _ in range(arguments.runs + 1)][1:]
+            reached = "reached" if median(times) <= start.goal_seconds else "not reached"
+            spread = f"{min(times):.2f}–{max(times):.2f}"
+            rows.append((start.name, f"<= {start.goal_seconds:g}", f"{median(times):.2f}", spread, reached))
+    heads = ("", "wanted, s", "median, s", "of all", "")
+    page.publish(
+        page.head("How long a start takes", {"kpwatch": found}) + "\n" + page.table(heads, rows), arguments.out
+    )
+
+
+if __name__ == "__main__":
+    main()
