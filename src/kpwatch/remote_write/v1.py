@@ -35,8 +35,8 @@ TAIL_TIMESTAMP_MIN_MS = 1 << 35
 TAIL_TIMESTAMP_MAX_MS = (1 << 42) - 1
 """Timestamps whose varint takes six bytes: 1971-02-03 to 2109-05-15."""
 
-_SAMPLE_PREFIX = b"\x12\x10\x09"  # field 2, sixteen bytes: 09 value(8) 10 timestamp(6)
-_SAMPLE_BYTES = 2 + 16
+SAMPLE_PREFIX = b"\x12\x10\x09"  # field 2, sixteen bytes: 09 value(8) 10 timestamp(6)
+SAMPLE_BYTES = 2 + 16
 _pack_double = struct.Struct("<d").pack
 _unpack_double = struct.Struct("<d").unpack_from
 
@@ -61,7 +61,7 @@ def encode_labels(pairs: Iterable[tuple[str, str]]) -> bytes:
 
 def series_head(label_block: bytes) -> bytes:
     """What comes before the value of a series with one sample whose timestamp is a `timestamp_tail`."""
-    return b"\n" + encode_varint(len(label_block) + _SAMPLE_BYTES) + label_block + _SAMPLE_PREFIX
+    return b"\n" + encode_varint(len(label_block) + SAMPLE_BYTES) + label_block + SAMPLE_PREFIX
 
 
 def pack_value(value: float) -> bytes:
@@ -78,12 +78,17 @@ def timestamp_tail(timestamp_ms: int) -> bytes:
 
 def encode_series(label_block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
     """One TimeSeries field with any number of samples (timestamp_ms, value) at any time."""
-    fields = [label_block]
+    content = label_block + encode_samples(samples)
+    return b"\n" + encode_varint(len(content)) + content
+
+
+def encode_samples(samples: Sequence[tuple[int, float]]) -> bytes:
+    """The sample fields of a TimeSeries; they are the same in 2.0."""
+    fields = []
     for timestamp_ms, value in samples:
         sample = b"\x09" + _pack_double(value) + b"\x10" + encode_varint(timestamp_ms)
         fields.append(b"\x12" + encode_varint(len(sample)) + sample)
-    content = b"".join(fields)
-    return b"\n" + encode_varint(len(content)) + content
+    return b"".join(fields)
 
 
 class WriteSeries(NamedTuple):
@@ -131,7 +136,7 @@ def _decode_one(body: bytes, begin: int, end: int) -> WriteSeries:
             length, position = decode_varint(body, position)
             if position + length > end:
                 raise BadInput(f"protobuf: sample at byte {position} reaches beyond its series, which ends at {end}")
-            samples.append(_decode_sample(body, position, position + length))
+            samples.append(decode_sample(body, position, position + length))
             position += length
         else:
             ignored += 1
@@ -142,7 +147,8 @@ def _decode_one(body: bytes, begin: int, end: int) -> WriteSeries:
     return WriteSeries(b"".join(label_fields), samples, ignored)
 
 
-def _decode_sample(body: bytes, position: int, end: int) -> tuple[int, float]:
+def decode_sample(body: bytes, position: int, end: int) -> tuple[int, float]:
+    """(timestamp_ms, value) of a Sample; what 2.0 adds to it is skipped."""
     value = 0.0
     timestamp_ms = 0
     while position < end:

@@ -1,0 +1,221 @@
+"""Remote Write 2.0, both directions.
+
+    Request     4 symbols*  5 timeseries*
+    TimeSeries  1 labels_refs (packed)  2 samples*  3 histograms*  4 exemplars*  5 metadata
+    Sample      1 value (double)  2 timestamp (int64, ms)  3 start_timestamp (int64, ms)
+    Metadata    1 type  3 help_ref  4 unit_ref
+
+(prometheus.io/docs/specs/prw/remote_write_spec_2_0; symbols[0] is "".) A series names its labels by references into the
+request's symbol table, so requests cannot be joined as those of 1.0 can: one scrape of one target is one request.
+
+Sending is prepared as in `v1`: metadata goes before the sample, so that everything up to the value is a head that is
+made once. The table is laid out so that heads can be the same bytes for every target: first the target's own labels,
+always at the same places, then what all targets of one version share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpwatch.base.errors import BadInput
+from kpwatch.remote_write.protobuf import decode_varint, encode_varint, skip_field
+from kpwatch.remote_write.v1 import SAMPLE_BYTES, SAMPLE_PREFIX, decode_sample, encode_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kpwatch.model.labels import Labels
+
+CONTENT_TYPE = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+VERSION = "2.0.0"
+WRITTEN_HEADERS = {
+    "samples": "X-Prometheus-Remote-Write-Samples-Written",
+    "histograms": "X-Prometheus-Remote-Write-Histograms-Written",
+    "exemplars": "X-Prometheus-Remote-Write-Exemplars-Written",
+}
+
+METADATA_TYPES = {
+    "unspecified": 0, "counter": 1, "gauge": 2, "histogram": 3, "gaugehistogram": 4, "summary": 5, "info": 6,
+    "stateset": 7,
+}  # fmt: skip
+
+
+class SymbolTable:
+    """The strings of one target's requests; a reference never changes once it is given."""
+
+    def __init__(self) -> None:
+        self._references: dict[str, int] = {"": 0}
+        self._encoded = [b"\x22\x00"]
+
+    def __len__(self) -> int:
+        return len(self._references)
+
+    def reference(self, text: str) -> int:
+        """The place of `text`, added at the end where it is new."""
+        reference = self._references.get(text)
+        if reference is None:
+            reference = self._references[text] = len(self._encoded)
+            content = text.encode()
+            self._encoded.append(b"\x22" + encode_varint(len(content)) + content)
+        return reference
+
+    def encode(self) -> bytes:
+        """The request's symbols."""
+        return b"".join(self._encoded)
+
+
+def encode_labels(labels: Labels, symbols: SymbolTable) -> bytes:
+    """The field `labels_refs` of sorted labels."""
+    references = b"".join(
+        encode_varint(symbols.reference(name)) + encode_varint(symbols.reference(value)) for name, value in labels
+    )
+    return b"\n" + encode_varint(len(references)) + references
+
+
+def encode_metadata(family_type: str, help_text: str, symbols: SymbolTable) -> bytes:
+    """The field `metadata`; b"" where nothing is known."""
+    content = b""
+    if METADATA_TYPES.get(family_type, 0):
+        content += b"\x08" + encode_varint(METADATA_TYPES[family_type])
+    if help_text:
+        content += b"\x18" + encode_varint(symbols.reference(help_text))
+    return b"\x2a" + encode_varint(len(content)) + content if content else b""
+
+
+def series_head(block: bytes) -> bytes:
+    """What comes before the value of a series with one sample; `block` is labels_refs and metadata."""
+    return b"\x2a" + encode_varint(len(block) + SAMPLE_BYTES) + block + SAMPLE_PREFIX
+
+
+def encode_series(block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
+    """One TimeSeries field with any number of samples (timestamp_ms, value)."""
+    content = block + encode_samples(samples)
+    return b"\x2a" + encode_varint(len(content)) + content
+
+
+class Metadata(NamedTuple):
+    """What a series says about its family."""
+
+    type: str
+    help: str
+    unit: str
+
+
+class WriteSeries(NamedTuple):
+    """One TimeSeries as received."""
+
+    labels: tuple[tuple[str, str], ...]
+    """As sent: unsorted and unchecked."""
+    samples: list[tuple[int, float]]
+    """(timestamp_ms, value) in the body's order; NaN bits kept."""
+    metadata: Metadata
+    histograms: int
+    exemplars: int
+
+
+_TYPE_NAMES = {number: name for name, number in METADATA_TYPES.items()}
+
+
+def decode_request(body: bytes) -> Iterator[WriteSeries]:
+    """Every TimeSeries of a decompressed Request; raises BadInput with the byte where it stops making sense."""
+    symbols: list[str] = []
+    spans: list[tuple[int, int]] = []
+    end = len(body)
+    position = 0
+    while position < end:
+        tag, position = decode_varint(body, position)
+        if tag in (0x22, 0x2A):
+            length, begin = decode_varint(body, position)
+            position = begin + length
+            if position > end:
+                raise BadInput(
+                    f"protobuf: field {tag >> 3} at byte {begin} reaches byte {position}, the body ends at {end}"
+                )
+            if tag == 0x22:
+                symbols.append(_text(body[begin:position], begin))
+            else:
+                spans.append((begin, position))
+        else:
+            position = skip_field(body, tag, position, end)
+    if spans and (not symbols or symbols[0]):
+        raise BadInput('remote write 2.0: the first symbol must be ""')
+    for begin, stop in spans:
+        yield _decode_series(body, begin, stop, symbols)
+
+
+def _text(content: bytes, position: int) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"remote write 2.0: the symbol at byte {position} is not UTF-8: {content[:60]!r}") from error
+
+
+def _decode_series(body: bytes, position: int, end: int, symbols: list[str]) -> WriteSeries:
+    begin = position
+    references: list[int] = []
+    samples: list[tuple[int, float]] = []
+    metadata = Metadata("unspecified", "", "")
+    histograms = exemplars = 0
+    while position < end:
+        tag, position = decode_varint(body, position)
+        if tag in (0x0A, 0x12, 0x2A):
+            length, content = decode_varint(body, position)
+            position = content + length
+            if position > end:
+                raise BadInput(f"protobuf: field {tag >> 3} at byte {content} reaches beyond its series at {begin}")
+            if tag == 0x0A:
+                references += _packed(body, content, position)
+            elif tag == 0x12:
+                samples.append(decode_sample(body, content, position))
+            else:
+                metadata = _decode_metadata(body, content, position, symbols)
+            continue
+        if tag == 0x08:  # labels_refs unpacked: allowed by protobuf
+            reference, position = decode_varint(body, position)
+            references.append(reference)
+            continue
+        histograms += tag == 0x1A
+        exemplars += tag == 0x22
+        position = skip_field(body, tag, position, end)
+    if position > end:
+        raise BadInput(f"protobuf: a field of the series at byte {begin} reaches byte {position}, it ends at {end}")
+    return WriteSeries(_resolve(references, symbols, begin), samples, metadata, histograms, exemplars)
+
+
+def _packed(body: bytes, position: int, end: int) -> list[int]:
+    numbers = []
+    while position < end:
+        number, position = decode_varint(body, position)
+        numbers.append(number)
+    if position > end:
+        raise BadInput(f"protobuf: packed numbers reach byte {position}, they end at {end}")
+    return numbers
+
+
+def _resolve(references: list[int], symbols: list[str], begin: int) -> tuple[tuple[str, str], ...]:
+    if len(references) % 2:
+        raise BadInput(
+            f"remote write 2.0: the series at byte {begin} has {len(references)} label references, an odd number"
+        )
+    if references and max(references) >= len(symbols):
+        raise BadInput(
+            f"remote write 2.0: the series at byte {begin} refers to symbol {max(references)}, there are {len(symbols)}"
+        )
+    texts = [symbols[reference] for reference in references]
+    return tuple(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _decode_metadata(body: bytes, position: int, end: int, symbols: list[str]) -> Metadata:
+    numbers = {1: 0, 3: 0, 4: 0}
+    begin = position
+    while position < end:
+        tag, position = decode_varint(body, position)
+        if tag in (0x08, 0x18, 0x20):
+            numbers[tag >> 3], position = decode_varint(body, position)
+        else:
+            position = skip_field(body, tag, position, end)
+    if max(numbers[3], numbers[4]) >= max(1, len(symbols)):
+        raise BadInput(f"remote write 2.0: the metadata at byte {begin} refers to a symbol that is not there")
+    help_text = symbols[numbers[3]] if numbers[3] else ""
+    unit = symbols[numbers[4]] if numbers[4] else ""
+    return Metadata(_TYPE_NAMES.get(numbers[1], "unspecified"), help_text, unit)
