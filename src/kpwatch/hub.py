@@ -179,7 +179,7 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
     flags = {
         "listen": f"{options.host}:{options.port}",
         "data": str(options.data),
-        "retention": f"{options.retention_seconds:g}s",
+        "retention": f"{options.retention_seconds:.0f}s",
         "auth-file": str(options.auth_file or ""),
         "allow-anonymous": str(options.allow_anonymous).lower(),
         "query-timeout": f"{options.query.timeout_seconds:g}s",

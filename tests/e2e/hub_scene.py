@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -46,9 +47,9 @@ class HubProcess:
         if self._process.poll() is None:
             self.stop()
 
-    def stop(self) -> str:
-        """SIGTERM; what it said on stderr. It must exit with 0."""
-        self._process.terminate()
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> str:
+        """End it by a signal; what it said on stderr. It must exit with 0."""
+        self._process.send_signal(by)
         code = self._process.wait(DEADLINE_SECONDS)
         self._close()
         assert code == 0, (code, self._errors)

@@ -165,7 +165,7 @@ class _Forward(logging.Handler):
 def loopback(host: str) -> bool:
     """Whether only this machine can reach `host`."""
     try:
-        found: list[Any] = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found: list[Any] = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ConfigError(f"--listen {host!r}: {error}") from error
     return all(address[0].startswith("127.") or address[0] == "::1" for *_, address in found)
