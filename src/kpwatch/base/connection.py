@@ -11,8 +11,6 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
-import httptools
-
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Exchange, Failure, Url
 from kpwatch.base.loop import READ, WRITE
@@ -103,7 +101,11 @@ class Connection:
             self._fail(self._last_failure)
             return
         family, address = self._addresses.pop(0)
-        self._sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            self._sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # no file descriptor left, or a machine without IPv6
+            self._dial_failed(error.errno or 0)
+            return
         self._sock.setblocking(False)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = self._sock.connect_ex(address)
@@ -201,14 +203,9 @@ class Connection:
             if size == 0:
                 self._ended_by_peer(exchange)
                 return
-            exchange.received = True
-            try:
-                exchange.parser.feed_data(self._loop.receive_buffer[:size])
-            except httptools.HttpParserError as error:
-                self._fail(Failure("bad_http", f"the answer is not HTTP/1.1: {error}"))
-                return
-            if exchange.too_large or exchange.complete:
-                self._finish(keep=exchange.complete and exchange.parser.should_keep_alive())
+            exchange.feed(self._loop.receive_buffer[:size])
+            if exchange.over:
+                self._finish(keep=exchange.keep_alive)
                 return
 
     def _ended_by_peer(self, exchange: Exchange) -> None:

@@ -38,21 +38,29 @@ def parse_url(text: str) -> Url:
     """Take a URL apart; raises ConfigError naming what is wrong with it."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
+    shown = redact_url(text) if separator else text.rpartition("@")[2]
     if not separator or scheme not in _DEFAULT_PORTS:
-        raise ConfigError(f"url {text!r}: expected http://HOST[:PORT]/PATH or https://…")
+        raise ConfigError(f"url {shown!r}: expected http://HOST[:PORT]/PATH or https://…")
     cut = min((index for index in (rest.find("/"), rest.find("?"), rest.find("#")) if index >= 0), default=len(rest))
     authority, target = rest[:cut].rpartition("@")[2], rest[cut:].partition("#")[0]
     if authority.startswith("["):
-        host, _, port_text = authority[1:].partition("]")
+        host, bracket, port_text = authority[1:].partition("]")
         port_text = port_text.removeprefix(":")
+        if not bracket:
+            raise ConfigError(f"url {shown!r}: the bracket before the address is not closed")
     else:
         host, _, port_text = authority.partition(":")
     if not host:
-        raise ConfigError(f"url {text!r}: it names no host")
+        raise ConfigError(f"url {shown!r}: it names no host")
     if port_text and not (port_text.isascii() and port_text.isdigit() and 0 < int(port_text) < 65536):
-        raise ConfigError(f"url {text!r}: port {port_text!r} is no number from 1 to 65535")
+        raise ConfigError(f"url {shown!r}: port {port_text!r} is no number from 1 to 65535")
     port = int(port_text) if port_text else _DEFAULT_PORTS[scheme]
-    return Url(scheme, host, port, target if target.startswith("/") else "/" + target)
+    return Url(scheme, host, port, _percent_encode(target if target.startswith("/") else "/" + target))
+
+
+def _percent_encode(target: str) -> str:
+    """Percents for what may not stand in a request line: blanks, control characters, all but ASCII."""
+    return "".join(chr(byte) if 0x20 < byte < 0x7F else f"%{byte:02X}" for byte in target.encode())
 
 
 def redact_url(text: str) -> str:
@@ -80,20 +88,31 @@ class Failure(NamedTuple):
 REASONS = ("dns", "refused", "unreachable", "timeout", "tls", "reset", "cut", "too_large", "bad_http")
 
 
+HEAD_LIMIT_BYTES = 64 << 10
+"""How much of an answer may come before its body does."""
+
+
 def format_request(method: str, url: Url, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """A request's bytes, Host and Content-Length added; raises ConfigError where a header holds a line break."""
-    lines = [f"{method} {url.target} HTTP/1.1"]
-    merged = {"Host": url.authority, **headers}
+    """A request's bytes, Host and Content-Length added; raises ConfigError where a header holds a line break.
+
+    A header given twice in different case is sent once: the last one counts.
+    """
+    merged = {"host": ("Host", url.authority)}
+    merged.update((name.lower(), (name, value)) for name, value in headers.items())
     if body or method == "POST":
-        merged["Content-Length"] = str(len(body))
-    lines += [f"{name}: {value}" for name, value in merged.items()]
+        merged["content-length"] = ("Content-Length", str(len(body)))
+    lines = [f"{method} {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in merged.values())]
     if any("\r" in line or "\n" in line for line in lines):
         raise ConfigError("a header or URL with a line break cannot be sent")
-    return "\r\n".join(lines).encode("latin-1", errors="replace") + b"\r\n\r\n" + body
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 class Exchange:
-    """One request and the answer as far as it has come; llhttp calls the `on_*` methods."""
+    """One request and the answer as far as it has come; llhttp calls the `on_*` methods.
+
+    1xx answers come before the answer proper and are forgotten. Whatever stands behind the answer proper is nobody's:
+    it changes nothing but that the connection is no good for another request.
+    """
 
     def __init__(self, request: bytes, body_limit_bytes: int, done: Callable[[Answer | Failure], None]) -> None:
         self.request = request
@@ -104,53 +123,105 @@ class Exchange:
     def restart(self) -> None:
         """Begin again, on another connection."""
         self.unsent = memoryview(self.request)
-        self.parser = httptools.HttpResponseParser(self)
-        self.headers: dict[str, str] = {}
-        self.headers_complete = False
-        self.complete = False
-        self.too_large = False
         self.received = False
+        self.complete = False
+        self.keep_alive = False
+        self.failure: Failure | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._headers_complete = False
+        self._head_bytes = 0
         self._chunks: list[bytes] = []
         self._size_bytes = 0
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing that may still come matters."""
+        return self.complete or self.failure is not None
+
+    def feed(self, received: memoryview) -> None:
+        """Take in what has come."""
+        self.received = True
+        try:
+            self._parser.feed_data(received)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.keep_alive = False
+            if not self.over:
+                self.failure = Failure("bad_http", f"the answer is not HTTP/1.1: {error}")
+        if not self._headers_complete:
+            self._head_bytes += len(received)
+            if self._head_bytes > HEAD_LIMIT_BYTES:
+                self.failure = Failure("too_large", f"the answer's headers exceed {HEAD_LIMIT_BYTES} bytes")
+
+    def on_message_begin(self) -> None:
+        """An answer begins: the first, the one after a 1xx, or one nobody asked for."""
+        if self.complete:
+            self.keep_alive = False
+            return
+        self._headers = {}
+        self._headers_complete = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        """One header; those behind the body do not count."""
+        if not self._headers_complete:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         """The status is known."""
-        self.headers_complete = True
+        if not self.complete:
+            self._headers_complete = True
+            self._status = self._parser.get_status_code()
 
     def on_body(self, chunk: bytes) -> None:
         """A piece of the body, kept up to the limit."""
+        if self.complete:
+            return
         self._size_bytes += len(chunk)
         if self._size_bytes > self.body_limit_bytes:
-            self.too_large = True
+            self.failure = Failure("too_large", f"the body exceeds {self.body_limit_bytes} bytes")
             self._chunks.clear()
         else:
             self._chunks.append(chunk)
 
     def on_message_complete(self) -> None:
-        """The answer is complete; 1xx comes before the answer proper."""
-        self.complete = self.parser.get_status_code() >= 200
+        """An answer is complete; what matters is the one after all 1xx."""
+        if not self.complete and self._status >= 200:
+            self.complete = True
+            self.keep_alive = bool(self._parser.should_keep_alive())
 
     def ends_with_connection(self) -> bool:
         """Whether the body's end is the connection's end."""
-        return self.headers_complete and not {"content-length", "transfer-encoding"} & self.headers.keys()
+        measured = {"content-length", "transfer-encoding"} & self._headers.keys()
+        return self._headers_complete and self._status >= 200 and not measured
 
     def outcome(self) -> Answer | Failure:
-        """What the caller gets once the answer is complete."""
-        if self.too_large:
-            return Failure("too_large", f"the body exceeds {self.body_limit_bytes} bytes")
+        """What the caller gets in the end."""
+        if self.failure is not None:
+            return self.failure
         body = b"".join(self._chunks)
-        if self.headers.get("content-encoding", "").lower() == "gzip" and body:
-            inflater = zlib.decompressobj(31)
-            try:
-                body = inflater.decompress(body, self.body_limit_bytes + 1)
-            except zlib.error as error:
-                return Failure("bad_http", f"the body is not the gzip it claims to be: {error}")
-            if len(body) > self.body_limit_bytes:
-                return Failure("too_large", f"the decompressed body exceeds {self.body_limit_bytes} bytes")
-            if not inflater.eof:
-                return Failure("cut", "the gzip body ends early")
-        return Answer(self.parser.get_status_code(), self.headers, body)
+        if self._headers.get("content-encoding", "").lower() == "gzip" and body:
+            inflated = gunzip(body, self.body_limit_bytes)
+            if isinstance(inflated, Failure):
+                return inflated
+            body = inflated
+        return Answer(self._status, self._headers, body)
+
+
+def gunzip(body: bytes, limit_bytes: int) -> bytes | Failure:
+    """The content of a gzip file of one or more members (RFC 1952), never more than `limit_bytes` of it."""
+    members: list[bytes] = []
+    room_bytes = limit_bytes
+    while body:
+        inflater = zlib.decompressobj(31)
+        try:
+            members.append(inflater.decompress(body, room_bytes + 1))
+        except zlib.error as error:
+            return Failure("bad_http", f"the body is not the gzip it claims to be: {error}")
+        room_bytes -= len(members[-1])
+        if room_bytes < 0:
+            return Failure("too_large", f"the decompressed body exceeds {limit_bytes} bytes")
+        if not inflater.eof:
+            return Failure("cut", "the gzip body ends early")
+        body = inflater.unused_data
+    return b"".join(members)

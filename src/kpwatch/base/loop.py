@@ -71,8 +71,8 @@ class Loop:
         """Stop watching; harmless when it is not watched."""
         try:
             self._selector.unregister(sock)
-        except KeyError:
-            return  # it was not watched: nothing to undo
+        except (KeyError, ValueError):
+            return  # it was not watched, or is closed and so watched no more: nothing to undo
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once in `seconds`."""
@@ -89,8 +89,8 @@ class Loop:
         """Make a waiting loop look again."""
         try:
             self._wake_writer.send(b"\0")
-        except BlockingIOError:
-            return  # enough wake-ups are under way
+        except OSError:
+            return  # enough wake-ups are under way, or the loop is closed and nobody is left to wake
 
     def run(self) -> None:
         """Wait and call back until `stop`."""
@@ -109,8 +109,10 @@ class Loop:
         self._wake_writer.close()
 
     def _turn(self) -> None:
+        watched = self._selector.get_map()
         for key, _ in self._selector.select(self._wait_seconds()):
-            self._call(key.data)
+            if watched.get(key.fd) is key:  # a callback before this one may have unwatched it
+                self._call(key.data)
         now = self.clock.monotonic_seconds()
         while self._timers and self._timers[0].due_seconds <= now:
             callback = heapq.heappop(self._timers).callback

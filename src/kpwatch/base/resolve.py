@@ -49,4 +49,6 @@ def _look_up(host: str, port: int) -> list[Address] | str:
         rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         return f"cannot resolve {host!r}: {error.strerror or error}"
+    except UnicodeError as error:
+        return f"cannot resolve {host!r}: no host name ({error})"
     return [(family, address) for family, _, _, _, address in rows]

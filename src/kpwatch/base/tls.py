@@ -26,9 +26,13 @@ class TlsOptions:
 
 
 def make_context(options: TlsOptions) -> ssl.SSLContext:
-    """A client context; raises ConfigError naming the file that cannot be used."""
+    """A client context; raises ConfigError naming the file or the name that cannot be used."""
     import ssl  # noqa: PLC0415 - see the module's docstring
 
+    try:
+        options.server_name.encode("idna")
+    except UnicodeError as error:
+        raise ConfigError(f"tls_server_name {options.server_name!r}: no host name ({error})") from error
     try:
         context = ssl.create_default_context(cafile=options.ca_file or None)
     except (OSError, ssl.SSLError) as error:
@@ -38,7 +42,8 @@ def make_context(options: TlsOptions) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     if options.cert_file:
         try:
-            context.load_cert_chain(options.cert_file, options.key_file or None)
+            # Without a password OpenSSL would ask the terminal for an encrypted key's, and wait.
+            context.load_cert_chain(options.cert_file, options.key_file or None, password="")
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"tls_cert {options.cert_file!r}, tls_key {options.key_file!r}: {error}") from error
     return context

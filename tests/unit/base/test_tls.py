@@ -1,0 +1,190 @@
+"""TLS checks who answers and shows who asks; what cannot work is a failure with a reason, never a hang."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+from kpwatch.base.errors import ConfigError
+from kpwatch.base.http import Answer, Failure
+from kpwatch.base.tls import TlsOptions, make_context
+from tests.servers import Peer, Server, closes, hangs, replies, response, serves
+from tests.unit.base.asking import Client
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Pki(NamedTuple):
+    """A CA and files of what it issued."""
+
+    ca: trustme.CA
+    ca_file: str
+    cert_file: str
+    key_file: str
+    locked_key_file: str
+    folder: Path
+
+    def server(self, *names: str, client_certs: bool = False) -> ssl.SSLContext:
+        """A server's context with a certificate for `names`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert(*names).configure_cert(context)
+        if client_certs:
+            self.ca.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    folder = tmp_path_factory.mktemp("pki")
+    ca = trustme.CA()
+    client = ca.issue_cert("agent@example.org")
+    key = client.private_key_pem.bytes()
+    locked = serialization.load_pem_private_key(key, None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"password"),
+    )
+    files = {"ca": ca.cert_pem.bytes(), "cert": client.cert_chain_pems[0].bytes(), "key": key, "locked": locked}
+    for name, content in files.items():
+        (folder / f"{name}.pem").write_bytes(content)
+    return Pki(ca, *(str(folder / f"{name}.pem") for name in files), folder)
+
+
+def test_a_trusted_server(pki: Pki) -> None:
+    """Requests go over one TLS connection, bodies larger than a record both ways."""
+    big = bytes(range(256)) * 4096
+    with (
+        Server(serves(lambda request: response(request.body)), tls=pki.server("127.0.0.1")) as server,
+        Client(server.url(), tls=TlsOptions(ca_file=pki.ca_file)) as client,
+    ):
+        for _ in range(2):
+            outcome = client.ask(big, body_limit_bytes=2 << 20)
+            assert isinstance(outcome, Answer), outcome
+            assert outcome.body == big
+        assert server.connections == 1
+
+
+def test_a_body_that_ends_with_the_connection(pki: Pki) -> None:
+    """Without a length, over TLS too."""
+    with (
+        Server(replies(b"HTTP/1.0 200 OK\r\n\r\nm 1\n"), tls=pki.server("127.0.0.1")) as server,
+        Client(server.url(), tls=TlsOptions(ca_file=pki.ca_file)) as client,
+    ):
+        outcome = client.ask()
+        assert isinstance(outcome, Answer), outcome
+        assert outcome.body == b"m 1\n"
+
+
+@pytest.mark.parametrize("script", [closes, hangs])
+def test_a_server_that_says_nothing(pki: Pki, script) -> None:
+    """Closed or silent after the handshake."""
+    with (
+        Server(script, tls=pki.server("127.0.0.1")) as server,
+        Client(server.url(), tls=TlsOptions(ca_file=pki.ca_file)) as client,
+    ):
+        outcome = client.ask(timeout_seconds=0.1 if script is hangs else 20)
+        assert isinstance(outcome, Failure)
+        assert outcome.reason == {closes: "cut", hangs: "timeout"}[script]
+
+
+OPTIONS = [
+    # names in the server's certificate, our options (files of `pki` by name) -> does it work
+    (("127.0.0.1",), {"ca_file": "ca_file"}, True),
+    (("node-a",), {"ca_file": "ca_file"}, False),
+    (("node-a",), {"ca_file": "ca_file", "server_name": "node-a"}, True),
+    (("127.0.0.1",), {"ca_file": "ca_file", "server_name": "node-b"}, False),
+    (("127.0.0.1",), {}, False),
+    (("node-a",), {"insecure_skip_verify": True}, True),
+    (("127.0.0.1",), {"ca_file": "ca_file", "server_name": ".node"}, False),
+    (("127.0.0.1",), {"ca_file": "cert_file"}, False),
+]
+
+
+@pytest.mark.parametrize(("names", "options", "works"), OPTIONS)
+def test_who_is_trusted(pki: Pki, names: tuple[str, ...], options: dict[str, str | bool], works: bool) -> None:
+    """The chain and the name are checked unless that is switched off; what cannot be checked is a `tls` failure."""
+    filled = {key: getattr(pki, value) if key.endswith("_file") else value for key, value in options.items()}
+    with (
+        Server(replies(response(b"ok")), tls=pki.server(*names)) as server,
+        Client(server.url(), tls=TlsOptions(**filled)) as client,
+    ):
+        outcome = client.ask()
+        assert isinstance(outcome, Answer) is works, outcome
+        assert works or outcome.reason == "tls"
+
+
+@pytest.mark.parametrize("shows_certificate", [True, False])
+def test_a_server_that_wants_a_certificate(pki: Pki, shows_certificate: bool) -> None:
+    """A client certificate is shown where we were given one; where not, the server's alert is the failure."""
+    ours = {"cert_file": pki.cert_file, "key_file": pki.key_file} if shows_certificate else {}
+    with (
+        Server(replies(response(b"ok")), tls=pki.server("127.0.0.1", client_certs=True)) as server,
+        Client(server.url(), tls=TlsOptions(ca_file=pki.ca_file, **ours)) as client,
+    ):
+        outcome = client.ask()
+        assert isinstance(outcome, Answer) is shows_certificate, outcome
+
+
+def test_a_server_without_tls() -> None:
+    """An https URL of an http port: a `tls` failure."""
+
+    def speaks_http(peer: Peer) -> None:
+        peer.send(response(b"what is this?", 400))
+        peer.wait_until_gone()
+
+    with Server(speaks_http) as server, Client(f"https://127.0.0.1:{server.port}/") as client:
+        outcome = client.ask()
+        assert isinstance(outcome, Failure)
+        assert outcome.reason == "tls"
+
+
+def test_a_failed_handshake_is_tried_again_next_time(pki: Pki) -> None:
+    """Each request after a failed handshake dials anew."""
+    with (
+        Server(replies(response(b"ok")), tls=pki.server("node-a")) as server,
+        Client(server.url(), tls=TlsOptions(ca_file=pki.ca_file)) as client,
+    ):
+        for _ in range(2):
+            outcome = client.ask()
+            assert isinstance(outcome, Failure)
+            assert outcome.reason == "tls"
+        assert server.connections == 2
+
+
+BAD_OPTIONS = [
+    # options, words of the error
+    ({"ca_file": "missing.pem"}, "tls_ca .*missing.pem.*expected a PEM file"),
+    ({"ca_file": "key.pem"}, "tls_ca .*key.pem"),
+    ({"server_name": ".node"}, "tls_server_name '.node'"),
+    ({"cert_file": "missing.pem"}, "tls_cert .*missing.pem"),
+    ({"cert_file": "cert.pem"}, "tls_cert .*cert.pem"),
+    ({"cert_file": "cert.pem", "key_file": "ca.pem"}, "tls_key .*ca.pem"),
+    ({"cert_file": "cert.pem", "key_file": "locked.pem"}, "tls_key .*locked.pem"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS)
+def test_options_that_cannot_be_used(pki: Pki, options: dict[str, str], words: str) -> None:
+    """The file or the name is named; an encrypted key asks no terminal for its password."""
+    filled = {key: str(pki.folder / value) if key.endswith("_file") else value for key, value in options.items()}
+    with pytest.raises(ConfigError, match=words):
+        make_context(TlsOptions(**filled))
+
+
+def test_files_that_cannot_be_used_are_a_failure_of_the_request(pki: Pki) -> None:
+    """They may be there tomorrow: the agent goes on asking."""
+    with (
+        Server(replies(response(b"ok")), tls=pki.server("127.0.0.1")) as server,
+        Client(server.url(), tls=TlsOptions(ca_file=str(pki.folder / "later.pem"))) as client,
+    ):
+        outcome = client.ask()
+        assert isinstance(outcome, Failure)
+        assert outcome.reason == "tls"
+        (pki.folder / "later.pem").write_bytes(pki.ca.cert_pem.bytes())
+        assert isinstance(client.ask(), Answer)
