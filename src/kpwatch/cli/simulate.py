@@ -6,6 +6,7 @@ For trying out whatever watches kube-proxies: agents, boards, alert rules, the d
 from __future__ import annotations
 
 import argparse
+import resource
 from typing import TYPE_CHECKING
 
 from kpwatch.base.clock import SYSTEM_CLOCK
@@ -33,6 +34,7 @@ there from the beginning, without END it stays. --fault may be given several tim
 def main(arguments: list[str]) -> int:
     """Serve until a signal; 0, or what errors make of it."""
     options = _parser().parse_args(arguments)
+    _make_room(options.nodes)
     now = SYSTEM_CLOCK.unix_seconds()
     faults = [parse_fault(text, now) for text in options.fault]
     nodes = [SimulatedNode(spec) for spec in make_specs(options.nodes, now, faults)]
@@ -60,6 +62,17 @@ def _row(one: Served) -> Sequence[str]:
     node = one.node
     faults = " ".join(fault.name for fault in node.spec.faults) or "-"
     return (node.ident, node.version, node.proxy_mode, one.metrics_url, f"{one.health_url}/healthz", faults)
+
+
+def _make_room(nodes: int) -> None:
+    """Allow this process two ports and as many connections for each node; raises UsageError where it may not."""
+    needed = 4 * nodes + 64
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise UsageError(f"{nodes} nodes need {needed} open files, this process may have {hard}: ulimit -n, or fewer")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _place(listen: str) -> Place:
