@@ -51,7 +51,8 @@ class Form:
 
     def time_ms(self, name: str, default_ms: int | None = None) -> int:
         """A time in Unix milliseconds; `default_ms` where it is absent."""
-        return self._read(name, parse_time_ms, default_ms)
+        said = "" if default_ms is None else f"Invalid time value for '{name}': "  # as Prometheus says it of these
+        return self._read(name, parse_time_ms, default_ms, said)
 
     def duration_ms(self, name: str, default_ms: int | None = None) -> int:
         """A duration in milliseconds; `default_ms` where it is absent."""
@@ -61,14 +62,14 @@ class Form:
         """How many results at most; 0 means all of them."""
         return self._read(name, parse_limit, 0)
 
-    def _read(self, name: str, parse: Callable[[str], int], default: int | None) -> int:
+    def _read(self, name: str, parse: Callable[[str], int], default: int | None, said: str = "") -> int:
         text = self.text(name)
         if not text and default is not None:
             return default
         try:
             return parse(text)
         except ValueError as error:
-            raise BadQuery(f'invalid parameter "{name}": {error}') from error
+            raise BadQuery(f'invalid parameter "{name}": {said}{error}') from error
 
 
 def _fields(text: bytes) -> list[tuple[str, str]]:

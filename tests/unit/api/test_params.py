@@ -67,7 +67,7 @@ def test_the_body_counts_before_the_url() -> None:
         (
             b"time=x",
             lambda form: form.time_ms("time"),
-            'invalid parameter "time": cannot parse "x" to a valid timestamp',
+            'parameter "time": cannot parse "x" to a valid timestamp',
         ),
         (b"", lambda form: form.time_ms("start"), 'invalid parameter "start": cannot parse "" to a valid timestamp'),
         (b"step=x", lambda form: form.duration_ms("step"), 'invalid parameter "step": cannot parse "x" to a valid dur'),

@@ -1,0 +1,195 @@
+"""The hub's HTTP API beside Debian's real Prometheus on the same samples: same status, same JSON.
+
+Prometheus is 2.42: sentences that 3.x says otherwise are compared by errorType, and no time lies on a window's edge.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kpwatch.remote_write import v1
+from tests.e2e.hub_scene import DEADLINE_SECONDS, Client, HubProcess, now_ms
+from tests.parts import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+AT_MS = now_ms() // 60_000 * 60_000
+AT = AT_MS / 1000 + 3
+"""Three seconds after a sample: on no edge."""
+ROUNDS = 60
+
+
+class Prometheus:
+    """A real one, on a free port."""
+
+    def __init__(self, data: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        config = data / "prometheus.yml"
+        config.write_text("{}\n")
+        command = [
+            program("prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={data}/tsdb",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--web.enable-remote-write-receiver",
+        ]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, "prometheus ended"
+            try:
+                with Client(self.port) as client:
+                    if client.get("/-/ready").status == 200:
+                        return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("prometheus is not ready")
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(DEADLINE_SECONDS)
+
+
+def bodies() -> Iterator[bytes]:
+    """A quarter of an hour of two nodes, oldest first (Prometheus takes no other order)."""
+    for back in range(ROUNDS, -1, -1):
+        at_ms = AT_MS - back * 15_000
+        parts = []
+        for place, node in enumerate(("10.206.0.7", "node b")):
+            own = {"ident": node, "job": "kube-proxy", "instance": "http://127.0.0.1:10249/metrics"}
+            rows = [
+                ("up", {}, 1.0),
+                ("ticks_total", {}, (ROUNDS - back) * 1.5 + place),
+                ("tiny", {}, 1.25e-9 * (back + 1)),
+                ("huge", {}, 1e21 + back * 1e18),
+                ("negative", {"quote": 'a"\\\n节'}, -0.1 * back),
+                ("never", {}, float("nan")),
+                ("endless", {}, float("inf")),
+                *(
+                    ("b_bucket", {"le": le}, back % 7 + count)
+                    for le, count in (("0.1", 1.0), ("1", 5.0), ("+Inf", 9.0))
+                ),
+            ]
+            for name, labels, value in rows:
+                pairs = sorted({"__name__": name, **own, **labels}.items())
+                parts.append(v1.encode_series(v1.encode_labels(pairs), [(at_ms, value)]))
+        yield b"".join(parts)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
+    """(Prometheus, hub), with the same samples."""
+    prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"))
+    try:
+        with (
+            HubProcess(tmp_path_factory.mktemp("hub")) as hub,
+            Client(prometheus.port) as theirs,
+            hub.client() as ours,
+        ):
+            for body in bodies():
+                assert theirs.write(body).status == 204
+                assert ours.write(body).status == 204
+            yield theirs, ours
+    finally:
+        prometheus.close()
+
+
+def _sorted(document: Any) -> Any:
+    """Series in one order: Prometheus' vectors have none."""
+    data = document.get("data")
+    if isinstance(data, dict) and data.get("resultType") in ("vector", "matrix"):
+        data["result"].sort(key=lambda one: sorted(one["metric"].items()))
+    return document
+
+
+SAME = [
+    ("query", {"query": "1+1", "time": 4}),
+    ("query", {"query": '"text"', "time": 4.5}),
+    ("query", {"query": "up", "time": AT}),
+    ("query", {"query": "up", "time": f"{AT + 0.25}"}),
+    ("query", {"query": '{__name__=~".+"}', "time": AT}),
+    ("query", {"query": "ticks_total[40s]", "time": AT}),
+    ("query", {"query": "rate(ticks_total[5m])", "time": AT}),
+    ("query", {"query": "histogram_quantile(0.9, sum by (le) (rate(b_bucket[5m])))", "time": AT}),
+    ("query", {"query": "sum by (ident) (up) / 0", "time": AT}),
+    ("query", {"query": "absent(nothing)", "time": AT}),
+    ("query", {"query": "nothing", "time": AT}),
+    ("query", {"query": "vector(0) == 1", "time": "2015-07-01T20:10:30.781Z"}),
+    ("query_range", {"query": "up", "start": AT - 60, "end": AT, "step": 15}),
+    ("query_range", {"query": "tiny", "start": AT - 60, "end": AT, "step": "15s"}),
+    ("query_range", {"query": "1", "start": 0, "end": 1, "step": "0.25"}),
+    ("query_range", {"query": "time()", "start": "1970-01-01T00:00:10Z", "end": 20, "step": "5s"}),
+    ("query_range", {"query": "nothing", "start": 0, "end": 60, "step": 15}),
+    ("query_range", {"query": "negative > -3", "start": AT - 900, "end": AT, "step": "1m"}),
+    ("series", {"match[]": ["up", "ticks_total"]}),
+    ("series", {"match[]": "nothing"}),
+    ("series", {"match[]": '{ident=~"node.*",__name__!="up"}', "start": AT - 600, "end": AT}),
+    ("labels", {}),
+    ("labels", {"match[]": "b_bucket"}),
+    ("label/__name__/values", {}),
+    ("label/ident/values", {"match[]": "up"}),
+    ("label/le/values", {}),
+    ("label/nothing/values", {}),
+    ("alerts", {}),
+    ("rules", {}),
+]
+SAME_FAILURE = [
+    ("query", {}),
+    ("query", {"query": "up{"}),
+    ("query", {"query": "rate(up)"}),
+    ("query", {"query": "up", "time": "x"}),
+    ("query", {"query": "up", "timeout": "x"}),
+    ("query", {"query": "up + on(job) up", "time": AT}),
+    ("query_range", {"query": "up"}),
+    ("query_range", {"query": "up", "start": 2, "end": 1, "step": 1}),
+    ("query_range", {"query": "up", "start": 1, "end": 2, "step": 0}),
+    ("query_range", {"query": "up", "start": 1, "end": 2, "step": "-1s"}),
+    ("query_range", {"query": "up", "start": 0, "end": 11001, "step": 1}),
+    ("query_range", {"query": "up[5m]", "start": 0, "end": 1, "step": 1}),
+    ("series", {}),
+    ("series", {"match[]": "{"}),
+    ("series", {"match[]": "{}"}),
+    ("series", {"match[]": "up", "start": "x"}),
+    ("labels", {"match[]": "sum(up)"}),
+]
+SAME_SENTENCE = ("start", "end", "time", "step", "no match", "maximum resolution")
+
+
+@pytest.mark.real("prometheus")
+@pytest.mark.parametrize("method", ["get", "form"])
+@pytest.mark.parametrize(("path", "parameters"), SAME, ids=[f"{path} {parameters}" for path, parameters in SAME])
+def test_the_same_answer(method: str, path: str, parameters: dict, both: tuple[Client, Client]) -> None:
+    """Document by document, numbers as text."""
+    theirs, ours = (getattr(client, method)(f"/api/v1/{path}", **parameters) for client in both)
+    if theirs.status == 405:
+        assert ours.status == 405
+        return
+    assert (ours.status, theirs.status) == (200, 200)
+    assert _sorted(ours.json()) == _sorted(theirs.json())
+    assert ours.headers["content-type"] == theirs.headers["content-type"]
+
+
+@pytest.mark.real("prometheus")
+@pytest.mark.parametrize(
+    ("path", "parameters"), SAME_FAILURE, ids=[f"{path} {parameters}" for path, parameters in SAME_FAILURE]
+)
+def test_the_same_failure(path: str, parameters: dict, both: tuple[Client, Client]) -> None:
+    """Status and errorType; for parameters the sentence too."""
+    theirs, ours = (client.get(f"/api/v1/{path}", **parameters) for client in both)
+    theirs_said, ours_said = theirs.json(), ours.json()
+    assert (ours.status, ours_said["status"], ours_said["errorType"]) == (
+        theirs.status, theirs_said["status"], theirs_said["errorType"],
+    ), (theirs_said, ours_said)  # fmt: skip
+    if "parse error" not in theirs_said["error"] and any(word in theirs_said["error"] for word in SAME_SENTENCE):
+        assert ours_said["error"] == theirs_said["error"]
