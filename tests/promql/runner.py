@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import re
 import sys
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.errors import BadQuery, QueryError
 from kpwatch.model.labels import label_value, make_labels
@@ -22,7 +22,7 @@ from kpwatch.model.numbers import is_stale
 from kpwatch.model.results import Matrix, Scalar, String, Vector
 from kpwatch.promql.engine import Engine
 from kpwatch.promql.parse import parse
-from kpwatch.promql.tree import Aggregation, Binary, Call, Negation, Range, Selector, Subquery
+from kpwatch.promql.tree import Aggregation, Binary, Call, Matching, Negation, Range, Selector, Subquery
 from tests.promql.script import NATIVE, Clear, Eval, Load, read_script
 
 if TYPE_CHECKING:
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6
 TIME_DEPENDENT = frozenset(
-    "day_of_month day_of_week day_of_year days_in_month hour minute month predict_linear time timestamp year".split()
-)
+    {
+        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "predict_linear",
+        "time", "timestamp", "year",
+    }
+)  # fmt: skip
 _POSITION = re.compile(r" \(\d+:\d+\)$")
 
 
@@ -77,7 +80,8 @@ class ScriptSource(MemorySource):
                 self._native.setdefault(labels, []).extend(native_ms)
             name = label_value(labels, "__name__")
             if command.with_nhcb and name.endswith("_bucket") and label_value(labels, "le"):
-                other = {key: value for key, value in labels if key != "le"} | {"__name__": name.removesuffix("_bucket")}
+                other = {key: value for key, value in labels if key != "le"}
+                other["__name__"] = name.removesuffix("_bucket")
                 self._native.setdefault(make_labels(other), []).extend(time_ms for time_ms, _ in points)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Slice]:
@@ -194,8 +198,8 @@ def _check_annotations(command: Eval, result: QueryResult) -> None:
         for how, text in wanted:
             if text is None:
                 continue
-            text = text if how == "regex" else _POSITION.sub("", text)
-            if not any(_says(one, how, text) for one in actual):
+            said = text if how == "regex" else _POSITION.sub("", text)
+            if not any(_says(one, how, said) for one in actual):
                 raise Mismatch(f"annotation {text!r} not among {actual}")
 
 
@@ -297,23 +301,13 @@ def _children(node: Node) -> Sequence[Node]:
 
 
 def _pin(node: Node, at_ms: int) -> Node:
-    match node:
-        case Selector():
-            return node if node.when.at is not None else replace(node, when=replace(node.when, at=at_ms))
-        case Range():
-            selector = _pin(node.selector, at_ms)
-            assert isinstance(selector, Selector)
-            return replace(node, selector=selector)
-        case Subquery():
-            # A subquery with a time fixes what is in it.
-            return node if node.when.at is not None else replace(node, when=replace(node.when, at=at_ms))
-        case Negation():
-            return replace(node, expression=_pin(node.expression, at_ms))
-        case Binary():
-            return replace(node, left=_pin(node.left, at_ms), right=_pin(node.right, at_ms))
-        case Call():
-            return replace(node, arguments=tuple(_pin(argument, at_ms) for argument in node.arguments))
-        case Aggregation():
-            parameter = None if node.parameter is None else _pin(node.parameter, at_ms)
-            return replace(node, expression=_pin(node.expression, at_ms), parameter=parameter)
-    return node
+    """The node with `@ at_ms` on every selector and subquery that has no time yet; a subquery fixes what is in it."""
+    if isinstance(node, Selector | Subquery):
+        return node if node.when.at is not None else replace(node, when=replace(node.when, at=at_ms))
+    changes: dict[str, Any] = {
+        part.name: _pin(value, at_ms) if is_dataclass(value) else tuple(_pin(one, at_ms) for one in value)
+        for part in fields(node)
+        if is_dataclass(value := getattr(node, part.name)) or part.name == "arguments"
+        if not isinstance(value, Matching)
+    }
+    return replace(node, **changes)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from kpwatch.model.labels import Labels
 
-_EVAL_INSTANT = re.compile(r"^eval(?:_(?P<mode>fail|warn|ordered|info))?\s+instant\s+(?:at\s+(?P<at>\S+)\s+)?(?P<query>.+)$")
+_EVAL_INSTANT = re.compile(
+    r"^eval(?:_(?P<mode>fail|warn|ordered|info))?\s+instant\s+(?:at\s+(?P<at>\S+)\s+)?(?P<query>.+)$"
+)
 _EVAL_RANGE = re.compile(
     r"^eval(?:_(?P<mode>fail|warn|info))?\s+range\s+from\s+(?P<start>\S+)\s+to\s+(?P<end>\S+)\s+step\s+(?P<step>\S+)"
     r"\s+(?P<query>.+)$"
@@ -29,7 +31,9 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdwy])")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
 _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:.]*")
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`"
-_LABEL = re.compile(rf"\s*(?P<name>{_QUOTED}|[A-Za-z_][A-Za-z0-9_.]*)\s*(?:=\s*(?P<value>{_QUOTED}))?\s*(?P<end>,|(?=\}}))")
+_LABEL = re.compile(
+    rf"\s*(?P<name>{_QUOTED}|[A-Za-z_][A-Za-z0-9_.]*)\s*(?:=\s*(?P<value>{_QUOTED}))?\s*(?P<end>,|(?=\}}))"
+)
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|[iI]nf|[nN]a[nN])"
 _ITEM = re.compile(
     rf"(?:(?P<gap>_)|(?P<stale>stale)|(?P<value>{_NUMBER})(?P<change>[+-]{_NUMBER.removeprefix('[+-]?')})?)"
@@ -129,7 +133,7 @@ def _body_line(command: Load | Eval, line: str) -> None:
         command.points_ms = start, end, step
     elif line.startswith("expect string"):
         command.text = unquote(line.removeprefix("expect string").strip())
-    elif line.split()[0] == "expect":
+    elif line.split(maxsplit=1)[0] == "expect":
         match = _EXPECT.match(line)
         assert match, line
         command.expectations.append((match[1], match[2], match[3].strip() if match[3] else None))

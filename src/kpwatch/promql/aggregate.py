@@ -14,35 +14,22 @@ import numpy as np
 
 from kpwatch.base.errors import QueryFailed
 from kpwatch.model.gofloat import format_g
-from kpwatch.model.labels import METRIC_NAME, make_labels
+from kpwatch.model.labels import make_labels
+from kpwatch.promql.grouping import Groups, fold_groups, group_rows
 from kpwatch.promql.over_time import SCALED_DOWN, quantile_of_sorted, sort_nan_first
 from kpwatch.promql.reduce import cancelled_cells, compensated_sum
 from kpwatch.promql.relabel import is_label_name, show_bytes
 from kpwatch.promql.series_hash import hash_labels
-from kpwatch.promql.values import Floats, Grid, Integers, Mask, without_absent_rows
+from kpwatch.promql.values import Floats, Grid, without_absent_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from kpwatch.model.labels import Labels
     from kpwatch.promql.notes import Notes
+    from kpwatch.promql.values import Integers, Mask
 
-FEW_STEPS = 8
-"""Up to so many steps, reduceat over all groups beats a loop over them."""
 INT64_LIMIT = 2.0**63
 UINT64_MOST = 2.0**64 - 1
-
-
-class Groups(NamedTuple):
-    """Which group each row belongs to, and what the groups are called; numbered by first appearance."""
-
-    labels: list[Labels]
-    of_row: Integers
-
-    def members(self) -> Iterator[Integers]:
-        """The rows of each group, in order."""
-        order = np.argsort(self.of_row, kind="stable")
-        yield from np.split(order, np.cumsum(np.bincount(self.of_row, minlength=len(self.labels)))[:-1])
 
 
 class Request(NamedTuple):
@@ -60,43 +47,7 @@ def aggregate(operator: str, request: Request) -> Grid:
     return OPERATORS[operator](request)
 
 
-def group_rows(rows: Sequence[Labels], names: Sequence[str], *, without: bool) -> Groups:
-    """Group label sets by the named labels, or by all but the named and the metric's name."""
-    chosen = frozenset(names)
-    excluded = chosen | {METRIC_NAME}
-    numbers: dict[Labels, int] = {}
-    of_row = np.empty(len(rows), np.intp)
-    for row, labels in enumerate(rows):
-        if without:
-            key = tuple(pair for pair in labels if pair[0] not in excluded)
-        else:
-            key = tuple(pair for pair in labels if pair[0] in chosen)
-        of_row[row] = numbers.setdefault(key, len(numbers))
-    return Groups(list(numbers), of_row)
-
-
 # --- folds ------------------------------------------------------------------------------------------------------------
-
-
-def fold_groups(values: Floats, groups: Groups, combine: np.ufunc) -> Floats:
-    """`combine` over the rows of each group: (rows, steps) to (groups, steps)."""
-    count = len(groups.labels)
-    if count == len(values):
-        return values  # as many groups as rows, numbered by appearance: nothing to combine
-    sizes = np.bincount(groups.of_row, minlength=count)
-    if values.shape[1] <= FEW_STEPS:
-        order = np.argsort(groups.of_row, kind="stable")
-        folded: Floats = combine.reduceat(values[order], np.concatenate([[0], np.cumsum(sizes)[:-1]]), axis=0)
-        return folded
-    if count <= sizes.max():
-        return np.stack([combine.reduce(values[rows], axis=0) for rows in groups.members()])
-    order = np.argsort(groups.of_row, kind="stable")
-    starts = np.cumsum(sizes) - sizes
-    result = values[order[starts]]
-    for place in range(1, int(sizes.max())):
-        having = np.flatnonzero(sizes > place)
-        result[having] = combine(result[having], values[order[starts[having] + place]])
-    return result
 
 
 def _filled(grid: Grid, absent: float) -> Floats:
@@ -274,7 +225,10 @@ def count_values(request: Request, label: str) -> Grid:
         raise QueryFailed(f'invalid label name "{show_bytes(label)}"')
     grid = request.grid
     steps = grid.values.shape[1]
-    distinct, value_of = np.unique(np.where(grid.present, grid.values, np.nan), return_inverse=True)
+    # By bits, as -0 and 0 are two values; all NaN are one.
+    bits = np.where(np.isnan(grid.values), np.nan, grid.values).view(np.int64)
+    distinct_bits, value_of = np.unique(bits, return_inverse=True)
+    distinct = distinct_bits.view(np.float64)
     bare = [tuple(pair for pair in labels if pair[0] != label) for labels in grid.labels]
     groups = group_rows(bare, request.names, without=request.without)
     key = (groups.of_row[:, None] * len(distinct) + value_of.reshape(grid.values.shape)) * steps + np.arange(steps)

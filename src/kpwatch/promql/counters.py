@@ -23,8 +23,7 @@ Cells = tuple[Floats, Mask]
 
 def rate(window: Window) -> Cells:
     """Per-second increase of a counter, extrapolated to the window."""
-    values, present = _extrapolated(window, is_counter=True)
-    return values / (window.range_ms / 1000.0), present
+    return _extrapolated(window, is_counter=True, per_seconds=window.range_ms / 1000.0)
 
 
 def increase(window: Window) -> Cells:
@@ -37,30 +36,34 @@ def delta(window: Window) -> Cells:
     return _extrapolated(window, is_counter=False)
 
 
-def _extrapolated(window: Window, *, is_counter: bool) -> Cells:
+def _extrapolated(window: Window, *, is_counter: bool, per_seconds: float = 1.0) -> Cells:
     """Last minus first sample plus what resets lost, stretched towards the window's edges.
 
     The stretch reaches an edge if it is nearer than 1.1 average sample distances, else half a distance; a counter is
-    not stretched back beyond where it would have been zero. Times have shape (steps,), values (steps, series).
+    not stretched back beyond where it would have been zero. Times have shape (steps, 1), values (steps, series).
     """
     first, last, enough = _outermost(window)
     first_values = window.values[first]
     change = window.values[last] - first_values
     if is_counter:
         change = _add_lost_in_resets(window, change)
-    sampled_s = (window.timestamps_ms[last] - window.timestamps_ms[first]) / 1000.0
+    first_ms, last_ms = window.timestamps_ms[first], window.timestamps_ms[last]
+    sampled_s = (last_ms - first_ms) / 1000.0
     average_s = sampled_s / np.maximum(window.counts - 1, 1)
-    to_start_s = (window.timestamps_ms[first] - (window.ends_ms - window.range_ms)) / 1000.0
-    to_end_s = (window.ends_ms - window.timestamps_ms[last]) / 1000.0
-    to_start_s = np.where(to_start_s >= average_s * 1.1, average_s / 2, to_start_s)
-    to_end_s = np.where(to_end_s >= average_s * 1.1, average_s / 2, to_end_s)
-    stretch_s = to_start_s[:, None]
+    to_start_s = (first_ms - (window.ends_ms - window.range_ms)) / 1000.0
+    to_end_s = (window.ends_ms - last_ms) / 1000.0
+    to_start_s = np.where(to_start_s >= average_s * 1.1, average_s / 2, to_start_s)[:, None]
+    to_end_s = np.where(to_end_s >= average_s * 1.1, average_s / 2, to_end_s)[:, None]
+    sampled_s = sampled_s[:, None]
+    result = change * ((sampled_s + to_start_s + to_end_s) / sampled_s / per_seconds)
     if is_counter:
-        to_zero_s = sampled_s[:, None] * (first_values / change)
-        limits = (change > 0) & (first_values >= 0) & (to_zero_s < stretch_s)
-        stretch_s = np.where(limits, to_zero_s, stretch_s)
-    factor = (sampled_s[:, None] + stretch_s + to_end_s[:, None]) / sampled_s[:, None]
-    return change * factor, enough
+        # It would have been zero at sampled_s * first / change seconds before the first sample: nearer than to_start_s?
+        nearer = (first_values >= 0) & (first_values * sampled_s < to_start_s * change)
+        if nearer.any():
+            to_zero_s = sampled_s * (first_values / change)
+            factor = (sampled_s + to_zero_s + to_end_s) / sampled_s / per_seconds
+            result = np.where(nearer, change * factor, result)
+    return result, enough
 
 
 def _outermost(window: Window) -> tuple[Integers, Integers, Mask]:

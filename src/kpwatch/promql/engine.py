@@ -1,7 +1,8 @@
 """The engine: PromQL in, answers out, over any SeriesSource.
 
 `instant` evaluates at one time, `range` at start, start + step, … up to end, all steps at once. Only BadQuery,
-QueryFailed, QueryTooLarge and QueryTimeout leave this room. A query is text, or the tree `parse` made of it. An Engine has no state of its own and may be used by
+QueryFailed, QueryTooLarge and QueryTimeout leave this room.
+A query is text, or the tree `parse` made of it. An Engine has no state of its own and may be used by
 several threads; a query is bounded by `EngineOptions` (cells held at a time, seconds).
 """
 
@@ -16,7 +17,8 @@ from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import BadQuery, QueryFailed, QueryTooLarge
 from kpwatch.model.results import Matrix, MatrixSeries, QueryResult, String, Vector
 from kpwatch.model.results import Scalar as ScalarResult
-from kpwatch.promql.evaluate import Budget, Evaluation, Scope
+from kpwatch.promql.budget import Budget
+from kpwatch.promql.evaluate import Evaluation, Scope
 from kpwatch.promql.notes import Notes
 from kpwatch.promql.parse import parse
 from kpwatch.promql.tree import Range, Subquery, Text
@@ -149,11 +151,12 @@ def _raw_matrix(evaluation: Evaluation, node: Range | Subquery, times_ms: Intege
 
 def _matrix(grid: Grid, times_ms: Integers) -> Matrix:
     order = sorted(range(len(grid.labels)), key=grid.labels.__getitem__)
-    complete = grid.present.all(axis=1).tolist()
+    counts = np.count_nonzero(grid.present, axis=1)
     series = []
     for row in order:
-        if complete[row]:
+        if counts[row] == len(times_ms):
             series.append(MatrixSeries(grid.labels[row], times_ms, grid.values[row]))
-        elif (here := grid.present[row]).any():
+        elif counts[row]:
+            here = grid.present[row]
             series.append(MatrixSeries(grid.labels[row], times_ms[here], grid.values[row][here]))
     return Matrix(series)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kpwatch.base.errors import BadQuery, QueryTimeout, QueryTooLarge
+from kpwatch.base.errors import BadQuery
 from kpwatch.model.labels import METRIC_NAME, label_value
 from kpwatch.promql import binary
 from kpwatch.promql.aggregate import Request, aggregate, count_values
@@ -33,8 +33,8 @@ from kpwatch.promql.values import Floats, Grid, Integers, Value, empty_grid, sin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from kpwatch.base.clock import Clock
     from kpwatch.model.source import SeriesSource, Slice
+    from kpwatch.promql.budget import Budget
     from kpwatch.promql.notes import Notes
     from kpwatch.promql.select import Window
     from kpwatch.promql.tree import Node, When
@@ -54,34 +54,6 @@ class Scope(NamedTuple):
     notes: Notes
 
 
-class Budget:
-    """Bounds one query: cells held at a time, and seconds."""
-
-    def __init__(self, max_samples: int, timeout_seconds: float, clock: Clock) -> None:
-        self._max_samples = max_samples
-        self._timeout_seconds = timeout_seconds
-        self._clock = clock
-        self._deadline = clock.monotonic_seconds() + timeout_seconds
-        self.held = 0
-
-    def hold(self, cells: int) -> None:
-        """Count `cells` more; raises QueryTooLarge over the limit, QueryTimeout after the deadline."""
-        self.held += cells
-        if self.held > self._max_samples:
-            raise QueryTooLarge(
-                "query processing would load too many samples into memory in expression evaluation: more than "
-                f"{self._max_samples} (--query-max-samples); select fewer series, a shorter range or a longer step"
-            )
-        self.check_time()
-
-    def check_time(self) -> None:
-        """Raises QueryTimeout after the deadline."""
-        if self._clock.monotonic_seconds() > self._deadline:
-            raise QueryTimeout(
-                f"query timed out in expression evaluation after {self._timeout_seconds:g} s (--query-timeout)"
-            )
-
-
 class Evaluation:
     """One query on its way."""
 
@@ -98,12 +70,15 @@ class Evaluation:
         return result
 
     def number(self, node: Number, times_ms: Integers) -> Floats:
+        """The same at every step."""
         return np.full(len(times_ms), node.value)
 
     def text(self, node: Text, _: Integers) -> str:
+        """Strings know no steps."""
         return node.value
 
     def negation(self, node: Negation, times_ms: Integers) -> Value:
+        """Unary minus; names go."""
         value = self.value(node.expression, times_ms)
         if isinstance(value, Grid):
             return value.with_values(-value.values)
@@ -111,6 +86,7 @@ class Evaluation:
         return -value
 
     def bare_range(self, _: Range | Subquery, __: Integers) -> Value:
+        """The parser lets a range vector stand only in a call or alone; this is for what it overlooks."""
         raise BadQuery("a range vector cannot stand here; apply a function such as rate() or last_over_time() to it")
 
     # --- selectors and their windows ---------------------------------------------------------------------------------
@@ -131,6 +107,7 @@ class Evaluation:
             self._budget.held -= part.values.size
 
     def instant(self, selector: Selector, times_ms: Integers, *, timestamps: bool = False) -> Grid:
+        """The newest samples at every step, or their times in seconds."""
         ends_ms, is_fixed = self.ends(selector.when, times_ms)
         lookback_ms = self._scope.lookback_ms
         slices = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, int(ends_ms[-1]))
@@ -166,6 +143,7 @@ class Evaluation:
     # --- functions ----------------------------------------------------------------------------------------------------
 
     def call(self, call: Call, times_ms: Integers) -> Value:
+        """A function, called as its kind in FUNCTIONS wants it."""
         function = FUNCTIONS[call.function]
         if isinstance(function, OverTime):
             return self._over_time(function, call, times_ms)
@@ -208,6 +186,7 @@ class Evaluation:
     # --- operators ----------------------------------------------------------------------------------------------------
 
     def aggregation(self, node: Aggregation, times_ms: Integers) -> Grid:
+        """An aggregation operator over a vector."""
         parameter = None if node.parameter is None else self.value(node.parameter, times_ms)
         grid = self.value(node.expression, times_ms)
         assert isinstance(grid, Grid), "the parser lets only vectors into an aggregation"
@@ -224,9 +203,9 @@ class Evaluation:
         while isinstance(leftmost, Binary):
             chain.append(leftmost)
             leftmost = leftmost.left
+        held = self._budget.held
         left = self.value(leftmost, times_ms)
         for link in reversed(chain):
-            held = self._budget.held
             left = _combine(link, left, self.value(link.right, times_ms))
             self._budget.held = held
             self._budget.hold(left.size if isinstance(left, np.ndarray) else left.cells)

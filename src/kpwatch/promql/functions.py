@@ -95,7 +95,7 @@ def _timestamp(around: Around, grid: Grid) -> Grid:
 
 def _absent(around: Around, grid: Grid) -> Grid:
     """One series, named by the selector's equalities, where no series exists."""
-    missing = ~grid.present.any(axis=0)
+    missing = np.logical_not(grid.present.any(axis=0), dtype=np.bool_)
     steps = len(around.times_ms)
     if not missing.any():
         return empty_grid(steps)

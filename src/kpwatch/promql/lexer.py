@@ -5,9 +5,10 @@ some 1,000 operators in a row (`a + a + …`), at a cost that grows with the squ
 runs of signs and the number of operators are bounded here, before it is called; no query that a person or a dashboard
 writes comes near the bounds.
 
-Three things that Prometheus 3 takes and promql-parser does not, or takes otherwise, are rewritten: `1_000` becomes
-`1000`; `@ -5` becomes a stand-in far in the future that `parse` turns back (the parser cannot express a time before
-1970); and `"\xc3\xbf"`, whose escapes are bytes, becomes the text that these bytes are.
+Where the parser reads otherwise than Prometheus 3, the query is rewritten: `1_000` becomes `1000`; `@ -5` a stand-in
+far in the future (the parser cannot express a time before 1970); a string with escaped bytes (`"\xc3\xbf"`) the text
+that these bytes are; a regular expression its number (the parser would compile it in another dialect). `parse` turns
+the stand-ins back.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_SIGN_RUN = 50
 MAX_OPERATORS = 500
 
 NEGATIVE_TIME_STAND_IN_SECONDS = 200_000_000_000  # the year 8307
-"""`@ -n` is written as this plus its ordinal; `Prepared.negative_times_ms` has what was meant."""
+"""`@ -n` is written as this plus its ordinal in `Prepared.negative_times_ms`."""
 
 FIRST_BYTE_STAND_IN = "\U0010ff00"  # private use
 _TO_STAND_IN = {0xDC00 + byte: ord(FIRST_BYTE_STAND_IN) + byte for byte in range(128, 256)}
@@ -46,7 +47,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SEPARATED_DIGITS = re.compile(r"(?<=[0-9A-Fa-f])_(?=[0-9A-Fa-f])")
-_BYTE_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|([0-7]{3})|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:x(?P<hex>[0-9A-Fa-f]{2})|(?P<octal>[0-7]{3})|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|(?P<one>.))",
+    re.DOTALL,
+)
+_ONE_LETTER = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "\\": "\\", "'": "'", '"': '"'}
 _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
 
 
@@ -58,10 +63,12 @@ class Token(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A query that is safe to parse."""
+    """A query that is safe to parse, and what its stand-ins mean."""
 
     text: str
-    negative_times_ms: tuple[int, ...]
+    negative_times_ms: tuple[int, ...] = ()
+    patterns: tuple[str, ...] = ()
+    """Regular expressions; in `text` each is a string with its number."""
 
 
 def tokens(query: str) -> Iterator[Token]:
@@ -99,45 +106,72 @@ def _check_bounds(stream: list[Token]) -> None:
 
 
 def _rewrite(stream: list[Token]) -> Prepared:
-    """Numbers without underscores, and stand-ins for negative `@` times."""
     text: list[str] = []
     negative_times_ms: list[int] = []
+    patterns: list[str] = []
     significant: list[int] = []  # where in `text` the last tokens that are no space stand
-    for token in stream:
-        piece = token.text
-        if token.kind == "string" and "\\" in piece and not piece.startswith("`"):
-            piece = _with_bytes_as_text(piece)
-        if token.kind == "number":
-            piece = _SEPARATED_DIGITS.sub("", piece)
-            if [text[index] for index in significant[-2:]] == ["@", "-"]:
+    for kind, piece in stream:
+        before = [text[index] for index in significant[-2:]]
+        rewritten = piece
+        if kind == "string":
+            rewritten = _rewrite_string(piece, patterns, is_pattern=before[-1:] in (["=~"], ["!~"]))
+        elif kind == "number":
+            rewritten = _SEPARATED_DIGITS.sub("", piece)
+            if before == ["@", "-"]:
                 text[significant[-1]] = ""
-                negative_times_ms.append(round(-float(piece) * 1000))
-                piece = str(NEGATIVE_TIME_STAND_IN_SECONDS + len(negative_times_ms) - 1)
-        if token.kind != "space":
+                negative_times_ms.append(round(-float(rewritten) * 1000))
+                rewritten = str(NEGATIVE_TIME_STAND_IN_SECONDS + len(negative_times_ms) - 1)
+        if kind != "space":
             significant.append(len(text))
-        text.append(piece)
-    return Prepared("".join(text), tuple(negative_times_ms))
+        text.append(rewritten)
+    return Prepared("".join(text), tuple(negative_times_ms), tuple(patterns))
 
 
-def _with_bytes_as_text(literal: str) -> str:
-    """A quoted string whose escapes for bytes above 127 are written as the characters they encode together.
-
-    Bytes that are no UTF-8 become stand-ins; see `restore_bytes`.
-    """
-    if not any(_high_byte(match) for match in _BYTE_ESCAPE.finditer(literal)):
+def _rewrite_string(literal: str, patterns: list[str], *, is_pattern: bool) -> str:
+    """The literal, or what stands for it; a literal with an unknown escape is left for the parser to refuse."""
+    value = unquote(literal)
+    if value is None or not (is_pattern or _has_high_byte(literal)):
         return literal
-    # Bytes stand as surrogates for a moment, so that all of the literal is decoded together.
-    surrogates = _BYTE_ESCAPE.sub(
-        lambda match: chr(0xDC00 + byte) if (byte := _high_byte(match)) else match[0], literal
-    )
-    decoded = surrogates.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    return decoded.translate(_TO_STAND_IN)
+    if is_pattern:
+        patterns.append(value)
+        return f'"{len(patterns) - 1}"'
+    quoted = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{quoted.translate(_TO_STAND_IN)}"'
 
 
-def _high_byte(escape: re.Match[str]) -> int:
-    """The byte above 127 that an escape stands for, or 0."""
-    number = int(escape[1], 16) if escape[1] else int(escape[2] or "0", 8)
-    return number if 127 < number < 256 else 0
+def unquote(literal: str) -> str | None:
+    """The value of a Go string literal, or None for an unknown escape; bytes that are no UTF-8 become surrogates."""
+    inner = literal[1:-1]
+    if literal.startswith("`"):
+        return inner.replace("\r", "")
+    if any(match["one"] is not None and match["one"] not in _ONE_LETTER for match in _ESCAPE.finditer(inner)):
+        return None
+    try:
+        escaped = _ESCAPE.sub(_unescape, inner).encode("utf-8", "surrogateescape")
+    except (ValueError, OverflowError):  # \U above the last character, or half a surrogate pair
+        return None
+    return escaped.decode("utf-8", "surrogateescape")
+
+
+def _unescape(match: re.Match[str]) -> str:
+    """One escape; a byte above 127 as a surrogate for a moment, so that the whole string is decoded together."""
+    if match["one"] is not None:
+        return _ONE_LETTER[match["one"]]
+    if code := match["u"] or match["U"]:
+        return chr(int(code, 16))
+    byte = _byte_of(match)
+    if byte > 255:
+        raise ValueError(match.group())
+    return chr(byte) if byte < 128 else chr(0xDC00 + byte)
+
+
+def _byte_of(match: re.Match[str]) -> int:
+    """The byte that a hexadecimal or octal escape stands for; 0 for another."""
+    return int(match["hex"], 16) if match["hex"] else int(match["octal"] or "0", 8)
+
+
+def _has_high_byte(literal: str) -> bool:
+    return not literal.startswith("`") and any(_byte_of(match) > 127 for match in _ESCAPE.finditer(literal))
 
 
 def restore_bytes(text: str) -> str:

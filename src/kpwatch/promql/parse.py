@@ -101,7 +101,7 @@ class _Converter:
     """Copies promql-parser's tree into ours."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self._negative_times_ms = prepared.negative_times_ms
+        self._prepared = prepared
 
     def node(self, parsed: object, depth: int) -> Node:
         if depth > MAX_TREE_DEPTH:
@@ -130,17 +130,20 @@ class _Converter:
         if parsed.matchers.or_matchers:
             raise BadQuery("`or` between label matchers is not supported: it is no PromQL; use =~ or the operator `or`")
         named = (Matcher(METRIC_NAME, "=", parsed.name),) if parsed.name is not None else ()
-        matchers = tuple(
-            Matcher(matcher.name, _MATCH_OPERATORS[str(matcher.op)], restore_bytes(matcher.value))
-            for matcher in parsed.matchers.matchers
-        )
-        for matcher in matchers:
-            if not is_text(matcher.value):
-                raise BadQuery(
-                    f"the value of the matcher on {matcher.name} is not valid UTF-8, no label has such a value"
-                )
-            matcher.test  # noqa: B018 - a bad regular expression is the query's fault, not the evaluation's
+        matchers = tuple(self.matcher(matcher) for matcher in parsed.matchers.matchers)
+        if not named and all(matcher.test("") for matcher in matchers):
+            raise BadQuery("vector selector must contain at least one non-empty matcher")
         return Selector(named + matchers, self._when(parsed))
+
+    def matcher(self, parsed: promql_parser.Matcher) -> Matcher:
+        operator = _MATCH_OPERATORS[str(parsed.op)]
+        is_pattern = operator in ("=~", "!~")
+        value = self._prepared.patterns[int(parsed.value)] if is_pattern else restore_bytes(parsed.value)
+        if not is_text(value):
+            raise BadQuery(f"the value of the matcher on {parsed.name} is not valid UTF-8; no label has such a value")
+        matcher = Matcher(parsed.name, operator, value)
+        matcher.test("")  # a bad regular expression is the query's fault, not the evaluation's
+        return matcher
 
     def subquery(self, parsed: promql_parser.SubqueryExpr, depth: int) -> Subquery:
         step_ms = None if parsed.step is None else _positive_ms(parsed.step, "subquery step")
@@ -157,14 +160,15 @@ class _Converter:
             return When(offset_ms, "end")
         try:
             moment = parsed.at.at
-        except OverflowError as error:
+        except (OverflowError, ValueError) as error:
             raise BadQuery("timestamp out of bounds for @ modifier") from error
         if moment is None:
             raise BadQuery("timestamp out of bounds for @ modifier")
         at_ms = (moment - _EPOCH) // _MILLISECOND
+        negative_times_ms = self._prepared.negative_times_ms
         ordinal = at_ms // 1000 - NEGATIVE_TIME_STAND_IN_SECONDS
-        if 0 <= ordinal < len(self._negative_times_ms):
-            at_ms = self._negative_times_ms[ordinal]
+        if 0 <= ordinal < len(negative_times_ms):
+            at_ms = negative_times_ms[ordinal]
         return When(offset_ms, at_ms)
 
     def binary(self, parsed: promql_parser.BinaryExpr, depth: int) -> Node:

@@ -66,20 +66,25 @@ def _days(seconds: Integers) -> np.ndarray[tuple[int, ...], np.dtype[np.datetime
     return (seconds // DAY_S).astype("datetime64[D]")
 
 
+def _whole(difference: np.ndarray[tuple[int, ...], np.dtype[np.timedelta64]]) -> Integers:
+    days: Integers = difference.astype(np.int64)
+    return days
+
+
 def _day_of_month(seconds: Integers) -> Integers:
     days = _days(seconds)
-    return (days - days.astype("datetime64[M]")).astype(np.int64) + 1
+    return _whole(days - days.astype("datetime64[M]")) + 1
 
 
 def _day_of_year(seconds: Integers) -> Integers:
     days = _days(seconds)
-    return (days - days.astype("datetime64[Y]")).astype(np.int64) + 1
+    return _whole(days - days.astype("datetime64[Y]")) + 1
 
 
 def _days_in_month(seconds: Integers) -> Integers:
     months = _days(seconds).astype("datetime64[M]")
     following = (months.astype(np.int64) + 1).astype("datetime64[M]")
-    return (following.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
+    return _whole(following.astype("datetime64[D]") - months.astype("datetime64[D]"))
 
 
 minute = _of_seconds(lambda seconds: seconds // 60 % 60)

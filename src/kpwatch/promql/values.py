@@ -43,12 +43,9 @@ class Grid:
     present: Mask
     drop_name: Mask
 
-    def take(self, rows: Integers | Mask | Sequence[int]) -> Grid:
+    def take(self, rows: Integers | Sequence[int]) -> Grid:
         """The given rows, in the given order."""
-        index = np.asarray(rows)
-        if index.dtype == np.bool_:
-            index = np.flatnonzero(index)
-        index = index.astype(np.intp)
+        index = np.asarray(rows, np.intp)
         labels = [self.labels[row] for row in index.tolist()]
         return Grid(labels, self.values[index], self.present[index], self.drop_name[index])
 
@@ -96,8 +93,8 @@ def stack(grids: Sequence[Grid], steps: int) -> Grid:
 
 def without_absent_rows(grid: Grid) -> Grid:
     """Only the series that exist at some step."""
-    some = grid.present.any(axis=1)
-    return grid if some.all() else grid.take(some)
+    some = np.flatnonzero(grid.present.any(axis=1))
+    return grid if len(some) == len(grid.labels) else grid.take(some)
 
 
 def drop_names(grid: Grid) -> Grid:

@@ -1,0 +1,68 @@
+"""Groups of series, and folding all groups at all steps at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+
+import numpy as np
+
+from kpwatch.model.labels import METRIC_NAME
+from kpwatch.promql.values import Floats, Integers, Mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kpwatch.model.labels import Labels
+
+Matrix = TypeVar("Matrix", Floats, Mask)
+
+FEW_STEPS = 8
+"""Up to so many steps, reduceat over all groups beats a loop over them."""
+
+
+class Groups(NamedTuple):
+    """Which group each row belongs to, and what the groups are called; numbered by first appearance."""
+
+    labels: list[Labels]
+    of_row: Integers
+
+    def members(self) -> Iterator[Integers]:
+        """The rows of each group, in order."""
+        order = np.argsort(self.of_row, kind="stable")
+        yield from np.split(order, np.cumsum(np.bincount(self.of_row, minlength=len(self.labels)))[:-1])
+
+
+def group_rows(rows: Sequence[Labels], names: Sequence[str], *, without: bool) -> Groups:
+    """Group label sets by the named labels, or by all but the named and the metric's name."""
+    chosen = frozenset(names)
+    excluded = chosen | {METRIC_NAME}
+    numbers: dict[Labels, int] = {}
+    of_row = np.empty(len(rows), np.intp)
+    for row, labels in enumerate(rows):
+        if without:
+            key = tuple(pair for pair in labels if pair[0] not in excluded)
+        else:
+            key = tuple(pair for pair in labels if pair[0] in chosen)
+        of_row[row] = numbers.setdefault(key, len(numbers))
+    return Groups(list(numbers), of_row)
+
+
+def fold_groups(values: Matrix, groups: Groups, combine: np.ufunc) -> Matrix:
+    """`combine` over the rows of each group: (rows, steps) to (groups, steps)."""
+    count = len(groups.labels)
+    if count == len(values):
+        return values  # as many groups as rows, numbered by appearance: nothing to combine
+    sizes = np.bincount(groups.of_row, minlength=count)
+    if values.shape[1] <= FEW_STEPS:
+        order = np.argsort(groups.of_row, kind="stable")
+        starts = np.cumsum(sizes) - sizes
+        return cast("Matrix", combine.reduceat(values[order], starts, axis=0))
+    if count <= sizes.max():
+        return cast("Matrix", np.stack([combine.reduce(values[rows], axis=0) for rows in groups.members()]))
+    order = np.argsort(groups.of_row, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    result: Matrix = values[order[starts]]
+    for place in range(1, int(sizes.max())):
+        having = np.flatnonzero(sizes > place)
+        result[having] = combine(result[having], values[order[starts[having] + place]])
+    return result
