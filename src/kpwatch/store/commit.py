@@ -6,7 +6,6 @@ finished Future promised is on disk, and whatever a reader sees was committed.
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from concurrent.futures import Future
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
     from kpwatch.store.parts import Ids
     from kpwatch.store.state import State
-
-log = logging.getLogger(__name__)
 
 TIMESTAMP_MAX_MS = 1 << 53
 """Beyond it a timestamp is not one any clock of ours has shown."""
@@ -127,7 +124,7 @@ class Batch:
                     found += [part.columns for part in block.parts if bool((part.timestamps_ms == at).any())]
         except sqlite3.Error as error:
             self._state.counters.failures.add()  # a count may be low; the samples themselves do not depend on this
-            log.warning("cannot tell what a late frame replaces: %s", error)
+            self._state.log.warning(f"cannot tell what a late frame replaces: {error}", about="late frame")
         return found
 
 

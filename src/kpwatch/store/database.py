@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import StoreClosed, StoreError
+from kpwatch.base.logs import Logger
 from kpwatch.model.labels import join_target, label_value
 from kpwatch.store import blocks, journal, quarantine
 from kpwatch.store.catalog import NEVER_MS, Catalog
@@ -57,19 +58,24 @@ class Store:
         self._closed = False
 
     @classmethod
-    def open(cls, options: StoreOptions, telemetry: Registry, clock: Clock = SYSTEM_CLOCK) -> Store:
+    def open(
+        cls, options: StoreOptions, telemetry: Registry, clock: Clock = SYSTEM_CLOCK, log: Logger | None = None
+    ) -> Store:
         """Open or make the store in `options.directory`; the caller closes it.
+
+        `log` is written to by the store's own thread; without one the store says what it has to say on stderr.
 
         Raises ConfigError when the directory cannot be used, somebody else holds it, or a newer kpwatch wrote it;
         StoreError when the database cannot be read.
         """
+        log = log or Logger(clock=clock)
         lock = DirectoryLock(options.directory)
         path = options.directory / FILE_NAME
         connection: sqlite3.Connection | None = None
         try:
             connection = connect_writer(path)
             migrate(connection, path)
-            state = _load(State(options, path, clock, connection, Catalog(), Head(), Counters(telemetry)))
+            state = _load(State(options, path, clock, connection, Catalog(), Head(), Counters(telemetry), log))
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -155,6 +161,10 @@ class Store:
     def seal(self) -> None:
         """Make blocks of all that waits in the journal, small or not, and wait for it."""
         self._in_writer(self._maintenance.seal_all)
+
+    def compact(self) -> None:
+        """Merge what is in pieces, as `close` does, and wait for it."""
+        self._in_writer(self._maintenance.compact)
 
     def close(self) -> None:
         """Finish queued appends, seal what is worth it, empty the write-ahead log, let go of the directory."""

@@ -6,7 +6,6 @@ second writer, no lock anybody waits for. A step that fails leaves everything as
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from kpwatch.store.head import HeadRow
     from kpwatch.store.parts import Part
     from kpwatch.store.state import State
-
-log = logging.getLogger(__name__)
 
 SEAL_LEVEL, MERGE_LEVEL = 1, 3
 """zstd levels: a small block is soon merged, a large one stays."""
@@ -111,7 +108,9 @@ class Maintenance:
         self._state.counters.failures.add()
         self._resume = self._state.clock.monotonic_seconds() + RETRY_SECONDS
         self.last_error = f"{type(error).__name__}: {error}"
-        log.warning("a background step failed and will be tried again: %s", self.last_error)
+        self._state.log.warning(
+            f"a background step failed and will be tried again: {self.last_error}", about="background"
+        )
 
     def _work_once(self, now: float) -> bool:
         """One piece of work; False when there is none."""
@@ -271,6 +270,13 @@ class Maintenance:
         vacuum(connection, VACUUM_PAGES)
         return True
 
+    def compact(self, deadline: float = NEVER_MS) -> None:
+        """Merge neighbours even where they are few, until `deadline` (monotonic)."""
+        clock = self._state.clock
+        for number in blocks.fragmented(self._state.connection, TIER_ROWS[0]):
+            while clock.monotonic_seconds() < deadline and self.merge(number, closing=True):
+                pass
+
     def close(self, deadline: float) -> None:
         """Seal and merge what is worth it until `deadline` (monotonic), then give all free pages back."""
         clock, state = self._state.clock, self._state
@@ -282,9 +288,7 @@ class Maintenance:
                     and sum(len(r.layout.columns) for r in rows) >= CLOSE_SAMPLES_MIN
                 ):
                     self.seal(number)
-            for number in blocks.fragmented(state.connection, TIER_ROWS[0]):
-                while clock.monotonic_seconds() < deadline and self.merge(number, closing=True):
-                    pass
+            self.compact(deadline)
             vacuum(state.connection, 0)
         except (StoreError, sqlite3.Error) as error:
             self.failed(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
 
     from kpwatch.store.catalog import DamagedRow
     from kpwatch.store.state import State
-
-log = logging.getLogger(__name__)
 
 LISTED = 100
 """Entries shown in the status."""
@@ -55,14 +52,14 @@ def set_aside_block(state: State, number: int, reason: str) -> None:
         state.unsynced(work)
     except (StoreError, sqlite3.Error) as error:
         state.set_aside.add(number)
-        log.warning("block %d is damaged and cannot be moved to the quarantine: %s", number, error)
+        state.log.error(f"block {number} is damaged and cannot be moved to the quarantine: {error}")  # noqa: TRY400 - our own logger
     if state.connection.total_changes != found or number in state.set_aside:
         _note(state, "blocks", number, reason)
 
 
 def _note(state: State, source: str, number: int, reason: str) -> None:
     state.counters.quarantined.add()
-    log.warning("row %d of %s is damaged and was set aside: %s", number, source, reason)
+    state.log.error(f"row {number} of {source} is damaged and was set aside: {reason}")
 
 
 def listed(connection: sqlite3.Connection) -> dict[str, object]:

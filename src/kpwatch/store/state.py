@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpwatch.base.clock import Clock
+    from kpwatch.base.logs import Logger
     from kpwatch.base.telemetry import Counter, Registry
     from kpwatch.store.catalog import Catalog
     from kpwatch.store.head import Head
@@ -66,6 +67,8 @@ class State:
     catalog: Catalog
     head: Head
     counters: Counters
+    log: Logger
+    """Belongs to the writer's thread, like everything here."""
     next_row: int = 1
     next_block: int = 1
     set_aside: set[int] = field(default_factory=set)

@@ -6,8 +6,8 @@ Appends and commands stand in one queue, in the order they came. The first appen
 
 from __future__ import annotations
 
-import logging
 import threading
+import traceback
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from kpwatch.store.maintenance import Maintenance
     from kpwatch.store.state import State
-
-log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
 """How long the thread sleeps when nothing comes: how late retention may be."""
@@ -124,8 +122,8 @@ class Writer:
                 self._maintenance.appended(batch.rows)
                 for number, reason in batch.damaged.items():
                     self._maintenance.damaged(number, reason)
-            except Exception as error:
-                log.exception("an append failed in a way nobody foresaw")
+            except Exception as error:  # noqa: BLE001 - a thread that dies would take the store with it
+                self._unforeseen("append")
                 self._fail(appends, error)
 
     def _fail(self, appends: list[Append], error: Exception) -> None:
@@ -134,12 +132,15 @@ class Writer:
                 self._state.counters.failed_appends.add()
                 append.future.set_exception(StoreError(f"the store failed: {type(error).__name__}: {error}"))
 
+    def _unforeseen(self, what: str) -> None:
+        self._state.log.error(f"this {what} failed in a way nobody foresaw: {traceback.format_exc()}")
+
     def _background(self) -> bool:
         if self._closing.is_set():
             return False
         try:
             return self._maintenance.step()
-        except Exception as error:
-            log.exception("a background step failed in a way nobody foresaw")
+        except Exception as error:  # noqa: BLE001 - as above
+            self._unforeseen("background step")
             self._maintenance.failed(error)
             return False
