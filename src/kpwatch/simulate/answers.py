@@ -117,8 +117,6 @@ def _not_found(_node: SimulatedNode, _request: Request, _now: float) -> Answer:
     return Answer(404, _TEXT, b"404 page not found\n")
 
 
-_Route = "Callable[[SimulatedNode, Request, float], Answer]"
-
 _METRICS_PORT = {"/metrics": _metrics, "/healthz": _ok, "/proxyMode": _proxy_mode}
 _HEALTH_PORT = {"/healthz": _healthz, "/livez": _livez}
 
