@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.e2e.page_scene import CHROMIUM_ARGUMENTS, Watch, hub, serving
 from tests.parts import program
@@ -23,12 +24,11 @@ class Visit(Protocol):
         ...
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, headless."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    """Debian's chromium, headless. For a module, not the session: while it lives, asyncio.run fails in this process."""
     path = program("chromium")
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield chromium
         chromium.close()

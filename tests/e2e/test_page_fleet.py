@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.page_scene import CONTRAST, NAMELESS, hub, now_ms, write
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Visit
 
 pytestmark = [pytest.mark.real("chromium"), pytest.mark.slow]
-expect = pytest.importorskip("playwright.sync_api").expect
 
 ARRIVAL_MS = 30_000
 COLUMNS = ["ident", "State", "Finding", "Version", "Mode", "Last sync", "Sync p99", "Pending", "Failures", "up"]
@@ -36,12 +36,14 @@ def whole_fleet(page: Page) -> None:
 
 
 def test_every_node_of_the_demo_is_a_row(visit: Visit, demo: str) -> None:
-    """One row per node with its facts; the failing one on top, in words, with the finding and a link."""
+    """One row per node with its facts; what is wrong on top, in words, with the finding and a link."""
     page = visit(demo)
     whole_fleet(page)
     assert page.locator("thead th").all_inner_texts() == COLUMNS
-    worst = page.locator("tbody tr").first
-    expect(worst.locator("[data-column=finding]")).to_contain_text("sync-failing")
+    states = page.locator("tbody .badge").all_inner_texts()
+    assert states == sorted(states, key=["critical", "silent", "warning", "ok"].index)
+    worst = page.locator("tbody tr", has_text="sync-failing")
+    expect(worst.get_by_role("link")).to_have_attribute("href", re.compile(r"^table\?q="))
     expect(worst.locator("[data-column=up]")).to_have_text(re.compile("1$"))
     expect(worst.locator("[data-column=version]")).to_have_text(re.compile(r"v1\.\d+\.\d+$"))
     expect(worst.locator("[data-column=mode]")).to_have_text(re.compile("(iptables|nftables|ipvs)$"))
@@ -58,10 +60,11 @@ def test_a_refresh_keeps_every_row_in_place(visit: Visit, demo: str) -> None:
     page.evaluate("document.querySelectorAll('tbody tr').forEach((row) => { row.kept = true; })")
     link = page.locator("tbody a").first
     link.focus()
-    age = page.locator("tbody tr").first.locator("[data-column=last_sync]").inner_text()
+    shown_age = page.locator("tbody tr", has_text="sync-failing").locator("[data-column=last_sync]")
+    age = shown_age.inner_text()
     with page.expect_response(lambda answer: "fleet" in answer.url):
         pass
-    expect(page.locator("tbody tr").first.locator("[data-column=last_sync]")).not_to_have_text(age)
+    expect(shown_age).not_to_have_text(age)
     assert page.evaluate("[...document.querySelectorAll('tbody tr')].every((row) => row.kept)")
     expect(link).to_be_focused()
 
@@ -71,7 +74,7 @@ def test_both_languages(visit: Visit, demo: str) -> None:
     page = visit(demo)
     whole_fleet(page)
     page.get_by_role("button", name="中文").click()
-    expect(page.locator("tbody tr").first.locator(".badge")).to_have_text("严重")
+    expect(page.locator("tbody tr", has_text="sync-failing").locator(".badge")).to_have_text("严重")
     heads = page.locator("thead th").all_inner_texts()
     assert (heads[0], heads[1]) == ("ident", "状态")
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
@@ -157,6 +160,23 @@ def test_a_silent_node_stays_in_the_table(visit: Visit, tmp_path: Path) -> None:
         expect(gone.locator(".badge")).to_have_text("silent", timeout=ARRIVAL_MS)
         expect(gone.locator("[data-column=finding]")).to_contain_text("silent for 10 min")
         expect(page.locator("tbody tr", has_text="there").locator(".badge")).to_have_text("ok")
+        page.close()
+
+
+def test_nothing_is_claimed_of_a_node_that_cannot_be_scraped(visit: Visit, tmp_path: Path) -> None:
+    """A refused scrape says nothing about syncs: no "never", no zero. One that answers may say never."""
+    now = now_ms()
+    with hub(tmp_path) as url:
+        labels = {"__name__": "up", "job": "kube-proxy"}
+        write(url, [({**labels, "ident": "refusing"}, [(now, 0)]), ({**labels, "ident": "fresh"}, [(now, 1)])])
+        page = visit(url)
+        refusing = page.locator("tbody tr", has_text="refusing")
+        expect(refusing.locator(".badge")).to_have_text("critical", timeout=ARRIVAL_MS)
+        for column in ("version", "mode", "last_sync", "sync_p99", "pending", "failures"):
+            expect(refusing.locator(f"[data-column={column}] .content")).to_have_text("–")
+        expect(page.locator("tbody tr", has_text="fresh").locator("[data-column=last_sync] .content")).to_have_text(
+            "never"
+        )
         page.close()
 
 

@@ -46,6 +46,12 @@ def test_every_view_is_the_same_document(path: str) -> None:
     assert answer.body == PAGE.joinpath("index.html").read_bytes()
 
 
+def test_script_and_server_know_the_same_views() -> None:
+    """What the menu links to is served, and what is served is in the menu."""
+    listed = re.findall(r'\{ path: "(\w*)"', PAGE.joinpath("main.js").read_text())
+    assert tuple(f"/{path}" for path in listed) == VIEWS
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name != "index.html"])
 def test_every_file_is_served_with_its_type(name: str) -> None:
     """Each file of the page folder has a URL and a content type; browsers must not guess (nosniff)."""

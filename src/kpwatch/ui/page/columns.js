@@ -10,7 +10,7 @@ import { t } from "./strings.js";
 /* Ids that no label name can take: a label name holds no colon. */
 export const VALUE = ":value";
 const TIME = ":time";
-const AGE = ":age";
+export const AGE = ":age";
 
 const DASH = "–";
 const KINDS = { scalar: "result_scalar", string: "result_string", matrix: "result_matrix" };

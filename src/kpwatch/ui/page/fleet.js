@@ -38,7 +38,7 @@ const rank = (node) => {
 };
 
 function worstFirst(a, b) {
-  return rank(a) - rank(b) || (b.failures ?? 0) - (a.failures ?? 0) || (a.last_sync ?? 0) - (b.last_sync ?? 0);
+  return rank(a) - rank(b) || (b.failures ?? 0) - (a.failures ?? 0);
 }
 
 function identCell(node) {
@@ -63,7 +63,7 @@ function findingCell(node) {
 }
 
 function lastSyncCell(node) {
-  if (node.last_sync === null || node.last_sync === 0) return { text: t("never") };
+  if (!node.last_sync) return { text: node.up === 1 ? t("never") : DASH }; // of a node that gives no metrics nothing is known
   const age = hubTime() - node.last_sync;
   const text = age < 0 ? t("ahead", { age: duration(-age) }) : t("ago", { age: duration(age) });
   return { text, tip: absolute(node.last_sync) };

@@ -3,7 +3,7 @@
  * URL: ?q=query &time=Unix seconds (absent: now) &filter=text &sort=column &hide=column,column &live=1
  * build() makes the elements, tableView() their behaviour: the URL is the only state besides the last answer. */
 
-import { arranged, columnsOf, factsOf, VALUE } from "./columns.js";
+import { AGE, arranged, columnsOf, factsOf, VALUE } from "./columns.js";
 import { completion } from "./complete.js";
 import { csv, download } from "./csv.js";
 import { h, setAttribute, setText, show } from "./dom.js";
@@ -161,10 +161,17 @@ export function tableView({ scroller, memory }) {
     show(grid.element, rows.length > 0);
     grid.setColumns(visibleColumns(), readSort(place.sort));
     grid.setRows(rows);
+    pinAge();
     setText(parts.facts, answer ? factsOf(answer, rows.length) : "");
     setAttribute(parts.facts, "title", answer && absolute(answer.evaluated, { milliseconds: true }));
     show(parts.nothing, rows.length === 0 && !error);
     setText(parts.nothing, whyNothing(answer));
+  }
+
+  /** The value stays in sight beside the age; how far from the edge that is, only the layout knows. */
+  function pinAge() {
+    const head = grid.element.querySelector(`th[data-column="${AGE}"]`);
+    grid.element.style.setProperty("--age-width", `${head?.offsetWidth ?? 0}px`);
   }
 
   function whyNothing(answer) {
