@@ -26,8 +26,9 @@ from kpwatch.remote_write.v1 import decode_series
 if TYPE_CHECKING:
     from kpwatch.model.frames import Layout
     from kpwatch.model.labels import Labels
-    from kpwatch.receive.layouts import Column
+    from kpwatch.receive.layouts import Column, KnownSeries
     from kpwatch.receive.limits import ReceiveOptions
+    from kpwatch.remote_write.v1 import WriteSeries
 
 _SERIES_TAG = 0x0A
 # A series' only sample, at its end: 12 10 09 value(8) 10 time(6), or, where the sender omits a zero, 12 07 10 time(6).
@@ -72,21 +73,33 @@ class Decoder:
 
 
 class _Samples:
-    """Samples of one target at one time, in the order they came; a stretch of the body also knows its bytes."""
+    """Samples of one target at one time, in the order they came."""
 
-    __slots__ = ("begin", "columns", "key", "places", "target", "time_field", "timestamp_ms", "values")
+    __slots__ = ("columns", "target", "timestamp_ms", "values")
 
-    def __init__(
-        self, target: Labels, timestamp_ms: int, begin: int = 0, key: bytes = b"", time_field: bytes = b""
-    ) -> None:
+    def __init__(self, target: Labels, timestamp_ms: int) -> None:
         self.target = target
         self.timestamp_ms = timestamp_ms
+        self.columns: list[Column] = []
+        self.values: list[float] = []
+
+
+class _Stretch(_Samples):
+    """Consecutive series of one target and time, each ending in one sample."""
+
+    __slots__ = ("begin", "key", "places", "read_before", "time_field")
+
+    def __init__(
+        self, target: Labels, timestamp_ms: int, begin: int, key: bytes, time_field: bytes, read_before: int
+    ) -> None:
+        super().__init__(target, timestamp_ms)
         self.begin = begin
         self.key = key
         self.time_field = time_field
-        self.columns: list[Column] = []
-        self.values: list[float] = []
+        self.read_before = read_before
+        """How many label blocks had been read when it began."""
         self.places: list[int] = []
+        """Where values begin; fewer than values if some were omitted."""
 
 
 class _Walk:
@@ -98,12 +111,12 @@ class _Walk:
         self._body = body
         self._frames: list[Frame] = []
         self._scattered: dict[tuple[Labels, int], _Samples] = {}
-        self._in_runs = self._duplicates = self._ignored = self._without_samples = 0
+        self._in_runs = self._duplicates = self._ignored = self._without_samples = self._blocks_read = 0
 
     def through(self) -> None:
         """Take everything; one loop with few calls, for it runs once per series of every sender but our own."""
         body, end, find = self._body, len(self._body), self._names.find
-        stretch: _Samples | None = None
+        stretch: _Stretch | None = None
         position = 0
         while position < end:
             if body[position] != _SERIES_TAG:
@@ -113,7 +126,11 @@ class _Walk:
                 continue
             begin, after = self._bounds(position)
             value_place, cut = _sample_places(body, after)
-            known = find(body[begin:cut])
+            block = body[begin:cut]
+            if stretch is None and (run_end := self._take_run(block, position)):
+                position = run_end
+                continue
+            known = find(block) or self._read_block(block, position, after)
             if known is None:
                 self._close(stretch, position)
                 stretch = None
@@ -121,18 +138,16 @@ class _Walk:
                 continue
             target, column = known
             time_field = body[after - _TIME_FIELD_BYTES : after]
-            if stretch is None or target is not stretch.target or time_field != stretch.time_field:
+            if stretch is not None and (target is not stretch.target or time_field != stretch.time_field):
                 self._close(stretch, position)
                 stretch = None
-                run_end = self._take_run(body[begin:cut], position)
-                if run_end:
-                    position = run_end
-                    continue
-                timestamp_ms = six_byte_timestamp(body, after - _TIME_FIELD_BYTES)
+                continue  # here again, where a run may begin
+            if stretch is None:
+                timestamp_ms = six_byte_timestamp(time_field, 0)
                 if timestamp_ms is None:
                     position = self._read_series(position, after)
                     continue
-                stretch = _Samples(target, timestamp_ms, position, body[begin:cut], time_field)
+                stretch = _Stretch(target, timestamp_ms, position, block, time_field, self._blocks_read)
             stretch.columns.append(column)
             if value_place:
                 stretch.values.append(_unpack_double(body, value_place)[0])
@@ -179,12 +194,26 @@ class _Walk:
         self._in_runs += len(values)
         return position + len(run.blank)
 
-    def _read_series(self, position: int, after: int) -> int:
-        """Take the series at `position` field by field; the position behind it."""
+    def _read_block(self, block: bytes, position: int, after: int) -> KnownSeries | None:
+        """Read the labels of a series that is nothing but `block` and one sample; None where it is not."""
+        if not block or six_byte_timestamp(self._body, after - _TIME_FIELD_BYTES) is None:
+            return None
+        series = self._parsed(position, after)
+        if series.label_block != block or len(series.samples) != 1 or series.ignored:
+            return None
+        self._blocks_read += 1
+        return self._names.read(block)
+
+    def _parsed(self, position: int, after: int) -> WriteSeries:
         try:
             (series,) = decode_series(self._body[position:after])
         except BadInput as error:
             raise BadInput(f"series at byte {position} of the body: {error}") from error
+        return series
+
+    def _read_series(self, position: int, after: int) -> int:
+        """Take the series at `position` field by field; the position behind it."""
+        series = self._parsed(position, after)
         target, column = self._names.find(series.label_block) or self._names.read(series.label_block)
         self._ignored += series.ignored
         self._without_samples += not series.samples
@@ -199,7 +228,7 @@ class _Walk:
             samples.values.append(value)
         return after
 
-    def _close(self, stretch: _Samples | None, end: int) -> None:
+    def _close(self, stretch: _Stretch | None, end: int) -> None:
         """A stretch ends here: frame it, and learn it if it may come again; a short one joins the scattered."""
         if stretch is None:
             return
@@ -209,10 +238,12 @@ class _Walk:
             samples.values += stretch.values
             return
         self._frame_scattered((stretch.target, stretch.timestamp_ms))
+        duplicates = self._duplicates
         layout = self._frame(stretch)
-        if len(stretch.places) == len(stretch.columns):
+        if len(stretch.places) == len(stretch.columns) and duplicates == self._duplicates:
+            is_new = 2 * (self._blocks_read - stretch.read_before) > len(stretch.columns)
             seen = Stretch(stretch.key, stretch.begin, end, stretch.places)
-            self._runs.learn(self._body, seen, stretch.target, layout)
+            self._runs.learn(self._body, seen, stretch.target, layout, at_once=is_new)
 
     def _scattered_at(self, target: Labels, timestamp_ms: int) -> _Samples:
         key = (target, timestamp_ms)
@@ -242,7 +273,6 @@ class _Walk:
         self._duplicates += len(samples.values) - len(last)
         samples.columns = [column for column, _ in last.values()]
         samples.values = [value for _, value in last.values()]
-        samples.places = []
 
 
 def _sample_places(body: bytes, after: int) -> tuple[int, int]:

@@ -2,8 +2,9 @@
 
 Our agent writes one scrape as consecutive series of one target and one timestamp, each ending in one sample of
 eighteen bytes (`12 10 09 value(8) 10 timestamp(6)`, see remote_write/v1.py). Next time only the values and the
-timestamp differ. So a stretch that came twice is kept as a *run*: its bytes with those places blanked, and the
-places. Found again, it costs one gather, one comparison of all other bytes and no look at any label:
+timestamp differ. So a stretch of series never seen before, and any stretch that came twice, is kept as a *run*: its
+bytes with those places blanked, and the places. Found again, it costs one gather, one comparison of all other bytes
+and no look at any label:
 
     body   |head|value|10 time|head|value|10 time| ...
     blank  |head|00000|  0000 |head|00000|  0000 | ...
@@ -69,10 +70,10 @@ class Runs:
         self.find = self._runs.get
         """The run that may begin with this label block, or None."""
 
-    def learn(self, body: bytes, stretch: Stretch, target: Labels, layout: Layout) -> None:
-        """Keep a stretch as a run when it comes for the second time with the same length and count."""
+    def learn(self, body: bytes, stretch: Stretch, target: Labels, layout: Layout, *, at_once: bool) -> None:
+        """Keep a stretch as a run: `at_once`, or when it comes for the second time with the same length and count."""
         shape = (stretch.end - stretch.begin, len(stretch.places))
-        if self._seen.get(stretch.key) != shape:
+        if not at_once and self._seen.get(stretch.key) != shape:
             self._seen.put(stretch.key, shape)
             return
         content = bytearray(memoryview(body)[stretch.begin : stretch.end])

@@ -32,14 +32,22 @@ def test_a_scrape_is_one_frame_in_the_senders_order() -> None:
     assert frame.values.tolist() == list(range(40))
 
 
-def test_the_third_equal_scrape_is_a_known_run() -> None:
-    """A stretch is read once, recognised twice, and known from then on; the layout stays the same object."""
+def test_a_new_scrape_is_a_known_run_from_then_on() -> None:
+    """What was read once is recognised; the layout stays the same object."""
     known = decoder()
-    results = [known.decode(scrape("a", NAMES, [float(round_)] * 40, NOW_MS + round_)) for round_ in range(4)]
-    assert [result.in_runs for result in results] == [0, 0, 0, 40]
-    assert results[3].frames[0].layout is results[0].frames[0].layout
-    assert results[3].frames[0].timestamp_ms == NOW_MS + 3
-    assert results[3].frames[0].values.tolist() == [3.0] * 40
+    results = [known.decode(scrape("a", NAMES, [float(round_)] * 40, NOW_MS + round_)) for round_ in range(3)]
+    assert [result.in_runs for result in results] == [0, 40, 40]
+    assert results[2].frames[0].layout is results[0].frames[0].layout
+    assert results[2].frames[0].timestamp_ms == NOW_MS + 2
+    assert results[2].frames[0].values.tolist() == [2.0] * 40
+
+
+def test_known_series_in_a_new_order_are_a_run_when_they_come_again() -> None:
+    """Senders that cut their batches anywhere must not fill the memory with stretches that never come again."""
+    known = decoder()
+    known.decode(scrape("a", NAMES, range(40)))
+    backwards = scrape("a", NAMES[::-1], range(40))
+    assert [known.decode(backwards).in_runs for _ in range(3)] == [0, 0, 40]
 
 
 def test_several_scrapes_in_one_body_are_several_runs() -> None:
