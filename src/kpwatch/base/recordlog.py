@@ -49,6 +49,10 @@ class Segment:
         self.first_sequence = first_sequence
         self.size_bytes = size_bytes
 
+    def modified_seconds(self) -> float:
+        """When it was last written, by the wall clock; raises OSError."""
+        return self.path.stat().st_mtime
+
     def records(self, offset: int = len(MAGIC)) -> Iterator[Record]:
         """Records from `offset` on, damaged stretches included; raises OSError."""
         with self.path.open("rb") as file:
@@ -92,9 +96,12 @@ class RecordLog:
         """Whether the next record would begin a new segment."""
         return self._file is None or self.segments[-1].size_bytes >= self._segment_bytes
 
-    def append(self, kind: int, payload: bytes) -> int:
-        """Add a record and give its sequence; on OSError (a full disk) the log is as it was."""
-        if self.wants_new_segment:
+    def append(self, kind: int, payload: bytes, *, extend: bool = False) -> int:
+        """Add a record and give its sequence; on OSError (a full disk) the log is as it was.
+
+        `extend`: into the segment being written, full or not.
+        """
+        if self._file is None or (self.wants_new_segment and not extend):
             self._begin_segment()
         segment = self.segments[-1]
         record = encode_record(self.next_sequence, kind, payload)

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+IdentMode = Literal["add", "rename", "off"]
+"""What is done about `ident`: see `relabel.identity.on_the_wire`."""
+
+Protocol = Literal["1.0", "2.0"]
+"""A version of Remote Write."""
+
+
+class Form(NamedTuple):
+    """One way of writing the same samples down."""
+
+    ident: IdentMode
+    protocol: Protocol
+
+
+FORMS = (
+    Form("off", "1.0"),
+    Form("add", "1.0"),
+    Form("rename", "1.0"),
+    Form("off", "2.0"),
+    Form("add", "2.0"),
+    Form("rename", "2.0"),
+)
+"""All forms; the index is what stands on disk, so rows are only ever added at the end."""
 
 
 class EncodedScrape(NamedTuple):
-    """One scrape of one target as a snappy block of Remote Write 1.0; such blocks may be joined into one request."""
+    """One scrape of one target as the snappy block of a Remote Write request.
+
+    Blocks of protocol 1.0 may be joined into one request (`remote_write.snappy.join_blocks`), those of 2.0 may not.
+    """
 
     block: bytes
     samples: int

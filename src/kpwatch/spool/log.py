@@ -1,0 +1,357 @@
+"""The spool: every scrape is on disk before it is sent, once, whatever the number of writers.
+
+    append(scrape) -> one record of the log -> each writer's Reader takes it, sends it, settles it
+
+- A scrape is safe from `kill -9` when `append` returns, and from the machine after the next `tick` (fdatasync).
+- A position in the spool is a *total*: how many samples were appended up to there, ever. Every record carries its own:
+  what waits for a reader is a difference of two numbers, and a gap between two records is a loss that can be counted.
+- Cursors are records of the log itself: each delivery appends one, each segment begins with all of them. There is no
+  second file that could be lost or disagree.
+- Readers see records in the order of the log, so a series never goes out of order, whatever the clock did.
+- Bounds in bytes and age drop whole segments from the front; what a reader had not settled of them is counted.
+- A disk that is full stops nothing: scrapes then wait in memory, bounded, and go to the log, in order, when it has room
+  again. Without a directory the spool is memory from the start.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpwatch.model.encoded import FORMS, EncodedScrape, Form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Convert = Callable[[EncodedScrape, Form], EncodedScrape]
+
+    from kpwatch.base.clock import Clock
+    from kpwatch.base.recordlog import Record, RecordLog, Segment
+    from kpwatch.spool.options import SpoolOptions
+
+SCRAPE = 1
+CURSORS = 2
+_SCRAPE_HEAD = struct.Struct("<BxxxIqQ")  # form, samples, timestamp_ms, total behind this record
+
+
+class _Entry(NamedTuple):
+    """One scrape, in every form that was asked for."""
+
+    total: int
+    samples: int
+    forms: Mapping[Form, EncodedScrape]
+    size_bytes: int
+
+    @property
+    def begins(self) -> int:
+        return self.total - self.samples
+
+
+class SpoolCounts:
+    """What happened to samples, for whoever shows it."""
+
+    def __init__(self) -> None:
+        self.lost: dict[str, int] = {}
+        """Reader -> samples it will never get."""
+        self.damaged_bytes = 0
+        self.write_failures = 0
+
+
+class Spool:
+    """The log, its readers, and what waits in memory."""
+
+    def __init__(self, options: SpoolOptions, log: RecordLog | None, convert: Convert, clock: Clock) -> None:
+        """`log` None means memory only; `convert` turns a scrape into another form."""
+        self._options = options
+        self._log = log
+        self._convert = convert
+        self._clock = clock
+        self.counts = SpoolCounts()
+        self.problem = ""
+        """Why scrapes are not on disk at the moment, or ""."""
+        self.total = 0
+        self._recent: deque[_Entry] = deque()
+        """The newest entries; those from `_written` on are not on disk."""
+        self._recent_bytes = 0
+        self._unwritten = 0
+        self._cursors_due = False
+        self._readers: dict[str, Reader] = {}
+        self._segment_totals: list[int] = []
+        """For each segment of the log: the total where it begins."""
+        self._restored: dict[str, int] | None = None
+        if log is not None:
+            self._restore(log)
+
+    # Writers' side.
+
+    def reader(self, key: str, form: Form) -> Reader:
+        """The reader of the writer `key`: where it left off, or from now on where the log does not know it.
+
+        Where the log has records but no cursors (they were damaged), from its beginning: twice is better than never.
+        """
+        oldest = self._segment_totals[0] if self._segment_totals else self.total
+        cursor = oldest if self._restored is None else self._restored.get(key, self.total)
+        reader = Reader(self, key, form, max(cursor, oldest))
+        self._readers[key] = reader
+        self.counts.lost.setdefault(key, 0)
+        return reader
+
+    def forgotten(self) -> dict[str, int]:
+        """Writers the log knows and nobody reads for any more -> samples that waited for them."""
+        return {key: self.total - cursor for key, cursor in (self._restored or {}).items() if key not in self._readers}
+
+    # Scrapes' side.
+
+    def append(self, forms: Mapping[Form, EncodedScrape]) -> None:
+        """Keep one scrape; the first form is the one that goes to disk."""
+        primary = next(iter(forms.values()))
+        self.total += primary.samples
+        size = sum(len(scrape.block) for scrape in forms.values())
+        self._recent.append(_Entry(self.total, primary.samples, forms, size))
+        self._recent_bytes += size
+        self._unwritten += 1
+        if self._unwritten == 1:
+            self._write_out()
+        self._bound_recent()
+        if self._log is not None and self._log.unsynced_bytes >= self._options.sync_bytes:
+            self._try(self._log.sync)
+
+    def tick(self) -> None:
+        """Once a second: sync, try a failed disk again, let go of what is too old or too much."""
+        if self._log is None:
+            return
+        self._write_out()
+        if self._cursors_due and self._log.segments:
+            self._write_cursors()
+        self._try(self._log.sync)
+        self._bound_log()
+
+    def close(self) -> None:
+        """Write and sync what can be; the readers' cursors are in the log already."""
+        if self._log is not None:
+            self.tick()
+            self._try(self._log.close)
+
+    @property
+    def size_bytes(self) -> int:
+        """On disk and waiting in memory."""
+        return (self._log.size_bytes if self._log is not None else 0) + self._recent_bytes
+
+    @property
+    def unwritten(self) -> int:
+        """Scrapes that are only in memory."""
+        return self._unwritten
+
+    # Inside: disk.
+
+    def _write_out(self) -> None:
+        """Bring what is only in memory to the log, oldest first, until the disk refuses."""
+        if self._log is None:
+            return
+        while self._unwritten:
+            entry = self._recent[-self._unwritten]
+            form, scrape = next(iter(entry.forms.items()))
+            head = _SCRAPE_HEAD.pack(FORMS.index(form), entry.samples, scrape.timestamp_ms, entry.total)
+            if not self._put(SCRAPE, head + scrape.block, entry.begins):
+                return
+            self._unwritten -= 1
+
+    def _put(self, kind: int, payload: bytes, begins: int) -> bool:
+        """Append a record, beginning a segment with the cursors where one is due; False where the disk refuses."""
+        assert self._log is not None
+        try:
+            if self._log.wants_new_segment:
+                self._log.append(CURSORS, self._cursors_payload(begins))
+                self._segment_totals.append(begins)
+                self._bound_log()
+            self._log.append(kind, payload)
+        except OSError as error:
+            self.counts.write_failures += 1
+            self.problem = f"{error.strerror or error}"
+            del self._segment_totals[len(self._log.segments) :]
+            return False
+        self.problem = ""
+        return True
+
+    def _try(self, action: Callable[[], object]) -> bool:
+        try:
+            action()
+        except OSError as error:
+            self.counts.write_failures += 1
+            self.problem = f"{error.strerror or error}"
+            return False
+        return True
+
+    def note_settled(self) -> None:
+        """A reader moved: remember it, and drop segments nobody needs any more."""
+        if self._log is None or not self._log.segments:
+            return
+        self._write_cursors()
+        slowest = min(reader.cursor for reader in self._readers.values())
+        while len(self._segment_totals) > 1 and self._segment_totals[1] <= slowest:
+            self._drop_first_segment()
+
+    def _write_cursors(self) -> None:
+        """Into the segment being written, full or not: a delivery that is forgotten would be repeated."""
+        assert self._log is not None
+        behind = self._recent[-self._unwritten].begins if self._unwritten else self.total
+        payload, log = self._cursors_payload(behind), self._log
+        self._cursors_due = not self._try(lambda: log.append(CURSORS, payload, extend=True))
+
+    def _cursors_payload(self, total: int) -> bytes:
+        """The total at this place of the log, then a line for each reader."""
+        lines = [f"{reader.cursor} {key}" for key, reader in self._readers.items()]
+        return "\n".join([str(total), *lines]).encode()
+
+    def _drop_first_segment(self) -> None:
+        assert self._log is not None
+        self._try(self._log.drop_first_segment)
+        self._segment_totals.pop(0)
+
+    def _bound_log(self) -> None:
+        assert self._log is not None
+        oldest_allowed = self._clock.unix_seconds() - self._options.max_age_seconds
+        while len(self._segment_totals) > 1 and (
+            self._log.size_bytes > self._options.max_bytes or self._log.segments[0].modified_seconds() < oldest_allowed
+        ):
+            self._drop_first_segment()
+            for reader in self._readers.values():
+                reader.skip_to(self._segment_totals[0])
+
+    # Inside: memory.
+
+    def _bound_recent(self) -> None:
+        """On disk: keep a little, for writers that keep up. Only in memory: keep much, then drop the oldest."""
+        while len(self._recent) > 1:
+            on_disk = self._log is not None and self._unwritten < len(self._recent)
+            limit_bytes = self._options.recent_bytes if on_disk else self._options.memory_bytes
+            over = self._recent_bytes > limit_bytes
+            if not on_disk:
+                over = over or self.total - self._recent[0].begins > self._options.memory_samples
+            if not over:
+                return
+            entry = self._recent.popleft()
+            self._recent_bytes -= entry.size_bytes
+            if not on_disk:
+                self._unwritten = min(self._unwritten, len(self._recent))
+                for reader in self._readers.values():
+                    if reader.cursor >= entry.begins:
+                        reader.skip_to(entry.total)
+
+    # Inside: reading back.
+
+    def entries_after(self, cursor: int) -> Iterator[tuple[int, int, Mapping[Form, EncodedScrape]]]:
+        """(begins, total, forms) of everything behind `cursor`, from disk as far as memory does not reach back."""
+        position = cursor
+        if not self._recent or self._recent[0].begins > position:
+            for entry in self._stored_after(position):
+                yield entry.begins, entry.total, entry.forms
+                position = entry.total
+        for entry in tuple(self._recent):
+            if entry.total > position:
+                yield entry.begins, entry.total, entry.forms
+                position = entry.total
+
+    def _stored_after(self, cursor: int) -> Iterator[_Entry]:
+        if self._log is None:
+            return
+        segments = list(zip(self._log.segments, self._segment_totals, strict=True))
+        first = max((index for index, (_, begins) in enumerate(segments) if begins <= cursor), default=0)
+        for segment, _ in segments[first:]:
+            for record in self._records(segment):
+                if record.kind == SCRAPE:
+                    entry = _read_entry(record.payload)
+                    if entry.total > cursor:
+                        yield entry
+
+    def _records(self, segment: Segment) -> Iterator[Record]:
+        try:
+            for record in segment.records():
+                if record.kind is None:
+                    self.counts.damaged_bytes += len(record.payload)
+                else:
+                    yield record
+        except OSError as error:
+            self.problem = f"cannot read {segment.path.name}: {error.strerror or error}"
+
+    def _restore(self, log: RecordLog) -> None:
+        for segment in log.segments:
+            first = next((record for record in self._records(segment) if record.kind == CURSORS), None)
+            begins = int(first.payload.split(b"\n", 1)[0]) if first is not None else self.total
+            self._segment_totals.append(begins)
+            self.total = max(self.total, begins)
+        for segment in reversed(log.segments):
+            for record in self._records(segment):
+                if record.kind == SCRAPE:
+                    self.total = max(self.total, _read_entry(record.payload).total)
+                elif record.kind == CURSORS:
+                    self._restored = _read_cursors(record.payload)
+            if self._restored is not None:
+                break
+        self.total = max([self.total, *(self._restored or {}).values()])
+        if not log.segments:
+            self._restored = {}
+
+    def in_form(self, forms: Mapping[Form, EncodedScrape], form: Form) -> EncodedScrape:
+        """One scrape in the form a reader wants, converted where it is not at hand."""
+        at_hand = forms.get(form)
+        return at_hand if at_hand is not None else self._convert(next(iter(forms.values())), form)
+
+
+class Reader:
+    """One writer's way through the spool."""
+
+    def __init__(self, spool: Spool, key: str, form: Form, cursor: int) -> None:
+        self.key = key
+        self.form = form
+        self.cursor = cursor
+        self._spool = spool
+        self._taken = cursor
+        self._missing = 0
+
+    @property
+    def samples(self) -> int:
+        """Samples that wait."""
+        return self._spool.total - self.cursor
+
+    def take(self, batch_samples: int, *, batch_scrapes: int = 1 << 30) -> list[EncodedScrape]:
+        """The oldest scrapes that fit, at least one where any waits; they stay until `settle`."""
+        self._taken, self._missing = self.cursor, 0
+        batch: list[EncodedScrape] = []
+        samples = 0
+        for begins, total, forms in self._spool.entries_after(self.cursor):
+            samples += total - begins
+            if batch and (samples > batch_samples or len(batch) >= batch_scrapes):
+                break
+            self._missing += max(0, begins - self._taken)
+            batch.append(self._spool.in_form(forms, self.form))
+            self._taken = total
+        return batch
+
+    def settle(self) -> None:
+        """What was taken is delivered or given up."""
+        if self._taken > self.cursor:
+            self._spool.counts.lost[self.key] += self._missing
+            self.cursor = self._taken
+            self._missing = 0
+            self._spool.note_settled()
+
+    def skip_to(self, total: int) -> None:
+        """What lies before `total` is gone; what is under way of it may still arrive."""
+        under_way = max(self._taken, self.cursor)
+        if self.cursor < total:
+            self._spool.counts.lost[self.key] += max(0, total - under_way)
+            self.cursor = total
+
+
+def _read_entry(payload: bytes) -> _Entry:
+    code, samples, timestamp_ms, total = _SCRAPE_HEAD.unpack_from(payload)
+    form = FORMS[code]
+    scrape = EncodedScrape(payload[_SCRAPE_HEAD.size :], samples, timestamp_ms)
+    return _Entry(total, samples, {form: scrape}, len(payload))
+
+
+def _read_cursors(payload: bytes) -> dict[str, int]:
+    lines = payload.decode().split("\n")[1:]
+    return {key: int(cursor) for cursor, _, key in (line.partition(" ") for line in lines)}
