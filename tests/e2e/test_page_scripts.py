@@ -143,6 +143,20 @@ def test_results_of_every_type_become_rows(page: Page) -> None:
         assert table["labels"] == ["ident", "__name__", "job"][:labels]
 
 
+def test_a_hub_open_to_everybody_is_known_by_its_flags(page: Page) -> None:
+    """Only --allow-anonymous on an address that other machines reach is worth a warning."""
+    for flags, address in [
+        ({"listen": ":19000", "allow-anonymous": "true", "auth-file": ""}, ":19000"),
+        ({"listen": "10.0.0.5:19000", "allow-anonymous": "true", "auth-file": ""}, "10.0.0.5:19000"),
+        ({"listen": "10.0.0.5:19000", "allow-anonymous": "true", "auth-file": "users"}, None),
+        ({"listen": "10.0.0.5:19000", "allow-anonymous": "false", "auth-file": ""}, None),
+        ({"listen": "127.0.0.1:19000", "allow-anonymous": "true", "auth-file": ""}, None),
+        ({"listen": "::1:19000", "allow-anonymous": "true", "auth-file": ""}, None),
+        ({}, None),
+    ]:
+        assert call(page, "server", "openAddress", flags) == address, flags
+
+
 def test_every_word_stands_in_both_languages(page: Page) -> None:
     """No row of the strings table lacks a language, and both have the same placeholders."""
     words: dict[str, dict[str, str]] = page.evaluate("async () => (await import('/assets/strings.js')).WORDS")

@@ -1,9 +1,8 @@
 /* What to do when nothing has arrived yet: the exact lines, with this hub's own address. */
 
 import { h, rich, setText } from "./dom.js";
+import { isLoopback } from "./server.js";
 import { t } from "./strings.js";
-
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 export function emptyHub() {
   const steps = [
@@ -17,7 +16,7 @@ export function emptyHub() {
     h("h2", {}, t("empty_title")),
     h("p", {}, t("empty_lead")),
     h("ol", {}, ...steps.map(([words, lines]) => h("li", {}, h("p", {}, ...rich(words)), copyable(lines)))),
-    LOOPBACK.test(location.hostname) ? h("p", { class: "aside" }, ...rich(t("loopback_note", { host: location.host }))) : null,
+    isLoopback(location.hostname) ? h("p", { class: "aside" }, ...rich(t("loopback_note", { host: location.host }))) : null,
     h("p", {}, t("or_demo")),
     copyable("kpwatch up --demo"),
   );

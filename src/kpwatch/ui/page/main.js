@@ -3,9 +3,10 @@
  * A view is a function (frame) -> { element, arrive(params), stop() }. `frame.memory` outlives the view, so that a
  * change of language redraws what is known instead of asking again; `frame.scroller` is the element that scrolls. */
 
-import { h } from "./dom.js";
+import { h, rich } from "./dom.js";
 import { fleetView } from "./fleet.js";
 import { tableView } from "./table.js";
+import { ask, openAddress } from "./server.js";
 import { chooseLanguage, language, LANGUAGES, t } from "./strings.js";
 
 const VIEWS = [
@@ -16,6 +17,20 @@ const VIEWS = [
 const home = new URL(".", document.baseURI);
 const memories = new Map(VIEWS.map((view) => [view, {}]));
 let shown = null;
+let openTo = null; // the address, if the hub asks nobody who they are
+
+async function learnWhoMayRead() {
+  try {
+    openTo = openAddress((await ask("api/v1/status/flags")).data);
+  } catch {
+    return; // a hub that does not answer is the views' to tell
+  }
+  if (openTo !== null) document.querySelector("main").before(warning());
+}
+
+function warning() {
+  return h("p", { class: "warned", role: "note" }, ...rich(t("open_to_all", { address: openTo })));
+}
 
 function viewOfUrl() {
   const path = location.pathname.slice(home.pathname.length);
@@ -28,7 +43,8 @@ function draw() {
   const scroller = h("main", { id: "content", tabindex: "-1" });
   document.documentElement.lang = language().tag;
   document.title = `${t(view.words)} · ${t("title")}`;
-  document.body.replaceChildren(h("a", { class: "skip", href: "#content" }, t("skip")), header(view), scroller);
+  const warnings = openTo === null ? [] : [warning()];
+  document.body.replaceChildren(h("a", { class: "skip", href: "#content" }, t("skip")), header(view), ...warnings, scroller);
   const live = view.make({ scroller, memory: memories.get(view) });
   scroller.append(live.element);
   shown = { view, live };
@@ -79,3 +95,4 @@ function arrive() {
 document.addEventListener("click", follow);
 window.addEventListener("popstate", arrive);
 draw();
+learnWhoMayRead();

@@ -57,3 +57,17 @@ async function send(path, parameters, signal) {
 export async function instant(query, time, options) {
   return ask("api/v1/query", time === null ? { query } : { query, time }, options);
 }
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/;
+
+/** Whether only the machine itself reaches this host. */
+export function isLoopback(host) {
+  return LOOPBACK.test(host);
+}
+
+/** The address on which a hub with these flags lets everybody in without asking who they are; null if it does not. */
+export function openAddress(flags) {
+  const address = flags.listen ?? "";
+  const host = address.slice(0, address.lastIndexOf(":"));
+  return flags["allow-anonymous"] === "true" && !flags["auth-file"] && !isLoopback(host) ? address : null;
+}

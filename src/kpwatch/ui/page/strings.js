@@ -11,6 +11,11 @@ export const WORDS = {
   fleet: { en: "Fleet", zh: "节点总览" },
   table: { en: "Table view", zh: "表格视图" },
 
+  open_to_all: {
+    en: "Everybody who reaches {address} may write and read: the hub runs with `--allow-anonymous`. `--auth-file` asks for a secret.",
+    zh: "任何能访问 {address} 的人都可以读写：hub 以 `--allow-anonymous` 运行。用 `--auth-file` 可以要求密码。",
+  },
+
   // Fleet: the verdicts, worst first, and the columns.
   critical: { en: "critical", zh: "严重" },
   warning: { en: "warning", zh: "警告" },
