@@ -1,1 +1,1 @@
-"""What a sample is called: identity labels and (later) relabel rules. Pure."""
+"""What a sample is called and whether it counts: filters, identity labels, relabel rules. Pure."""

@@ -3,12 +3,13 @@
 The semantics are those of prometheus/prometheus model/relabel/relabel.go: values of `source_labels` are joined by
 `separator`; regular expressions are Go's and match the whole text; a label set to "" is gone; keep, drop, keepequal
 and dropequal decide whether the series lives. A rule is checked when it is made, so that applying it cannot fail: what
-Categraf answers with a crash (an unknown action, modulus 0) is an error here that names the rule.
+Categraf answers with a crash (an unknown action, modulus 0) is an error here that names the rule. Actions may be
+written in any case, as Prometheus takes them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import md5
 from typing import TYPE_CHECKING
 
@@ -39,103 +40,113 @@ class RelabelRule:
     action: str = "replace"
 
 
-Apply = "Callable[[Pairs], Pairs | None]"
-
-
 class _Compiled:
-    """A rule with its regex compiled; one method per action, found through ACTIONS."""
+    """A rule with its regex compiled; what it does is found through ACTIONS."""
 
     def __init__(self, rule: RelabelRule) -> None:
         self.rule = rule
         self.regex: re.Pattern[str] = compile_whole(rule.regex)
-        self.action = ACTIONS[rule.action.lower()].run
+        self.run = ACTIONS[rule.action.lower()].run
 
     def joined(self, pairs: Pairs) -> str:
+        """The values that the rule looks at, as one text."""
         return self.rule.separator.join(pairs.get(name, "") for name in self.rule.source_labels)
 
+    def matches(self, pairs: Pairs) -> bool:
+        """Whether the regex matches that text."""
+        return self.regex.fullmatch(self.joined(pairs)) is not None
 
-def _replace(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    match = compiled.regex.fullmatch(compiled.joined(pairs))
+    def equals(self, pairs: Pairs) -> bool:
+        """Whether the target label has that text."""
+        return pairs.get(self.rule.target_label, "") == self.joined(pairs)
+
+
+def _replace(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    match = step.regex.fullmatch(step.joined(pairs))
     if match is None:
         return pairs
-    target = expand(compiled.rule.target_label, match)
-    return _with(pairs, target, expand(compiled.rule.replacement, match)) if target else pairs
+    return _with(pairs, expand(step.rule.target_label, match), expand(step.rule.replacement, match))
 
 
-def _keep(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return pairs if compiled.regex.fullmatch(compiled.joined(pairs)) else None
+def _hashmod(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    digest = md5(step.joined(pairs).encode(), usedforsecurity=False).digest()
+    return _with(pairs, step.rule.target_label, str(int.from_bytes(digest[8:], "big") % step.rule.modulus))
 
 
-def _drop(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return None if compiled.regex.fullmatch(compiled.joined(pairs)) else pairs
-
-
-def _keep_equal(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return pairs if pairs.get(compiled.rule.target_label, "") == compiled.joined(pairs) else None
-
-
-def _drop_equal(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return None if pairs.get(compiled.rule.target_label, "") == compiled.joined(pairs) else pairs
-
-
-def _hashmod(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    digest = md5(compiled.joined(pairs).encode(), usedforsecurity=False).digest()
-    return _with(pairs, compiled.rule.target_label, str(int.from_bytes(digest[8:], "big") % compiled.rule.modulus))
-
-
-def _labelmap(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    mapped = dict(pairs)
-    for name, value in pairs.items():
-        match = compiled.regex.fullmatch(name)
+def _labelmap(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    mapped = pairs
+    for name, value in sorted(pairs.items()):
+        match = step.regex.fullmatch(name)
         if match is not None:
-            mapped[expand(compiled.rule.replacement, match)] = value
+            mapped = _with(mapped, expand(step.rule.replacement, match), value)
     return mapped
 
 
-def _labeldrop(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return {name: value for name, value in pairs.items() if not compiled.regex.fullmatch(name)}
+def _keep(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return pairs if step.matches(pairs) else None
 
 
-def _labelkeep(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return {name: value for name, value in pairs.items() if compiled.regex.fullmatch(name)}
+def _drop(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return None if step.matches(pairs) else pairs
 
 
-def _lowercase(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return _with(pairs, compiled.rule.target_label, compiled.joined(pairs).lower())
+def _keep_equal(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return pairs if step.equals(pairs) else None
 
 
-def _uppercase(compiled: _Compiled, pairs: Pairs) -> Pairs | None:
-    return _with(pairs, compiled.rule.target_label, compiled.joined(pairs).upper())
+def _drop_equal(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return None if step.equals(pairs) else pairs
+
+
+def _labeldrop(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return {name: value for name, value in pairs.items() if not step.regex.fullmatch(name)}
+
+
+def _labelkeep(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return {name: value for name, value in pairs.items() if step.regex.fullmatch(name)}
+
+
+def _lowercase(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return _with(pairs, step.rule.target_label, _one_by_one(str.lower, step.joined(pairs)))
+
+
+def _uppercase(step: _Compiled, pairs: Pairs) -> Pairs | None:
+    return _with(pairs, step.rule.target_label, _one_by_one(str.upper, step.joined(pairs)))
+
+
+def _one_by_one(change: Callable[[str], str], text: str) -> str:
+    """Every character changed for itself, where one comes out of one, as Go does it: the upper case of ß stays ß."""
+    return "".join(changed if len(changed := change(character)) == 1 else character for character in text)
 
 
 def _with(pairs: Pairs, name: str, value: str) -> Pairs:
-    changed = dict(pairs)
-    changed[name] = value
-    if not value:
+    """A label set, or with "" removed; a name that came out empty is none."""
+    changed = {**pairs, name: value}
+    if not value or not name:
         del changed[name]
     return changed
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a rule does and what it must be given."""
+    """What a rule does and what it takes."""
 
     run: Callable[[_Compiled, Pairs], Pairs | None]
     needs_target: bool = False
-    takes_regex_only: bool = False
-    """Source labels, target, modulus, separator and replacement must be left alone."""
+    takes: tuple[str, ...] = ()
+    """The only fields that may be set; () for any."""
 
 
 ACTIONS = {
     "replace": Action(_replace, needs_target=True),
     "keep": Action(_keep),
     "drop": Action(_drop),
-    "keepequal": Action(_keep_equal, needs_target=True),
-    "dropequal": Action(_drop_equal, needs_target=True),
+    "keepequal": Action(_keep_equal, needs_target=True, takes=("source_labels", "target_label")),
+    "dropequal": Action(_drop_equal, needs_target=True, takes=("source_labels", "target_label")),
     "hashmod": Action(_hashmod, needs_target=True),
     "labelmap": Action(_labelmap),
-    "labeldrop": Action(_labeldrop, takes_regex_only=True),
-    "labelkeep": Action(_labelkeep, takes_regex_only=True),
+    "labeldrop": Action(_labeldrop, takes=("regex",)),
+    "labelkeep": Action(_labelkeep, takes=("regex",)),
     "lowercase": Action(_lowercase, needs_target=True),
     "uppercase": Action(_uppercase, needs_target=True),
 }
@@ -144,33 +155,40 @@ ACTIONS = {
 def compile_rules(rules: Iterable[RelabelRule]) -> Callable[[Pairs], Pairs | None]:
     """A function from labels (with `__name__`) to labels, or to None where the series is dropped.
 
-    Raises ConfigError naming the rule (from 1) and what is wrong with it.
+    Raises ConfigError naming the rule (from 1) and what is wrong with it. The function changes no dict it is given.
     """
-    compiled = [_check(number, rule) for number, rule in enumerate(rules, start=1)]
+    steps = [_check(number, rule) for number, rule in enumerate(rules, start=1)]
 
     def apply(pairs: Pairs) -> Pairs | None:
-        labels: Pairs | None = pairs
-        for step in compiled:
-            labels = step.action(step, labels)
-            if labels is None:
+        for step in steps:
+            changed = step.run(step, pairs)
+            if changed is None:
                 return None
-        return labels
+            pairs = changed
+        return pairs
 
     return apply
 
 
 def _check(number: int, rule: RelabelRule) -> _Compiled:
-    action = ACTIONS.get(rule.action.lower())
     name = f"relabel rule {number} (action {rule.action!r})"
+    action = ACTIONS.get(rule.action.lower())
     if action is None:
         raise ConfigError(f"{name}: no such action; expected one of {', '.join(ACTIONS)}")
     if action.needs_target and not rule.target_label:
         raise ConfigError(f"{name}: target_label is missing")
     if rule.action.lower() == "hashmod" and rule.modulus <= 0:
         raise ConfigError(f"{name}: modulus is {rule.modulus}, expected a whole number above 0")
-    if action.takes_regex_only and rule != RelabelRule(regex=rule.regex, action=rule.action):
-        raise ConfigError(f"{name}: takes a regex and nothing else")
+    surplus = [key for key in _set_fields(rule) if action.takes and key not in action.takes]
+    if surplus:
+        raise ConfigError(f"{name}: takes {' and '.join(action.takes)} and nothing else, not {', '.join(surplus)}")
     try:
         return _Compiled(rule)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
+
+
+def _set_fields(rule: RelabelRule) -> list[str]:
+    """Names of the fields beside the action that differ from their defaults."""
+    default = RelabelRule(action=rule.action)
+    return [each.name for each in fields(rule) if getattr(rule, each.name) != getattr(default, each.name)]
