@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
     from kpwatch.receive.layouts import Column, KnownSeries
     from kpwatch.receive.limits import ReceiveOptions
-    from kpwatch.remote_write.v1 import WriteSeries
 
 _SERIES_TAG = 0x0A
 # A series' only sample, at its end: 12 10 09 value(8) 10 time(6), or, where the sender omits a zero, 12 07 10 time(6).
@@ -130,7 +129,7 @@ class _Walk:
             if stretch is None and (run_end := self._take_run(block, position)):
                 position = run_end
                 continue
-            known = find(block) or self._read_block(block, position, after)
+            known = find(block) or self._read_block(block, after)
             if known is None:
                 self._close(stretch, position)
                 stretch = None
@@ -194,27 +193,20 @@ class _Walk:
         self._in_runs += len(values)
         return position + len(run.blank)
 
-    def _read_block(self, block: bytes, position: int, after: int) -> KnownSeries | None:
+    def _read_block(self, block: bytes, after: int) -> KnownSeries | None:
         """Read the labels of a series that is nothing but `block` and one sample; None where it is not."""
         if not block or six_byte_timestamp(self._body, after - _TIME_FIELD_BYTES) is None:
-            return None
-        series = self._parsed(position, after)
-        if series.label_block != block or len(series.samples) != 1 or series.ignored:
             return None
         self._blocks_read += 1
         return self._names.read(block)
 
-    def _parsed(self, position: int, after: int) -> WriteSeries:
+    def _read_series(self, position: int, after: int) -> int:
+        """Take the series at `position` field by field; the position behind it."""
         try:
             (series,) = decode_series(self._body[position:after])
         except BadInput as error:
             raise BadInput(f"series at byte {position} of the body: {error}") from error
-        return series
-
-    def _read_series(self, position: int, after: int) -> int:
-        """Take the series at `position` field by field; the position behind it."""
-        series = self._parsed(position, after)
-        target, column = self._names.find(series.label_block) or self._names.read(series.label_block)
+        target, column = self._names.find(series.label_block) or self._names.judge(series.label_block)
         self._ignored += series.ignored
         self._without_samples += not series.samples
         for timestamp_ms, value in series.samples:
