@@ -231,6 +231,9 @@ def _load(state: State) -> State:
         if target is not None:  # else its name was lost: it is in the quarantine, its blocks stay
             target.first_ms, target.last_ms, target.sealed_ms = start_ms, end_ms, end_ms
             if target.saved is None:
+                state.log.warning(
+                    f"the columns of target {number} are read from its blocks: its note of them is damaged"
+                )
                 _read_columns(state, target)
     state.head.add(rows)
     for row in rows:

@@ -103,7 +103,7 @@ class Query:
                     *self._from_head(found, rows),
                 ]
                 for part in merge(parts):
-                    yield self._slice(found.target.labels, part)
+                    yield from self._slice(found.target.labels, part)
 
     def _wanted_of(self, columns: Ids) -> Wanted:
         wanted = self._wanted.get(id(columns))
@@ -143,7 +143,12 @@ class Query:
                 parts.append(clip(whole, self._start_ms, self._end_ms))
         return parts
 
-    def _slice(self, target: Labels, part: Part) -> Slice:
-        names = self._catalog.columns
-        series = tuple(join_target(target, names[number] or ()) for number in part.columns.tolist())
-        return Slice(series, part.timestamps_ms, part.bits.T.view(np.float64))
+    def _slice(self, target: Labels, part: Part) -> Iterator[Slice]:
+        """The part with its names; a column whose name was lost (it is in the quarantine) cannot be answered."""
+        names = [self._catalog.columns[number] for number in part.columns.tolist()]
+        series = tuple(join_target(target, column) for column in names if column is not None)
+        bits = part.bits
+        if len(series) < len(names):
+            bits = bits[[line for line, column in enumerate(names) if column is not None]]
+        if series:
+            yield Slice(series, part.timestamps_ms, bits.T.view(np.float64))

@@ -82,7 +82,7 @@ def check(store: Store, model: Model, start_ms: int, end_ms: int) -> None:
         assert set(store.series(matchers, start_ms, end_ms)) >= {k for k, _ in between(asked, start_ms, end_ms)}
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(steps, st.integers(0, 12), st.integers(0, 12), st.integers(2, 5))
 def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, seal_rows: int) -> None:
     """Any order of frames, times, layouts, targets, duplicates and odd bits; any seals, merges and restarts between."""

@@ -1,0 +1,44 @@
+"""The head: rows added and dropped, counted, and made into parts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kpwatch.store.catalog import ColumnSet
+from kpwatch.store.head import Head, HeadRow, make_parts
+from kpwatch.store.parts import Wanted
+
+AB = ColumnSet(1, np.array([1, 2], np.uint32))
+C = ColumnSet(2, np.array([3], np.uint32))
+
+
+def row(number: int, layout: ColumnSet, at: int, *values: float, target: int = 1) -> HeadRow:
+    return HeadRow(number, target, layout, at, np.array(values).tobytes())
+
+
+def test_rows_come_and_go() -> None:
+    """What a reader took stays what it was."""
+    head = Head()
+    rows = [row(1, AB, 10, 1.0, 2.0), row(2, C, 10, 3.0), row(3, AB, 20, 4.0, 5.0), row(4, C, 5, 1.0, target=2)]
+    head.add(rows)
+    taken = head.rows(1)
+    assert (head.count, head.bytes) == (4, sum(one.size for one in rows))
+    assert head.layouts() == {AB, C}
+    head.drop(1, rows[:2])
+    assert head.rows(1) == (rows[2],)
+    head.drop(1, rows[2:3])
+    head.drop(2, rows[3:])
+    assert (head.count, head.bytes, head.targets(), head.rows(1)) == (0, 0, [], ())
+    assert taken == tuple(rows[:3])
+
+
+def test_one_part_a_layout() -> None:
+    """With times and ranks; only what is wanted, and no part for a layout that has none of it."""
+    rows = [row(7, AB, 10, 1.0, 2.0), row(8, C, 10, 3.0), row(9, AB, 20, 4.0, 5.0)]
+    wide, narrow = make_parts(rows)
+    assert wide.bits.view(np.float64).tolist() == [[1.0, 4.0], [2.0, 5.0]]
+    assert (wide.timestamps_ms.tolist(), narrow.columns.tolist()) == ([10, 20], [3])
+    assert wide.ranks is not None
+    assert wide.ranks.tolist() == [7, 9]
+    (only,) = make_parts(rows, Wanted(np.array([2, 9], np.uint32)))
+    assert (only.columns.tolist(), only.bits.view(np.float64).tolist()) == ([2], [[2.0, 5.0]])
