@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 15.0
 DEMO_INTERVAL_SECONDS = 5.0
-HISTORY_SECONDS = 2700
+HISTORY_SECONDS = 1800
 HISTORY_STEP_SECONDS = 15
 FAILING_IDENT = ARTICLE_IDENTS[1]
 FAILING_FOR_SECONDS = 1200
@@ -62,6 +62,7 @@ _AGES_SECONDS = (2 * 3600.0, 5 * 3600.0)
 _PROBE_SECONDS = 0.5
 _FRAMES_PER_APPEND = 60
 _JOIN_SECONDS = 2.5
+"""For all agents together, to deliver what they have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,11 @@ class Up:
         """The page first, then the rest; raises ConfigError, UsageError, StoreError with everything undone."""
         try:
             self._start_hub()
+            if self._options.demo:
+                self._start_fleet()
             self._closing.callback(self._stop_agents)
             if self._options.demo:
-                self._start_demo()
+                self._start_demo_agents()
         except BaseException:
             self.stop()
             raise
@@ -160,7 +163,7 @@ class Up:
         self._closing.callback(hub.stop)
         self._hub = hub
 
-    def _start_demo(self) -> None:
+    def _start_fleet(self) -> None:
         now = self._clock.unix_seconds()
         faults = [
             (FAILING_IDENT, Fault("sync-failing", start=now - FAILING_FOR_SECONDS)),
@@ -171,11 +174,19 @@ class Up:
         self._closing.callback(fleet.stop)
         fleet.start()
         self.simulated = fleet.served
-        past = threading.Thread(target=self._fill_in_history, args=(now,), name="history")
-        past.start()
-        self._closing.callback(past.join)
-        for served in fleet.served:
-            self._watch(served.node.ident, _served_target(served))
+
+    def _start_demo_agents(self) -> None:
+        """In the background, the past before the present: both at once would starve each other of one interpreter."""
+
+        def begin() -> None:
+            self._fill_in_history(self._clock.unix_seconds())
+            for served in self.simulated:
+                if not self._ending.is_set():
+                    self._watch(served.node.ident, _served_target(served))
+
+        beginning = threading.Thread(target=begin, name="demo")
+        beginning.start()
+        self._closing.callback(beginning.join)
 
     def _watch(self, ident: str, target: TargetOptions) -> None:
         agent = build_agent(self._agent_options(ident, target), log=self._log, clock=self._clock)
@@ -190,8 +201,9 @@ class Up:
     def _stop_agents(self) -> None:
         for agent in self._agents:
             agent.stop()
+        deadline = self._clock.monotonic_seconds() + _JOIN_SECONDS
         for thread in self._agent_threads:
-            thread.join(_JOIN_SECONDS)
+            thread.join(max(0.0, deadline - self._clock.monotonic_seconds()))
 
     def _fill_in_history(self, now: float) -> None:
         """Store what the agents would have, up to `now`; what cannot be stored is said."""

@@ -110,7 +110,7 @@ def query(run: Run, expression: str, ago_seconds: float = 0) -> dict[str, float]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A running demo, its past filled in."""
     with up(tmp_path_factory.mktemp("demo"), "--demo", "--listen", "127.0.0.1:0") as run:
-        soon(lambda: len(query(run, "count_over_time(up[1h]) > 175")) == 6)
+        soon(lambda: len(query(run, "count_over_time(up[1h]) > 119")) == 6)
         yield run
 
 
@@ -119,7 +119,7 @@ def test_it_says_what_runs_where_it_is_and_what_to_expect(demo: Run):
     assert [ident for ident in ARTICLE_IDENTS if ident not in demo.printed] == []
     assert f"{FAILING}: its sync has been failing for 20 min" in demo.printed
     assert f"{SILENT}: falls silent 60 s after the start" in demo.printed
-    assert demo.logged == ""
+    assert "Traceback" not in demo.logged
 
 
 def test_the_page_answers(demo: Run):
@@ -165,8 +165,22 @@ def test_the_past_and_the_present_are_the_same_series(demo: Run):
 
 @pytest.mark.slow
 def test_another_node_falls_silent_after_a_minute(demo: Run):
-    soon(lambda: condition(demo, SILENT) == "unreachable", 120)
-    assert nodes(demo)[SILENT]["up"] == 0
+    soon(lambda: not is_open(urls(demo)[SILENT]), 120)
+    soon(lambda: nodes(demo)[SILENT]["up"] == 0)
+    assert condition(demo, SILENT) == "unreachable"
+
+
+def urls(run: Run) -> dict[str, str]:
+    """Where the simulated nodes' metrics are, by ident, as printed."""
+    rows = [line.split() for line in run.printed.splitlines() if line.endswith("/metrics")]
+    return {row[0]: row[-1] for row in rows}
+
+
+def is_open(url: str) -> bool:
+    """Whether somebody listens there."""
+    address = urllib.parse.urlsplit(url)
+    with closing(socket.socket()) as client:
+        return client.connect_ex((address.hostname or "", address.port or 0)) == 0
 
 
 def condition(run: Run, ident: str) -> str | None:
@@ -179,15 +193,14 @@ def condition(run: Run, ident: str) -> str | None:
 def test_a_signal_ends_it_without_a_trace(tmp_path: Path, number: signal.Signals):
     """Exit 0, no process, no traceback, nothing left in the temporary directory, ports given back."""
     with up(tmp_path, "--demo", "--listen", "127.0.0.1:0") as run:
-        ports = [urllib.parse.urlsplit(word) for word in run.printed.split() if word.startswith("http://")]
-        assert len(ports) >= 7
+        served = [run.url, *urls(run).values()]
+        assert [is_open(url) for url in served] == [True] * 7
         assert list((tmp_path / "tmp").iterdir()) != []
         assert run.end(number) == 0
-        assert run.logged == ""
+        assert "Traceback" not in run.logged
+        assert "ECONNREFUSED" not in run.logged  # agents end before what they scrape and write to
         assert list((tmp_path / "tmp").iterdir()) == []
-        for port in ports:
-            with closing(socket.socket()) as client:
-                assert client.connect_ex((port.hostname or "", port.port or 0)) != 0
+        assert [is_open(url) for url in served] == [False] * 7
 
 
 def test_data_is_kept_where_it_is_asked_for(tmp_path: Path):
