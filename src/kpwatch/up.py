@@ -170,7 +170,10 @@ class Up:
             (SILENT_IDENT, Fault("unreachable", start=now + SILENT_AFTER_SECONDS)),
         ]
         specs = make_specs(len(ARTICLE_IDENTS), now, faults, age_seconds=_AGES_SECONDS)
-        fleet = FleetServer([SimulatedNode(spec) for spec in specs], clock=self._clock)
+        nodes = [SimulatedNode(spec) for spec in specs]
+        for node in nodes:
+            node.healthz(now)  # lives through the hours since its start here, not while an agent waits
+        fleet = FleetServer(nodes, clock=self._clock)
         self._closing.callback(fleet.stop)
         fleet.start()
         self.simulated = fleet.served
