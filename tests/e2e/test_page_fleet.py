@@ -13,7 +13,7 @@ from tests.e2e.page_scene import CONTRAST, NAMELESS, hub, now_ms, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from tests.e2e.conftest import Visit
 
@@ -27,9 +27,14 @@ LOOKS = [
 ]
 
 
+def nodes(page: Page) -> Locator:
+    """The demo's nodes; a kube-proxy that runs on this machine is watched too and may be one row more."""
+    return page.locator("tbody tr a", has_text=re.compile(r"^10\.206\.\d+\.\d+$"))
+
+
 def whole_fleet(page: Page) -> None:
     """Wait for the six nodes and for the verdict about the failing one."""
-    expect(page.locator("tbody tr")).to_have_count(6, timeout=ARRIVAL_MS)
+    expect(nodes(page)).to_have_count(6, timeout=ARRIVAL_MS)
     expect(page.locator("tbody tr").first.locator(".badge")).to_have_text(
         re.compile("critical|严重"), timeout=ARRIVAL_MS
     )
@@ -89,7 +94,7 @@ def test_the_url_holds_sorting_and_filters(visit: Visit, demo: str) -> None:
     page = visit(demo)
     whole_fleet(page)
     page.get_by_role("button", name="ident").click()
-    names = page.locator("tbody tr a").all_inner_texts()
+    names = nodes(page).all_inner_texts()
     assert names == sorted(names, key=lambda ident: [int(part) for part in ident.split(".")])
     page.get_by_label("Filter nodes").fill(names[0])
     expect(page.locator("tbody tr a", has_text=re.compile(f"^{names[0]}$"))).to_have_count(1)
@@ -101,10 +106,10 @@ def test_the_url_holds_sorting_and_filters(visit: Visit, demo: str) -> None:
     page.locator(".verdicts [data-state=critical]").click()
     expect(page.locator("tbody .badge", has_text="ok")).to_have_count(0)
     page.go_back()
-    expect(page.locator("tbody tr")).to_have_count(6)
+    expect(nodes(page)).to_have_count(6)
     page.get_by_label("Filter nodes").fill("no such node")
     page.get_by_role("button", name="Clear filter").click()
-    expect(page.locator("tbody tr")).to_have_count(6)
+    expect(nodes(page)).to_have_count(6)
 
 
 def test_the_keyboard_suffices(visit: Visit, demo: str) -> None:

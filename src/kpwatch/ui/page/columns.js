@@ -29,7 +29,7 @@ function labelColumn(name, index) {
 }
 
 function valueColumn() {
-  const cell = (row) => ({ text: row.value, tip: human(row.value, row.labels.__name__) ?? row.value });
+  const cell = (row) => ({ text: row.value, tip: () => human(row.value, row.labels.__name__) ?? row.value });
   return {
     id: VALUE, title: t("value"), tip: t("tip_value"), align: "end", value: (row) => row.value, order: compare, cell,
     csv: [["value", (row) => row.value]],
@@ -55,10 +55,10 @@ function ageColumn(answer) {
 }
 
 function ageCell(answer, row, age) {
-  if (answer.computed) return { text: t("computed"), tip: t("tip_computed", { time: absolute(answer.evaluated) }) };
+  if (answer.computed) return { text: t("computed"), tip: () => t("tip_computed", { time: absolute(answer.evaluated) }) };
   if (age === null) return { text: DASH, tip: t("age_unknown", { reason: answer.ageProblem ?? t("age_no_sample") }) };
   const text = age < 0 ? t("ahead", { age: duration(-age, { decimals: 1 }) }) : duration(age, { decimals: 1 });
-  return { text, tip: absolute(row.sampleTime, { milliseconds: true }) };
+  return { text, tip: () => absolute(row.sampleTime, { milliseconds: true }) };
 }
 
 /** The rows that hold every word of the filter, in the order the URL names. */

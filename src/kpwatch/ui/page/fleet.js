@@ -66,7 +66,7 @@ function lastSyncCell(node) {
   if (!node.last_sync) return { text: node.up === 1 ? t("never") : DASH }; // of a node that gives no metrics nothing is known
   const age = hubTime() - node.last_sync;
   const text = age < 0 ? t("ahead", { age: duration(-age) }) : t("ago", { age: duration(age) });
-  return { text, tip: absolute(node.last_sync) };
+  return { text, tip: () => absolute(node.last_sync) };
 }
 
 function syncCell(node) {

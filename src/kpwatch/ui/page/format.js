@@ -65,8 +65,13 @@ function offset(date) {
   return `${minutes < 0 ? "-" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }
 
+const numbers = new Map(); // language -> format: making one costs more than a thousand uses
+
+/** A number with its thousands marked. */
 export function count(number) {
-  return number.toLocaleString(language().tag);
+  const { tag } = language();
+  if (!numbers.has(tag)) numbers.set(tag, new Intl.NumberFormat(tag, { maximumFractionDigits: 6 }));
+  return numbers.get(tag).format(number);
 }
 
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -94,8 +99,8 @@ export function human(raw, metric = "") {
   if (raw === "" || !Number.isFinite(value)) return null;
   const unit = UNITS.find(([pattern]) => pattern.test(metric));
   if (unit) return unit[1](value);
-  const grouped = value.toLocaleString(language().tag, { maximumFractionDigits: 6 });
-  return grouped === raw ? null : grouped;
+  const text = count(value);
+  return text === raw ? null : text;
 }
 
 /** Prometheus' spelling of a float as a number: +Inf, -Inf, NaN included; NaN for everything that is no number. */

@@ -4,7 +4,8 @@
  *
  * The grid draws the rows it is given, in the order given: sorting and filtering are its owner's.
  * A column is { id, title, tip, align, leading, live, badge, rest, cell(row) }: `leading` names the row, `live` is drawn again
- * by tick(), `rest` takes the width the others leave. A cell is { text, tip, tone, badge, note, href }. */
+ * by tick(), `rest` takes the width the others leave. A cell is { text, tip, tone, badge, note, href }; a tip that costs
+ * something is a function, called for drawn cells only. */
 
 import { h, setAttribute, setText } from "./dom.js";
 
@@ -206,7 +207,7 @@ function paintCell(element, cell) {
   const [main, note] = element.lastChild.children;
   setText(main, cell.text);
   if (note) setText(note, cell.note);
-  setAttribute(main, "title", cell.tip);
+  setAttribute(main, "title", typeof cell.tip === "function" ? cell.tip() : cell.tip);
   setAttribute(element, "data-tone", cell.tone);
 }
 
