@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kpwatch.store.block import BlockReader, Source, memory_source
 from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import row_count, sample_count
-from kpwatch.store.schema import crc, store_error
+from kpwatch.store.schema import crc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,10 +28,13 @@ DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 """What SQLite says when its own pages do not fit together."""
 
 
-OVERLAPPING = """
+ROW = """
     SELECT id, target, start_ms, end_ms, row_count, sample_count, checksum, length(body),
         CASE WHEN length(body) <= ? THEN body END
-    FROM blocks WHERE target = ? AND start_ms <= ? AND end_ms >= ? ORDER BY id"""
+    FROM blocks """
+OVERLAPPING = ROW + "WHERE target = ? AND start_ms <= ? AND end_ms >= ? ORDER BY id"
+ONE = ROW + "WHERE id = ?"
+NUMBERS = "SELECT id FROM blocks WHERE target = ? AND start_ms <= ? AND end_ms >= ? AND id > ? ORDER BY id"
 
 
 class BlockRow(NamedTuple):
@@ -90,13 +93,36 @@ def overlapping(
     connection: sqlite3.Connection, target: int, start_ms: int, end_ms: int, known: dict[bytes, Ids]
 ) -> Iterator[Opened]:
     """Blocks of a target with samples in [start_ms, end_ms], oldest first; `known` as in BlockReader."""
-    for *covers, expected, length, body in connection.execute(OVERLAPPING, (INLINE_BYTES, target, end_ms, start_ms)):
-        row = BlockRow(*covers)
-        try:
-            _check(row, length, expected)
-            yield Opened(row.number, BlockReader(memory_source(body) if body else _blob(connection, row.number), known))
-        except Damaged as error:
-            yield Opened(row.number, error)
+    last = 0
+    try:
+        for found in connection.execute(OVERLAPPING, (INLINE_BYTES, target, end_ms, start_ms)):
+            last = found[0]
+            yield _open(connection, found, known)
+    except sqlite3.Error as error:
+        if not _is_damage(error):
+            raise
+        for (number,) in connection.execute(NUMBERS, (target, end_ms, start_ms, last)).fetchall():
+            yield _open_alone(connection, number, known)
+
+
+def _open(connection: sqlite3.Connection, found: tuple[Any, ...], known: dict[bytes, Ids]) -> Opened:
+    row, (expected, length, body) = BlockRow(*found[:6]), found[6:]
+    try:
+        _check(row, length, expected)
+        source = memory_source(body) if body else _blob(connection, row.number)
+        return Opened(row.number, BlockReader(source, known))
+    except Damaged as error:
+        return Opened(row.number, error)
+
+
+def _open_alone(connection: sqlite3.Connection, number: int, known: dict[bytes, Ids]) -> Opened:
+    """A block of which some neighbour, or the block itself, stands on a page SQLite cannot read."""
+    try:
+        return _open(connection, connection.execute(ONE, (INLINE_BYTES, number)).fetchone(), known)
+    except sqlite3.Error as error:
+        if not _is_damage(error):
+            raise
+        return Opened(number, Damaged(f"block {number}: SQLite: {error}"))
 
 
 def _check(row: BlockRow, length: int, expected: int) -> None:
@@ -112,8 +138,11 @@ def _blob(connection: sqlite3.Connection, number: int) -> Source:
     blob = connection.blobopen("blocks", "body", number, readonly=True)
 
     def read(offset: int, length: int) -> bytes:
-        blob.seek(offset)
-        piece = blob.read(length)
+        try:
+            blob.seek(offset)
+            piece = blob.read(length)
+        except (sqlite3.Error, ValueError) as error:  # ValueError: an offset behind the end
+            raise Damaged(f"block {number}: {error}") from error
         if len(piece) != length:
             raise Damaged(f"block {number} ends at {len(blob)}, {length} bytes are asked for at {offset}")
         return piece
@@ -123,14 +152,16 @@ def _blob(connection: sqlite3.Connection, number: int) -> Source:
 
 def load(connection: sqlite3.Connection, row: BlockRow) -> BlockReader:
     """A whole block in memory; raises Damaged."""
-    expected, body = connection.execute("SELECT checksum, body FROM blocks WHERE id = ?", (row.number,)).fetchone()
+    try:
+        query = "SELECT checksum, body FROM blocks WHERE id = ?"
+        expected, body = connection.execute(query, (row.number,)).fetchone()
+    except sqlite3.Error as error:
+        if not _is_damage(error):
+            raise
+        raise Damaged(f"block {row.number}: SQLite: {error}") from error
     _check(row, len(body), expected)
     return BlockReader(memory_source(body))
 
 
-def read_error(error: sqlite3.Error) -> Damaged | None:
-    """Damaged, if that is what SQLite means; raises the StoreError for anything else."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in DAMAGE:
-        return Damaged(f"SQLite: {error}")
-    raise store_error(error) from error
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE

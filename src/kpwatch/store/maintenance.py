@@ -38,6 +38,9 @@ SMALL_FRAMES = 8
 CLOSE_SAMPLES_MIN = 256
 """What is worth a block when the store closes; fewer samples stay in the journal."""
 STEP_SECONDS = 0.02
+"""How long appends wait for one step, about."""
+SEAL_STEP_SECONDS = 0.06
+"""The same while targets are due for sealing: memory is bounded by that."""
 RETENTION_EVERY_SECONDS = 60.0
 EXPIRE_AT_ONCE = 64
 RETRY_SECONDS = 5.0
@@ -89,7 +92,7 @@ class Maintenance:
     # Doing it
 
     def step(self) -> bool:
-        """Work for about STEP_SECONDS; True when there is more to do at once."""
+        """Work a little; True when there is more to do at once."""
         clock = self._state.clock
         start = clock.monotonic_seconds()
         if start < self._resume:
@@ -97,7 +100,8 @@ class Maintenance:
         try:
             while self._work_once(start):
                 head_full = self._state.head.bytes > self._state.options.head_bytes
-                if clock.monotonic_seconds() - start >= STEP_SECONDS and not head_full:
+                allowed = SEAL_STEP_SECONDS if self._to_seal else STEP_SECONDS
+                if clock.monotonic_seconds() - start >= allowed and not head_full:
                     return True
         except (StoreError, sqlite3.Error) as error:
             self.failed(error)

@@ -21,7 +21,7 @@ from kpwatch.store import blocks
 from kpwatch.store.head import make_parts
 from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import Part, Wanted, clip, merge
-from kpwatch.store.schema import connect_reader
+from kpwatch.store.schema import connect_reader, store_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,11 +48,16 @@ class ReaderPool:
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees the database as it is at its first read; raises StoreClosed after `close`."""
+        """A connection that sees the database as it is at its first read.
+
+        Raises StoreClosed after `close`, and StoreError for what SQLite raises inside.
+        """
         connection = self._take()
         try:
             connection.execute("BEGIN")
             yield connection
+        except sqlite3.Error as error:
+            raise store_error(error) from error
         finally:
             connection.rollback()
             self._give_back(connection)
@@ -129,8 +134,6 @@ class Query:
                 yield from self._from_block(block, wanted)
             except Damaged as error:
                 report(number, str(error))
-            except sqlite3.Error as error:
-                report(number, str(blocks.read_error(error)))
 
     def _from_block(self, block: BlockReader, wanted: Wanted) -> list[Part]:
         parts: list[Part] = []

@@ -82,6 +82,11 @@ def between(model: Mapping[tuple[Labels, int], int], start_ms: int, end_ms: int)
     return {key: bits for key, bits in model.items() if start_ms <= key[1] <= end_ms}
 
 
+def sql(store: Store, statement: str, *values: object) -> list[tuple]:
+    """What a statement finds, run where all writing is done."""
+    return store._in_writer(lambda: store._state.connection.execute(statement, values).fetchall())
+
+
 def silent() -> Logger:
     return Logger(lambda _: None)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kpwatch.base.logs import Logger
 from kpwatch.store.schema import FILE_NAME
 from tests.clocks import MovedClock
-from tests.unit.store.samples import T0, everything, frame, layout, opened, remember
+from tests.unit.store.samples import T0, everything, frame, layout, opened, remember, sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def test_blocks_grow(tmp_path: Path) -> None:
     with opened(tmp_path, seal_rows=32, close_seconds=0) as store:
         append(store, model, range(1, 2), range(600))
         store.maintain()
-        rows = [row[0] for row in store._state.connection.execute("SELECT row_count FROM blocks ORDER BY id")]
+        rows = [count for (count,) in sql(store, "SELECT row_count FROM blocks ORDER BY id")]
         assert max(rows) >= 256
         assert len(rows) < 10
         assert everything(store) == model
