@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpwatch.base.clock import Clock
+    from kpwatch.model.source import SeriesSource
     from kpwatch.promql.engine import Engine
 
 
@@ -79,12 +80,12 @@ class LazyEngine:
         self._options = options
         self._clock = clock
 
-    def __call__(self, timeout_seconds: float) -> Engine:
-        """An engine whose queries take at most `timeout_seconds`; engines hold nothing, so making one is free."""
+    def __call__(self, timeout_seconds: float, source: SeriesSource | None = None) -> Engine:
+        """An engine over `source`, else over the store; engines hold nothing, so making one is free."""
         from kpwatch.promql.engine import Engine, EngineOptions  # noqa: PLC0415 - see the class
 
         options = EngineOptions(max_samples=self._options.max_samples, timeout_seconds=timeout_seconds)
-        return Engine(self._store, options, self._clock)
+        return Engine(source or self._store, options, self._clock)
 
     def warm_up(self) -> None:
         """Load what the first query would have to wait for."""

@@ -5,7 +5,6 @@ Evaluation, writing and zipping happen on one of the bounded threads; the engine
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from kpwatch.api.answers import query_answer
@@ -13,11 +12,14 @@ from kpwatch.api.forms import accepts_gzip, read_form, zipped
 from kpwatch.base.errors import BadQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kpwatch.api.params import Form
     from kpwatch.api.workers import Workers
     from kpwatch.base.asgi import Answer, Request
     from kpwatch.base.clock import Clock
     from kpwatch.model.results import QueryResult
+    from kpwatch.model.source import SeriesSource
 
 MAX_POINTS = 11_000
 """Steps of one range query, as Prometheus allows: 60 s for a week, 1 h for a year."""
@@ -37,8 +39,12 @@ class QueryEngine(Protocol):
         ...
 
 
-EngineMaker = Callable[[float], QueryEngine]
-"""An engine whose queries take at most so many seconds; called on a thread, for the first call may load it."""
+class EngineMaker(Protocol):
+    """Makes engines; called on a thread, for the first call may load what they are made of."""
+
+    def __call__(self, timeout_seconds: float, source: SeriesSource | None = None) -> QueryEngine:
+        """An engine whose queries take at most so long, over `source` or else over the store."""
+        ...
 
 
 class QueryApi:

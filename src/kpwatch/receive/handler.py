@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kpwatch.receive.decode import Decoded
     from kpwatch.receive.limits import ReceiveOptions
 
-_BIG_BODY_BYTES = 256 << 10
+_BIG_BODY_BYTES = 64 << 10
 """A compressed body above this is decoded on a thread."""
 _VERSION_2 = "io.prometheus.write.v2.Request"
 _GO_BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(

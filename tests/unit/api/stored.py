@@ -20,6 +20,8 @@ from kpwatch.store.options import StoreOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kpwatch.model.source import SeriesSource
+
 METRICS_URL = "http://127.0.0.1:10249/metrics"
 
 
@@ -50,8 +52,8 @@ class Stored:
     def fleet(self, **options: float) -> Fleet:
         return Fleet(knowledge, self.engine, self.store, self.clock, FleetOptions(**options))
 
-    def engine(self, timeout_seconds: float) -> Engine:
-        return Engine(self.store, EngineOptions(timeout_seconds=timeout_seconds), self.clock)
+    def engine(self, timeout_seconds: float, source: SeriesSource | None = None) -> Engine:
+        return Engine(source or self.store, EngineOptions(timeout_seconds=timeout_seconds), self.clock)
 
     def rows(self, **options: float) -> dict[str, dict]:
         """The fleet table by ident."""
