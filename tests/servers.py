@@ -42,10 +42,14 @@ class Peer:
         self.server = server
         self._unread = bytearray()
 
-    def head(self) -> Request:
-        """Read one request's head and leave its body unread."""
+    def head_arrived(self) -> None:
+        """Wait for one request's head."""
         while b"\r\n\r\n" not in self._unread:
             self._read()
+
+    def head(self) -> Request:
+        """Read one request's head and leave its body unread."""
+        self.head_arrived()
         head, _, self._unread = self._unread.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ")
@@ -109,6 +113,11 @@ class Server:
         """A request was read."""
         with self._happened:
             self.requests.append(request)
+            self._happened.notify_all()
+
+    def happened(self) -> None:
+        """Something changed that somebody may wait for."""
+        with self._happened:
             self._happened.notify_all()
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from kpwatch.base.http import redact_url
+
 if TYPE_CHECKING:
     from kpwatch.base.tls import TlsOptions
 
@@ -35,7 +37,7 @@ class WriterOptions:
     retry_max_seconds: float = 30.0
 
     def __repr__(self) -> str:
-        return f"WriterOptions(url={self.url!r}, ident={self.ident!r})"
+        return f"WriterOptions(url={redact_url(self.url)!r}, ident={self.ident!r})"
 
 
 @dataclass(frozen=True, slots=True)

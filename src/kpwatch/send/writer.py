@@ -109,10 +109,12 @@ class Writer:
             self._arm(0.0)
 
     def close(self) -> None:
-        """No request any more; one under way is dropped."""
+        """No request any more; one under way is dropped, and what was not acknowledged is said."""
         if self._timer is not None:
             self._timer.cancel()
         self._connection.close()
+        if self._queue.samples:
+            self._log.error(f"{self._queue.samples} samples for {self._shown_url} were not delivered before the end")
 
     def _arm(self, seconds: float) -> None:
         if self._timer is not None:
@@ -123,7 +125,7 @@ class Writer:
         self._timer = None
         self._pause_seconds = 0.0
         batch = self._queue.take(self._batch_samples)
-        if not batch or self._connection.busy:
+        if not batch:
             return
         body = snappy.join_blocks(scrape.block for scrape in batch)
         self._under_way = sum(scrape.samples for scrape in batch)
