@@ -10,7 +10,9 @@ ready, whichever is first.
 
 from __future__ import annotations
 
+import math
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ from kpwatch.api.server import HttpServer, loopback
 from kpwatch.api.status import ServerFacts, StatusApi
 from kpwatch.api.workers import Workers
 from kpwatch.base.clock import SYSTEM_CLOCK
-from kpwatch.base.errors import ConfigError, UsageError
+from kpwatch.base.errors import ConfigError, QueryTimeout, UsageError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.knowledge.load import knowledge
@@ -72,13 +74,37 @@ class HubOptions:
     query: QueryOptions = field(default_factory=QueryOptions)
 
 
+class QueryClock:
+    """The clock that queries measure their time with: once the hub stops, everybody's time is over.
+
+    A query looks at its deadline after every step it takes, so this ends those that run; else a hub could be kept from
+    ending for as long as the slowest of them takes.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.stopping = False
+
+    def unix_seconds(self) -> float:
+        """See Clock."""
+        return self._clock.unix_seconds()
+
+    def unix_ms(self) -> int:
+        """See Clock."""
+        return self._clock.unix_ms()
+
+    def monotonic_seconds(self) -> float:
+        """See Clock; later than any deadline once the hub is stopping."""
+        return math.inf if self.stopping else self._clock.monotonic_seconds()
+
+
 class LazyEngine:
     """The engine, loaded by the first who needs it; its parser, numpy and re2 are half of what the hub imports."""
 
     def __init__(self, store: Store, options: QueryOptions, clock: Clock) -> None:
         self._store = store
         self._options = options
-        self._clock = clock
+        self._clock = QueryClock(clock)
 
     def __call__(self, timeout_seconds: float, source: SeriesSource | None = None) -> Engine:
         """An engine over `source`, else over the store; engines hold nothing, so making one is free."""
@@ -89,8 +115,13 @@ class LazyEngine:
 
     def warm_up(self) -> None:
         """Load what the first query would have to wait for."""
-        self(self._options.timeout_seconds).instant("1 + 1", 0)
+        with suppress(QueryTimeout):  # the hub was stopped before it was warm
+            self(self._options.timeout_seconds).instant("1 + 1", 0)
         knowledge()
+
+    def stop(self) -> None:
+        """End the queries that run."""
+        self._clock.stopping = True
 
 
 class Hub:
@@ -134,6 +165,7 @@ class Hub:
     def stop(self) -> None:
         """Answer what is being answered, commit what was taken, close the store: all within bounds."""
         self._own.stopping = True
+        self._engine.stop()
         self._server.stop()
         self._workers.close()
         self.store.close()
