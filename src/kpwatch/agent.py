@@ -101,7 +101,7 @@ def build_printing(
 def identity_of(target: TargetOptions, options: AgentOptions) -> Identity:
     """What a target's samples are called."""
     hostname = "" if options.omit_hostname else options.hostname
-    return Identity(target.url_labels, target.labels, options.global_labels, hostname)
+    return Identity(target.url_labels, target.labels, options.global_labels, hostname, target.rules)
 
 
 def ident_mode(writer: WriterOptions) -> IdentMode:

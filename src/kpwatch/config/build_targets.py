@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.config.build_parts import checked_headers, expand, tls_options
+from kpwatch.config.build_rules import sample_rules
 from kpwatch.config.urls import health_url, parse_url, render
 from kpwatch.scrape.options import DELETE_LABEL, TargetOptions
 
@@ -67,6 +68,7 @@ def _shared_options(section: Section, limits: Section, expander: Expander, cycle
         bearer_token_file=_token_file(section),
         body_limit_bytes=limits.whole("body_limit_bytes"),
         sample_limit=max(limits.whole("sample_limit"), 0),
+        rules=sample_rules(section),
     )
 
 

@@ -61,6 +61,10 @@ class Section:
         """Labels or headers."""
         return cast("Pairs", self.values[name])
 
+    def numbers(self, name: str) -> tuple[tuple[str, float], ...]:
+        """Texts and the number beside each."""
+        return cast("tuple[tuple[str, float], ...]", self.values[name])
+
     def many(self, name: str) -> list[Section]:
         """The sections of `[[name]]`, in order; none where it is absent."""
         return self.sections.get(name, [])

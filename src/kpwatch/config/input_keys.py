@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from kpwatch.config.keys import ACCEPTED, LATER, REFUSED, WORKS, Key, Table, tls_keys
+from kpwatch.relabel.rules import ACTIONS
 
 _GLOBS = "globs, matched as the original does"
+_COUNTED = "what is left out is counted in /metrics, by rule"
+_PASS = f"{_COUNTED}; our own kpwatch_* and scrape_* stay"
+_RELABEL = "a bad rule is an error that names it, no crash"
 _NO_PLUGIN_LEVEL = "the original ignores it at the top of this file; write it inside [[instances]]"
 _CONSUL = "targets from a Consul catalog"
 
@@ -32,14 +36,20 @@ INSTANCES = Table(
         Key("url_label_key", "string", "instance", WORKS, 'label that holds the URL; "-": none'),
         Key("url_label_value", "string", "", WORKS, "its value, a template such as {{.Host}}; empty: the whole URL"),
         Key("url_label_pair", "labels", (), WORKS, "more labels by such templates", "values may contain || and ="),
-        Key("name_prefix", "string", "", LATER, "prefix and _ before family names, not before up"),
-        Key("metrics_name_prefix", "string", "", LATER, "put before every name, up included"),
-        Key("ignore_metrics", "strings", (), LATER, f"families to leave out; {_GLOBS}"),
-        Key("ignore_label_keys", "strings", (), LATER, f"scraped labels to leave out; {_GLOBS}"),
-        Key("metrics_drop", "strings", (), LATER, f"samples to leave out; {_GLOBS}"),
-        Key("metrics_pass", "strings", (), LATER, f"samples to keep; {_GLOBS}"),
-        Key("processor_enum", "tables", None, LATER, "replaces values"),
-        Key("relabel_configs", "tables", None, LATER, "Prometheus' relabelling"),
+        Key(
+            "name_prefix",
+            "string",
+            "",
+            WORKS,
+            "prefix and _ before family names that do not begin with it, not before up",
+        ),
+        Key("metrics_name_prefix", "string", "", WORKS, "put before every name, up included"),
+        Key("ignore_metrics", "strings", (), WORKS, f"families to leave out; {_GLOBS}"),
+        Key("ignore_label_keys", "strings", (), WORKS, f"scraped labels to leave out, never le and quantile; {_GLOBS}"),
+        Key("metrics_drop", "strings", (), WORKS, f"samples to leave out, up included; {_GLOBS}", _COUNTED),
+        Key("metrics_pass", "strings", (), WORKS, f"samples to keep, up only if listed; {_GLOBS}", _PASS),
+        Key("processor_enum", "tables", None, WORKS, "replaces values", "without metrics: an error, no crash"),
+        Key("relabel_configs", "tables", None, WORKS, "Prometheus' relabelling, last of all steps", _RELABEL),
         Key("username", "string", "", WORKS, "Basic auth, sent if the password is not empty either"),
         Key("password", "string", "", WORKS, "its password", secret=True),
         Key("bearer_token_string", "string", "", WORKS, "Bearer auth; wins over Basic auth", secret=True),
@@ -55,21 +65,21 @@ INSTANCES = Table(
 PROCESSOR_ENUM = Table(
     "instances.processor_enum",
     (
-        Key("metrics", "strings", (), LATER, f"names; {_GLOBS}"),
-        Key("value_mappings", "numbers", (), LATER, "printed value = new value"),
+        Key("metrics", "strings", (), WORKS, f"names; {_GLOBS}"),
+        Key("value_mappings", "numbers", (), WORKS, "printed value = new value"),
     ),
 )
 
 RELABEL_CONFIGS = Table(
     "instances.relabel_configs",
     (
-        Key("source_labels", "strings", (), LATER, "labels whose values are joined"),
-        Key("separator", "string", ";", LATER, "between them"),
-        Key("regex", "string", "(.*)", LATER, "anchored, Go's syntax"),
-        Key("modulus", "integer", 0, LATER, "of hashmod"),
-        Key("target_label", "string", "", LATER, "label to write"),
-        Key("replacement", "string", "$1", LATER, "its value"),
-        Key("action", "string", "replace", LATER, "as in Prometheus"),
+        Key("source_labels", "strings", (), WORKS, "labels whose values are joined"),
+        Key("separator", "string", ";", WORKS, "between them"),
+        Key("regex", "string", "(.*)", WORKS, "anchored, Go's syntax"),
+        Key("modulus", "integer", 0, WORKS, "of hashmod"),
+        Key("target_label", "string", "", WORKS, "label to write"),
+        Key("replacement", "string", "$1", WORKS, "its value"),
+        Key("action", "string", "replace", WORKS, f"one of {', '.join(ACTIONS)}"),
     ),
 )
 

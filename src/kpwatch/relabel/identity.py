@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Literal
 
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, make_labels
+from kpwatch.relabel.options import NO_RULES
 
 if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
+    from kpwatch.relabel.options import SampleRules
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -45,16 +47,22 @@ class Identity:
     global_labels: Pairs = ()
     hostname: str = ""
     """"" where `omit_hostname` is set."""
+    rules: SampleRules = NO_RULES
+    """Filters and rules around the naming; `pipeline` applies them."""
 
     def printed(self, name: str, scraped: Pairs, family: str, family_type: str) -> Labels:
-        """The labels `--test` prints, `__name__` included: names as they came."""
-        number_label = _FLOAT_LABELS.get((family_type, name[len(family) :]))
+        """The labels `--test` prints where there are no rules, `__name__` included: names as they came."""
+        pairs = self.named(scraped, number_label(name, family, family_type))
+        pairs[METRIC_NAME] = legal_name(name)
+        return make_labels(pairs)
+
+    def named(self, scraped: Pairs, number: str) -> dict[str, str]:
+        """`scraped` with everything added, without `__name__`; `number` is the label that is a number, or ""."""
         pairs = dict(scraped)
+        text = pairs.get(number)
         pairs.update(self.url_labels)
-        if number_label is not None:
-            text = dict(scraped).get(number_label)
-            if text is not None:
-                pairs[number_label] = normal_number(text)
+        if text is not None:
+            pairs[number] = normal_number(text)
         for label, value in self.labels:
             if value == DELETE_LABEL:
                 pairs.pop(label, None)
@@ -64,8 +72,17 @@ class Identity:
             pairs.setdefault(label, value)
         if self.hostname:
             pairs.setdefault(AGENT_HOSTNAME, self.hostname)
-        pairs[METRIC_NAME] = name.translate(_NAME_ESCAPES)
-        return make_labels(pairs)
+        return pairs
+
+
+def legal_name(name: str) -> str:
+    """A metric's name with `_` for the characters that the original replaces."""
+    return name.translate(_NAME_ESCAPES)
+
+
+def number_label(name: str, family: str, family_type: str) -> str:
+    """`le` or `quantile` where a sample of this name in such a family has one, else ""."""
+    return _FLOAT_LABELS.get((family_type, name[len(family) :]), "")
 
 
 def normal_number(text: str) -> str:

@@ -152,12 +152,13 @@ ACTIONS = {
 }
 
 
-def compile_rules(rules: Iterable[RelabelRule]) -> Callable[[Pairs], Pairs | None]:
+def compile_rules(rules: Iterable[RelabelRule], *, first_number: int = 1) -> Callable[[Pairs], Pairs | None]:
     """A function from labels (with `__name__`) to labels, or to None where the series is dropped.
 
-    Raises ConfigError naming the rule (from 1) and what is wrong with it. The function changes no dict it is given.
+    Raises ConfigError naming the rule (counted from `first_number`) and what is wrong with it. The function changes no
+    dict it is given.
     """
-    steps = [_check(number, rule) for number, rule in enumerate(rules, start=1)]
+    steps = [_check(number, rule) for number, rule in enumerate(rules, start=first_number)]
 
     def apply(pairs: Pairs) -> Pairs | None:
         for step in steps:

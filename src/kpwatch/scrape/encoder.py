@@ -1,8 +1,9 @@
 """One target's samples -> Remote Write blocks, one per way of saying `ident`.
 
-Labels are put together, made legal and encoded once, when a head is first seen; a scrape then packs the values that
-changed and joins everything around its one timestamp (`remote_write.v1`). What was live and is gone gets a staleness
-marker: a series that left the body, everything when a scrape fails.
+What a head becomes (`relabel.pipeline`) is found out and encoded once, when it is first seen; a scrape then packs the
+values that changed and joins everything around its one timestamp (`remote_write.v1`). A head that is left out costs
+nothing from then on. What was live and is gone gets a staleness marker: a series that left the body, everything when a
+scrape fails.
 
 Two heads may come down to one series (a deleted label, a renamed one): the first keeps the name, the others are
 counted as duplicates and not sent, because a request with one series twice is refused by receivers. `up` is ours: a
@@ -17,11 +18,15 @@ from kpwatch.exposition.delta import Layout, Values
 from kpwatch.exposition.text import Sample, family_of
 from kpwatch.model.encoded import EncodedScrape
 from kpwatch.model.numbers import STALE_NAN_BYTES
-from kpwatch.relabel.identity import Identity, on_the_wire
+from kpwatch.relabel.identity import on_the_wire
+from kpwatch.relabel.pipeline import UP, Pipeline
 from kpwatch.remote_write import snappy, v1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from kpwatch.model.labels import Labels
+    from kpwatch.relabel.identity import Identity
 
 IdentMode = Literal["add", "rename", "off"]
 
@@ -40,13 +45,19 @@ _NOWHERE = -1
 class SeriesEncoder:
     """Encodes one target's scrapes for writers of one ident mode."""
 
-    def __init__(self, identity: Identity, mode: IdentMode) -> None:
-        self._identity = identity
+    def __init__(self, identity: Identity, mode: IdentMode, *, grain_ms: int = 1) -> None:
+        """`grain_ms`: explicit timestamps are cut down to multiples of it."""
+        self._pipeline = Pipeline(identity)
         self._mode: IdentMode = mode
+        self._grain_ms = grain_ms
         self.duplicates = 0
         """Samples of the latest body left out because they come down to a series that is there already."""
-        self._blocks: dict[bytes, bytes] = {}
-        """Head as exposed -> label block, for the heads of the layout."""
+        self.left_out: dict[str, int] = {}
+        """Samples of the latest body that rules leave out, by the rule (`pipeline.LEFT_OUT`)."""
+        self._blocks: dict[bytes, bytes | str] = {}
+        """Head as exposed -> label block, or the rule that leaves it out, for the heads of the layout."""
+        self._value_maps: dict[bytes, Callable[[float], float]] = {}
+        """Head as exposed -> what its values become, for the few that have such a rule."""
         self._types: dict[str, str] = {}
         """What the blocks were made with: a family's type decides how its `le` or `quantile` is written."""
         self._live: dict[bytes, bytes] = {}
@@ -55,10 +66,12 @@ class SeriesEncoder:
         self._heads: list[bytes] = []
         self._parts: list[bytes] = []
         self._part_of_slot: list[int] = []
+        self._map_of_slot: dict[int, Callable[[float], float]] = {}
         self._stamped: dict[int, tuple[bytes, int, float]] = {}
-        self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes] = {}
+        self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | str] = {}
+        self._own_maps: dict[tuple[str, tuple[tuple[str, str], ...]], Callable[[float], float]] = {}
         self._own_live: dict[bytes, bytes] = {}
-        self._up_block = self._own_block("up", ())
+        self._up_block = self._own_block(UP, ())
 
     def feed(self, change: Values | Layout) -> None:
         """Take in what a body changed."""
@@ -68,7 +81,8 @@ class SeriesEncoder:
         for slot, value in change.changed:
             part = self._part_of_slot[slot]
             if part != _NOWHERE:
-                self._parts[part] = self._heads[part] + v1.pack_value(value)
+                shown = self._map_of_slot[slot](value) if slot in self._map_of_slot else value
+                self._parts[part] = self._heads[part] + v1.pack_value(shown)
 
     def encode(self, timestamp_ms: int, own: Iterable[OwnSample]) -> EncodedScrape:
         """Everything live, our own samples, and markers for what is gone, at `timestamp_ms`."""
@@ -85,41 +99,69 @@ class SeriesEncoder:
         """The scrape failed: what was live is gone."""
         self._gone += self._live.values()
         self._live = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        """Forget where the samples of a body stand."""
         self.duplicates = 0
-        self._heads, self._parts, self._part_of_slot, self._stamped = [], [], [], {}
+        self.left_out = {}
+        self._heads, self._parts, self._part_of_slot, self._map_of_slot, self._stamped = [], [], [], {}, {}
 
     def _relay(self, layout: Layout) -> None:
         live: dict[bytes, bytes] = {}
-        blocks: dict[bytes, bytes] = {}
+        blocks: dict[bytes, bytes | str] = {}
         if layout.parsed.types != self._types:
             self._types = layout.parsed.types
             self._blocks = {}
-        self.duplicates = 0
-        self._heads, self._parts, self._part_of_slot, self._stamped = [], [], [], {}
+            self._value_maps = {}
+        self._clear()
         for slot, sample in enumerate(layout.parsed.samples):
-            block = self._blocks.get(sample.head) or self._label_block(sample, layout.parsed.types)
+            block = self._blocks.get(sample.head) or self._block_of(sample, layout.parsed.types)
             blocks[sample.head] = block
             self._part_of_slot.append(_NOWHERE)
-            if block in live or block == self._up_block:
+            if isinstance(block, str):
+                self.left_out[block] = self.left_out.get(block, 0) + 1
+            elif block in live or block == self._up_block:
                 self.duplicates += 1
             else:
                 live[block] = self._place(slot, sample, block)
         self._gone += [head for block, head in self._live.items() if block not in live]
         self._live, self._blocks = live, blocks
+        if self._value_maps:
+            self._value_maps = {head: value_of for head, value_of in self._value_maps.items() if head in blocks}
 
     def _place(self, slot: int, sample: Sample, block: bytes) -> bytes:
         head = self._live.get(block) or v1.series_head(block)
+        value = sample.value
+        if sample.head in self._value_maps:
+            value_of = self._map_of_slot[slot] = self._value_maps[sample.head]
+            value = value_of(value)
         if sample.timestamp_ms is None:
             self._part_of_slot[slot] = len(self._parts)
             self._heads.append(head)
-            self._parts.append(head + v1.pack_value(sample.value))
+            self._parts.append(head + v1.pack_value(value))
         else:
-            self._stamped[slot] = (block, sample.timestamp_ms, sample.value)
+            self._stamped[slot] = (block, sample.timestamp_ms - sample.timestamp_ms % self._grain_ms, value)
         return head
 
-    def _label_block(self, sample: Sample, types: dict[str, str]) -> bytes:
+    def _block_of(self, sample: Sample, types: dict[str, str]) -> bytes | str:
         family = family_of(sample.name, types)
-        labels = self._identity.printed(sample.name, sample.labels, family, types.get(family, "untyped"))
+        named = self._pipeline.scraped(sample.name, sample.labels, family, types.get(family, "untyped"))
+        if isinstance(named, str):
+            return named
+        if named.value_of is not None:
+            self._value_maps[sample.head] = named.value_of
+        return self._encoded(named.labels)
+
+    def _own_block(self, name: str, labels: tuple[tuple[str, str], ...]) -> bytes | str:
+        named = self._pipeline.own(name, labels)
+        if isinstance(named, str):
+            return named
+        if named.value_of is not None:
+            self._own_maps[name, labels] = named.value_of
+        return self._encoded(named.labels)
+
+    def _encoded(self, labels: Labels) -> bytes:
         return v1.encode_labels(on_the_wire(labels, self._mode))
 
     def _encode_own(self, own: Iterable[OwnSample]) -> dict[bytes, tuple[bytes, bytes]]:
@@ -128,14 +170,14 @@ class SeriesEncoder:
             block = self._own_blocks.get((name, labels))
             if block is None:
                 block = self._own_blocks[name, labels] = self._own_block(name, labels)
-            live[block] = (v1.series_head(block), v1.pack_value(value))
+            if isinstance(block, str):
+                continue  # a rule says so; `Pipeline.own` says which
+            value_of = self._own_maps.get((name, labels))
+            live[block] = (v1.series_head(block), v1.pack_value(value_of(value) if value_of else value))
         if len(self._own_blocks) > 8 * len(live) + 64:  # labels such as a mode change rarely; still, a bound
             self._own_blocks = {key: block for key, block in self._own_blocks.items() if block in live}
+            self._own_maps = {key: value_of for key, value_of in self._own_maps.items() if key in self._own_blocks}
         return live
-
-    def _own_block(self, name: str, labels: tuple[tuple[str, str], ...]) -> bytes:
-        printed = self._identity.printed(name, labels, name, "gauge")
-        return v1.encode_labels(on_the_wire(printed, self._mode))
 
 
 def _finish(parts: list[bytes], stamped: list[bytes], timestamp_ms: int) -> EncodedScrape:

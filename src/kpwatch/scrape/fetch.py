@@ -56,3 +56,12 @@ def judge(outcome: Answer | Failure) -> bytes | ScrapeError:
             "not_metrics", "the answer is an HTML page; is this the metrics port (10249), path /metrics?"
         )
     return outcome.body
+
+
+def unusable(options: TargetOptions, samples: int, body_bytes: int) -> ScrapeError | None:
+    """Why a body with so many samples makes no scrape, or None where it does."""
+    if samples == 0:
+        return ScrapeError("not_metrics", f"nothing in {body_bytes} bytes is a metric; is this a metrics page?")
+    if 0 < options.sample_limit < samples:
+        return ScrapeError("sample_limit", f"{samples} samples, the limit is {options.sample_limit}")
+    return None

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kpwatch.base.http import redact_url
+from kpwatch.relabel.options import NO_RULES
 
 if TYPE_CHECKING:
     from kpwatch.base.tls import TlsOptions
+    from kpwatch.relabel.options import SampleRules
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -39,6 +41,8 @@ class TargetOptions:
     """Of the decompressed body; above it the scrape fails as `too_large`."""
     sample_limit: int = 0
     """Samples per scrape; 0 = no limit."""
+    rules: SampleRules = NO_RULES
+    """Which samples count, what they are worth and what they are called."""
     health_url: str = ""
     """Base of the health port (`http://HOST:10256`), "" = not asked."""
 

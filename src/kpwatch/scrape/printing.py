@@ -1,32 +1,30 @@
 """A target watched for a person: what `--test` prints instead of sending.
 
-For each scrape: `up` first, then the body's samples as Categraf shows them, then what our health pages say. All lines
-of a scrape are printed together, when both are there.
+All lines of a scrape are printed together, when the body and the health pages are there: `printer` makes the lines.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpwatch.base.clock import local_text
 from kpwatch.base.http import redact_url
-from kpwatch.exposition.categraf_view import format_line, view
-from kpwatch.exposition.text import parse
-from kpwatch.scrape.fetch import ScrapeError
 from kpwatch.scrape.health import HealthPages
+from kpwatch.scrape.printer import SamplePrinter
 from kpwatch.scrape.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop
     from kpwatch.exposition.categraf_view import Dialect
-    from kpwatch.model.labels import Labels
     from kpwatch.relabel.identity import Identity
     from kpwatch.scrape.encoder import OwnSample
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.scrape.target import Outcome
+
+SHOWN_LINES = 20
+"""How many broken lines of one body are said one by one; `kpwatch check metrics` says all."""
 
 
 class PrintingWatch:
@@ -43,12 +41,10 @@ class PrintingWatch:
         dialect: Dialect,
         finished: Callable[[bool], None],
     ) -> None:
-        self._identity = identity
         self._log = log
-        self._print_line = print_line
-        self._dialect: Dialect = dialect
         self._finished = finished
         self._shown_url = redact_url(options.url)
+        self._printer = SamplePrinter(options, identity, print_line=print_line, dialect=dialect)
         self._target = Target(options, loop, began=self._ask_health, receive=self._received)
         self._health = HealthPages(options, loop) if options.health_url else None
         self._outcome: Outcome | None = None
@@ -83,30 +79,15 @@ class PrintingWatch:
         if self._outcome is None or self._pages is None:
             return
         outcome, self._outcome = self._outcome, None
-        rows = list(self._rows(outcome))
-        up = not isinstance(outcome.answer, ScrapeError) and bool(rows)
-        own = self._identity.printed("up", (), "up", "gauge")
-        for labels, value, timestamp_ms in [(own, float(up), outcome.timestamp_ms), *rows]:
-            self._print(labels, value, timestamp_ms)
-        for name, labels, value in self._pages:
-            self._print(self._identity.printed(name, labels, name, "gauge"), value, outcome.timestamp_ms)
-        self._finished(up)
-
-    def _rows(self, outcome: Outcome) -> Iterator[tuple[Labels, float, int]]:
-        if isinstance(outcome.answer, ScrapeError):
-            self._log.error(f"failed to query url: {self._shown_url} {outcome.answer.detail}", about=self._shown_url)
-            return
-        parsed = parse(outcome.answer)
-        for error in parsed.errors:
+        printed = self._printer.print_scrape(outcome)
+        self._printer.print_own(outcome.timestamp_ms, self._pages)
+        if printed.error is not None:
+            self._log.error(f"failed to query url: {self._shown_url} {printed.error.detail}", about=self._shown_url)
+        for broken in printed.broken_lines[:SHOWN_LINES]:
             self._log.error(
-                f"failed to parse response body, url: {self._shown_url} line {error.line_number}, "
-                f"column {error.column}: {error.reason} (the rest is kept): {error.text}",
+                f"failed to parse response body, url: {self._shown_url} line {broken.line_number}, "
+                f"column {broken.column}: {broken.reason} (the rest is kept): {broken.text}",
             )
-        for name, labels, value, family, family_type, stamp_ms in view(parsed):
-            printed = self._identity.printed(name, labels, family, family_type)
-            yield printed, value, outcome.timestamp_ms if stamp_ms is None else stamp_ms
-
-    def _print(self, labels: Labels, value: float, timestamp_ms: int) -> None:
-        seconds = timestamp_ms // 1000
-        local_time = local_text(seconds, "%H:%M:%S")
-        self._print_line(format_line(labels, value, local_time=local_time, unix_seconds=seconds, dialect=self._dialect))
+        if len(printed.broken_lines) > SHOWN_LINES:
+            self._log.error(f"{len(printed.broken_lines) - SHOWN_LINES} more lines like these, url: {self._shown_url}")
+        self._finished(printed.error is None)

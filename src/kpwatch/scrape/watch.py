@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kpwatch.base.http import redact_url
 from kpwatch.exposition.delta import DeltaParser
 from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
-from kpwatch.scrape.fetch import ScrapeError
+from kpwatch.scrape.fetch import ScrapeError, unusable
 from kpwatch.scrape.health import HealthPages
 from kpwatch.scrape.target import Target
 
@@ -81,7 +81,7 @@ class TargetWatch:
         self._finished = finished
         self._up: bool | None = None
         self._parser = DeltaParser()
-        self._encoders = {mode: SeriesEncoder(identity, mode) for mode in modes}
+        self._encoders = {mode: SeriesEncoder(identity, mode, grain_ms=self._grain_ms) for mode in modes}
         self._health_encoders = {mode: SeriesEncoder(identity, mode) for mode in self._encoders}
         self._target = Target(options, loop, began=self._ask_health, receive=self._received)
         self._health = HealthPages(options, loop) if options.health_url else None
@@ -118,14 +118,16 @@ class TargetWatch:
         samples = self._parser.samples
         if self._parser.errors:
             self._report_broken_lines()
-        if samples == 0:
-            return ScrapeError("not_metrics", f"nothing in {len(answer)} bytes is a metric; is this a metrics page?")
-        if 0 < self.options.sample_limit < samples:
-            return ScrapeError("sample_limit", f"{samples} samples, the limit is {self.options.sample_limit}")
+        error = unusable(self.options, samples, len(answer))
+        if error is not None:
+            return error
         for encoder in self._encoders.values():
             encoder.feed(change)
         duplicates = max((encoder.duplicates for encoder in self._encoders.values()), default=0)
         self._counters.dropped("duplicate_series", duplicates)
+        for encoder in list(self._encoders.values())[:1]:  # rules do not depend on the mode
+            for reason, count in encoder.left_out.items():
+                self._counters.dropped(reason, count)
         self._counters.scraped(samples)
         return None
 

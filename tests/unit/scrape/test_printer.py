@@ -1,0 +1,87 @@
+"""What --test and -debug print of a scrape."""
+
+from __future__ import annotations
+
+import pytest
+
+from kpwatch.relabel.identity import Identity
+from kpwatch.relabel.options import EnumRule, SampleRules
+from kpwatch.scrape.encoder import OwnSample
+from kpwatch.scrape.fetch import ScrapeError
+from kpwatch.scrape.options import TargetOptions
+from kpwatch.scrape.printer import Printed, SamplePrinter
+from kpwatch.scrape.target import Outcome
+
+T0_MS = 1_700_000_000_000
+
+
+def printed(
+    body: bytes | ScrapeError, *, rules: SampleRules | None = None, limit: int = 0
+) -> tuple[list[str], Printed]:
+    """Lines with seconds since T0 instead of the time of day, and what was wrong."""
+    lines: list[str] = []
+    identity = Identity(labels=(("job", "j"),), rules=rules or SampleRules())
+    options = TargetOptions("http://n:1/metrics", sample_limit=limit)
+    printer = SamplePrinter(options, identity, print_line=lines.append, dialect="v0.4")
+    result = printer.print_scrape(Outcome(T0_MS, 0.1, body))
+    printer.print_own(T0_MS, [OwnSample("kpwatch_healthz_up", (), 1)])
+    seconds_and_rest = [line.split(" ", 2) for line in lines]
+    return [f"{int(seconds) - T0_MS // 1000} {rest}" for seconds, _, rest in seconds_and_rest], result
+
+
+OWN = "0 kpwatch_healthz_up job=j 1"
+
+BODIES = [
+    # body, what is printed between `up` and our own
+    (b"a 1\nb 2\n", ["0 a job=j 1", "0 b job=j 2"]),
+    (b"a NaN\nb NaN\n", []),
+    (b"a 1 1700000005000\n", ["5 a job=j 1"]),
+    (b"a 1 0\nb 2 -5\n", ["0 a job=j 1", "0 b job=j 2"]),
+]
+
+
+@pytest.mark.parametrize(("body", "between"), BODIES)
+def test_a_body(body: bytes, between: list[str]) -> None:
+    """`up` 1 wherever a body could be read, even if no sample of it is shown."""
+    lines, result = printed(body)
+    assert lines == ["0 up job=j 1", *between, OWN]
+    assert result == Printed(None, [])
+
+
+FAILURES = [
+    (ScrapeError("refused", "no"), 0, "refused"),
+    (b"", 0, "not_metrics"),
+    (b"<html>", 0, "not_metrics"),
+    (b"a 1\nb 1\nc 1\n", 2, "sample_limit"),
+]
+
+
+@pytest.mark.parametrize(("body", "limit", "reason"), FAILURES)
+def test_nothing_to_read(body: bytes | ScrapeError, limit: int, reason: str) -> None:
+    """`up` 0 alone, where a scrape that is sent would say so too."""
+    lines, result = printed(body, limit=limit)
+    assert lines == ["0 up job=j 0", OWN]
+    assert result.error is not None
+    assert result.error.reason == reason
+
+
+def test_the_same_sample_twice_counts_once_for_the_limit() -> None:
+    """As it does where it is sent."""
+    lines, _ = printed(b"a 1\na 1\nb 1\n", limit=2)
+    assert lines[0] == "0 up job=j 1"
+
+
+def test_broken_lines_are_handed_back() -> None:
+    """The rest is printed."""
+    lines, result = printed(b"a 1\n}{\n")
+    assert lines == ["0 up job=j 1", "0 a job=j 1", OWN]
+    assert [error.line_number for error in result.broken_lines] == [2]
+
+
+def test_rules_count() -> None:
+    """What is left out is not printed; names and values are those that would be sent."""
+    rules = SampleRules(
+        metrics_drop=("b", "kpwatch_*"), metrics_name_prefix="x_", enums=(EnumRule(("a", "up"), (("1", 9.5),)),)
+    )
+    lines, _ = printed(b"a 1\nb 2\n", rules=rules)
+    assert lines == ["0 x_up job=j 9.5", "0 x_a job=j 9.5"]
