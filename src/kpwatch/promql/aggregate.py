@@ -40,6 +40,7 @@ class Request(NamedTuple):
     without: bool
     parameter: Floats | None
     notes: Notes
+    places: Sequence[str] = ()
 
 
 def aggregate(operator: str, request: Request) -> Grid:
@@ -132,7 +133,7 @@ def _quantile(request: Request) -> Grid:
         q[q < 0].min(initial=np.inf, keepdims=True),
     ):
         for value in wrong[~np.isinf(wrong) | np.isin(wrong, q)].tolist():
-            request.notes.warn(f"quantile value should be between 0 and 1, got {format_g(value)}")
+            request.notes.warn(f"quantile value should be between 0 and 1, got {format_g(value)}", request.places, 1)
     groups = group_rows(grid.labels, request.names, without=request.without)
     if not groups.labels:
         return grid
@@ -208,7 +209,9 @@ def _limit_ratio(request: Request) -> Grid:
     for value, limit in ((ratio.max(), 1), (ratio.min(), -1)):
         if abs(value) > 1 and value * limit > 0:
             request.notes.warn(
-                f"ratio value should be between -1 and 1, got {format_g(float(value))}, capping to {limit}"
+                f"ratio value should be between -1 and 1, got {format_g(float(value))}, capping to {limit}",
+                request.places,
+                1,
             )
     ratio = np.clip(ratio, -1.0, 1.0)
     place = np.asarray([hash_labels(labels) / UINT64_MOST for labels in grid.labels])[:, None]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kpwatch.base.errors import BadQuery
+from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, label_value
 from kpwatch.promql import binary
 from kpwatch.promql.aggregate import Request, aggregate, count_values
@@ -153,7 +154,7 @@ class Evaluation:
         arguments = [self._argument(function, argument, call, times_ms) for argument in call.arguments]
         if isinstance(function, Pointwise):
             return _pointwise(function, arguments, times_ms)
-        around = Around(times_ms, call.arguments, self._scope.notes, self._scope.is_range_query)
+        around = Around(times_ms, call.arguments, call.places, self._scope.notes, self._scope.is_range_query)
         return function.body(around, *arguments)
 
     def _argument(self, function: Pointwise | General, node: Node, call: Call, times_ms: Integers) -> Value:
@@ -169,18 +170,20 @@ class Evaluation:
         if is_fixed and scalars:  # one window, but an answer that differs by step
             ends_ms, is_fixed = np.broadcast_to(ends_ms, times_ms.shape), False
         if call.function == "quantile_over_time":
-            _warn_of_quantiles(scalars[0], self._scope.notes)
+            _warn_of_quantiles(scalars[0], call, self._scope.notes)
         window_times_ms = times_ms[: len(ends_ms)]
         grid = _over_windows(function, self.range_windows(node, window_times_ms, ends_ms), scalars, len(ends_ms))
         if function.wants_counter:
-            self._note_possible_gauges(grid)
+            self._note_possible_gauges(grid, call)
         return _spread(grid, len(times_ms)) if is_fixed else grid
 
-    def _note_possible_gauges(self, grid: Grid) -> None:
+    def _note_possible_gauges(self, grid: Grid, call: Call) -> None:
         for name in {label_value(labels, METRIC_NAME): None for labels in grid.labels}:
             if name and not name.endswith(COUNTER_SUFFIXES):
                 self._scope.notes.info(
-                    f'metric might not be a counter, name does not end in {"/".join(COUNTER_SUFFIXES)}: "{name}"'
+                    f'metric might not be a counter, name does not end in {"/".join(COUNTER_SUFFIXES)}: "{name}"',
+                    call.places,
+                    1,
                 )
 
     # --- operators ----------------------------------------------------------------------------------------------------
@@ -191,7 +194,7 @@ class Evaluation:
         grid = self.value(node.expression, times_ms)
         assert isinstance(grid, Grid), "the parser lets only vectors into an aggregation"
         numbers = parameter if isinstance(parameter, np.ndarray) else None
-        request = Request(grid, node.grouping, node.without, numbers, self._scope.notes)
+        request = Request(grid, node.grouping, node.without, numbers, self._scope.notes, node.places)
         if isinstance(parameter, str):
             return count_values(request, parameter)
         return aggregate(node.operator, request)
@@ -267,8 +270,8 @@ def _spread(grid: Grid, steps: int) -> Grid:
     return Grid(grid.labels, np.broadcast_to(grid.values, shape), np.broadcast_to(grid.present, shape), grid.drop_name)
 
 
-def _warn_of_quantiles(q: Value, notes: Notes) -> None:
+def _warn_of_quantiles(q: Value, call: Call, notes: Notes) -> None:
     assert isinstance(q, np.ndarray), "a quantile is a scalar"
     wrong = q[~((q >= 0) & (q <= 1))]
     if len(wrong):
-        notes.warn(f"quantile value should be between 0 and 1, got {wrong[0]:g}")
+        notes.warn(f"quantile value should be between 0 and 1, got {format_g(float(wrong[0]))}", call.places, 1)

@@ -38,6 +38,7 @@ class Around:
 
     times_ms: Integers
     nodes: Sequence[Node]
+    places: Sequence[str]
     notes: Notes
     is_range_query: bool
 
@@ -145,16 +146,18 @@ def _sort_by_label(*, descending: bool) -> Callable[..., Grid]:
 
 def _is_ordered_by_labels_anyway(around: Around) -> bool:
     if around.is_range_query:
-        around.notes.warn("sort is ineffective for range queries since results are always ordered by labels")
+        around.notes.warn(
+            "sort is ineffective for range queries since results are always ordered by labels", around.places
+        )
     return around.is_range_query
 
 
 def _histogram_quantile(around: Around, q: Floats, grid: Grid) -> Grid:
-    return histogram_quantile(q, grid, around.notes)
+    return histogram_quantile(q, grid, around.times_ms, around.notes, around.places)
 
 
 def _histogram_fraction(around: Around, lower: Floats, upper: Floats, grid: Grid) -> Grid:
-    return histogram_fraction(lower, upper, grid, around.notes)
+    return histogram_fraction(lower, upper, grid, around.notes, around.places)
 
 
 def _label_replace(_: Around, grid: Grid, *texts: str) -> Grid:

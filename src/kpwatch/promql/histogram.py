@@ -8,6 +8,7 @@ Rules: promql/quantile.go of Prometheus (BucketQuantile, BucketFraction, ensureM
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from kpwatch.model.labels import label_value, metric_name
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
     from kpwatch.promql.notes import Notes
@@ -43,55 +44,97 @@ class Family(NamedTuple):
     rows: Integers
 
 
-def histogram_quantile(q: Floats, grid: Grid, notes: Notes) -> Grid:
-    """The q-quantile (q has shape (steps,)) of every histogram; names are dropped."""
-    if bool((np.isnan(q) | (q < 0) | (q > 1)).any()):
-        wrong = q[np.isnan(q) | (q < 0) | (q > 1)][0]
-        notes.warn(f"quantile value should be between 0 and 1, got {format_g(float(wrong))}")
+class Portion(NamedTuple):
+    """Columns to compute together: column c is histogram columns[c] // steps at step columns[c] % steps."""
 
-    def evaluate(bounds: Floats, counts: Floats, columns: Integers) -> Floats:
-        values, was_fixed = bucket_quantile(q[columns % len(q)], bounds, counts)
-        if was_fixed:
-            notes.info(MONOTONICITY_FIXED)
+    bounds: Floats
+    counts: Floats
+    columns: Integers
+    labels: list[Labels]
+
+
+class Repair(NamedTuple):
+    """Which columns had a count that fell, between which bounds, and the largest fall."""
+
+    columns: Integers
+    lowest_bound: float
+    highest_bound: float
+    largest: float
+
+
+def histogram_quantile(q: Floats, grid: Grid, times_ms: Integers, notes: Notes, places: Sequence[str] = ()) -> Grid:
+    """The q-quantile (q has shape (steps,)) of every histogram; names are dropped."""
+    wrong = q[~((q >= 0) & (q <= 1))]
+    if len(wrong):
+        notes.warn(f"quantile value should be between 0 and 1, got {format_g(float(wrong[0]))}", places, 1)
+    repairs: dict[str, list[tuple[Repair, Integers]]] = {}
+
+    def evaluate(portion: Portion) -> Floats:
+        steps = portion.columns % len(q)
+        values, repair = bucket_quantile(q[steps], portion.bounds, portion.counts)
+        if repair is not None:
+            histograms = portion.columns[repair.columns] // len(q)
+            names = np.asarray([metric_name(labels) for labels in portion.labels], object)[histograms]
+            for name in dict.fromkeys(names.tolist()):
+                repairs.setdefault(name, []).append((repair, steps[repair.columns][names == name]))
         return values
 
-    return _each_family(grid, notes, evaluate)
+    answer = _each_family(grid, notes, places[2:3], evaluate)
+    for name, found in repairs.items():
+        notes.info(_repair_text(name, found, times_ms), places, 2)
+    return answer
 
 
-def histogram_fraction(lower: Floats, upper: Floats, grid: Grid, notes: Notes) -> Grid:
+def _repair_text(name: str, found: list[tuple[Repair, Integers]], times_ms: Integers) -> str:
+    lowest = format_g(min(repair.lowest_bound for repair, _ in found))
+    highest = format_g(max(repair.highest_bound for repair, _ in found))
+    largest = max(repair.largest for repair, _ in found)
+    steps = np.concatenate([steps for _, steps in found])
+    first, last = (
+        datetime.fromtimestamp(int(times_ms[step]) // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for step in (steps.min(), steps.max())
+    )
+    of_metric = f' for metric name "{name}"' if name else ""
+    return (
+        f"{MONOTONICITY_FIXED}{of_metric}, from buckets {lowest} to {highest}, with a max diff of {largest:.2g}, "
+        f"over {len(steps)} samples from {first} to {last}"
+    )
+
+
+def histogram_fraction(lower: Floats, upper: Floats, grid: Grid, notes: Notes, places: Sequence[str] = ()) -> Grid:
     """The part of all observations between `lower` and `upper` (shape (steps,)); names are dropped."""
 
-    def evaluate(bounds: Floats, counts: Floats, columns: Integers) -> Floats:
-        return bucket_fraction(lower[columns % len(lower)], upper[columns % len(upper)], bounds, counts)
+    def evaluate(portion: Portion) -> Floats:
+        steps = portion.columns % len(lower)
+        return bucket_fraction(lower[steps], upper[steps], portion.bounds, portion.counts)
 
-    return _each_family(grid, notes, evaluate)
+    return _each_family(grid, notes, places[3:4], evaluate)
 
 
-def _each_family(grid: Grid, notes: Notes, evaluate: Callable[[Floats, Floats, Integers], Floats]) -> Grid:
+def _each_family(grid: Grid, notes: Notes, place: Sequence[str], evaluate: Callable[[Portion], Floats]) -> Grid:
     steps = grid.values.shape[1]
     answers = []
-    for family in _families(grid, notes):
+    for family in _families(grid, notes, place):
         at_once = max(1, CELLS_AT_ONCE // (len(family.bounds) * max(1, steps)))
         for first in range(0, len(family.labels), at_once):
-            rows = family.rows[:, first : first + at_once]
-            shape = (len(family.bounds), rows.shape[1] * steps)
+            rows, labels = family.rows[:, first : first + at_once], family.labels[first : first + at_once]
+            shape = (len(family.bounds), len(labels) * steps)
             counts, present = grid.values[rows].reshape(shape), grid.present[rows].reshape(shape)
             bounds, counts, present = _coalesce(family.bounds, counts, present)
-            values = _by_presence(bounds, counts, present, evaluate).reshape(-1, steps)
+            values = _by_presence(Portion(bounds, counts, np.arange(shape[1]), labels), present, evaluate)
             some = present.any(axis=0).reshape(-1, steps)
-            labels = family.labels[first : first + at_once]
-            answers.append(Grid(labels, values, some, np.ones(len(labels), np.bool_)))
+            answers.append(Grid(labels, values.reshape(-1, steps), some, np.ones(len(labels), np.bool_)))
     return stack(answers, steps)
 
 
-def _families(grid: Grid, notes: Notes) -> Iterator[Family]:
+def _families(grid: Grid, notes: Notes, place: Sequence[str]) -> Iterator[Family]:
     histograms: dict[Labels, list[tuple[float, int]]] = {}
     for row, labels in enumerate(grid.labels):
         text = label_value(labels, BOUND_LABEL)
         if _FLOAT.fullmatch(text) is None:
             name = metric_name(labels)
             suffix = f' for metric name "{name}"' if name else ""
-            notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}"{suffix}')
+            notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}"{suffix}', place)
             continue
         key = tuple(pair for pair in labels if pair[0] != BOUND_LABEL)
         histograms.setdefault(key, []).append((float(text), row))
@@ -114,25 +157,23 @@ def _coalesce(bounds: Floats, counts: Floats, present: Mask) -> tuple[Floats, Fl
     return bounds[starts], together, np.logical_or.reduceat(present, starts, axis=0)
 
 
-def _by_presence(
-    bounds: Floats, counts: Floats, present: Mask, evaluate: Callable[[Floats, Floats, Integers], Floats]
-) -> Floats:
+def _by_presence(portion: Portion, present: Mask, evaluate: Callable[[Portion], Floats]) -> Floats:
     """Evaluate every column with the buckets it has; columns with the same buckets together."""
-    columns = np.arange(counts.shape[1])
     if present.all():
-        return evaluate(bounds, counts, columns)
-    result = np.full(counts.shape[1], np.nan)
+        return evaluate(portion)
+    result = np.full(present.shape[1], np.nan)
     patterns, pattern_of = np.unique(np.packbits(present, axis=0), axis=1, return_inverse=True)
     for pattern in range(patterns.shape[1]):
         members = np.flatnonzero(pattern_of.ravel() == pattern)
         here = present[:, members[0]]
         if here.any():
-            result[members] = evaluate(bounds[here], counts[np.ix_(here, members)], columns[members])
+            counts = portion.counts[np.ix_(here, members)]
+            result[members] = evaluate(Portion(portion.bounds[here], counts, members, portion.labels))
     return result
 
 
-def bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> tuple[Floats, bool]:
-    """Quantiles of columns of cumulative counts (buckets, columns), q (columns,); whether a count had to be lowered.
+def bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> tuple[Floats, Repair | None]:
+    """Quantiles of columns of cumulative counts (buckets, columns), q (columns,); what had to be repaired.
 
     Linear within a bucket; the lowest starts at 0 if its bound is positive; the highest must be +Inf and stands for
     its lower bound.
@@ -140,8 +181,8 @@ def bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> tuple[Floats, 
     outside = np.where(np.isnan(q), np.nan, np.where(q < 0, -np.inf, np.inf))
     inside = (q >= 0) & (q <= 1)
     if len(bounds) < 2 or bounds[-1] != np.inf:
-        return np.where(inside, np.nan, outside), False
-    counts, was_fixed = _monotonic(counts)
+        return np.where(inside, np.nan, outside), None
+    counts, repair = _monotonic(bounds, counts, inside)
     rank = np.where(inside, q, 0.0) * counts[-1]
     bucket = (~(counts[:-1] >= rank)).sum(axis=0)
     below = np.maximum(bucket - 1, 0)
@@ -153,28 +194,32 @@ def bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> tuple[Floats, 
     value = np.where(is_first & (bounds[0] <= 0), bounds[0], value)
     value = np.where(bucket == len(bounds) - 1, bounds[-2], value)
     value = np.where(counts[-1] == 0, np.nan, value)
-    return np.where(inside, value, outside), was_fixed
+    return np.where(inside, value, outside), repair
 
 
-def _monotonic(counts: Floats) -> tuple[Floats, bool]:
-    """Counts that never fall from bucket to bucket; whether any fell by more than rounding."""
+def _monotonic(bounds: Floats, counts: Floats, wanted: Mask) -> tuple[Floats, Repair | None]:
+    """Counts that never fall from bucket to bucket, and what fell by more than rounding; only the wanted columns."""
     rises = counts[1:] - counts[:-1]
     # More than a rounding error of the larger of two counts is more than one of their sum.
     is_clean = (rises == 0) | (rises > 2 * SAME_COUNT * counts[1:])
-    dirty = np.flatnonzero(~is_clean.all(axis=0))
+    dirty = np.flatnonzero(wanted & ~is_clean.all(axis=0))
     if not len(dirty):
-        return counts, False
+        return counts, None
     fixed = counts[:, dirty]
-    fell = False
+    falls = np.zeros(fixed.shape)
     for bucket in range(1, len(fixed)):
         before, here = fixed[bucket - 1], fixed[bucket]
         same = _same_count(before, here)
-        falls = ~same & (here < before)
-        fell = fell or bool(falls.any())
-        fixed[bucket] = np.where(same | falls, before, here)
+        falls[bucket] = np.where(~same & (here < before), before - here, 0.0)
+        fixed[bucket] = np.where(same | (here < before), before, here)
     counts = counts.copy()
     counts[:, dirty] = fixed
-    return counts, fell
+    fell = falls > 0
+    if not fell.any():
+        return counts, None
+    fallen_bounds = bounds[fell.any(axis=1)]
+    repair = Repair(dirty[fell.any(axis=0)], float(fallen_bounds[0]), float(fallen_bounds[-1]), float(falls.max()))
+    return counts, repair
 
 
 def _same_count(left: Floats, right: Floats) -> Mask:

@@ -17,6 +17,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import BadQuery
+from kpwatch.promql.places import find_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +70,8 @@ class Prepared(NamedTuple):
     negative_times_ms: tuple[int, ...] = ()
     patterns: tuple[str, ...] = ()
     """Regular expressions; in `text` each is a string with its number."""
+    places: tuple[tuple[str, ...], ...] = ()
+    """Of the calls and their arguments; see `places.find_places`."""
 
 
 def tokens(query: str) -> Iterator[Token]:
@@ -124,7 +127,7 @@ def _rewrite(stream: list[Token]) -> Prepared:
         if kind != "space":
             significant.append(len(text))
         text.append(rewritten)
-    return Prepared("".join(text), tuple(negative_times_ms), tuple(patterns))
+    return Prepared("".join(text), tuple(negative_times_ms), tuple(patterns), tuple(find_places(stream)))
 
 
 def _rewrite_string(literal: str, patterns: list[str], *, is_pattern: bool) -> str:

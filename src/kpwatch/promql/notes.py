@@ -6,6 +6,10 @@ Each text comes once, in order of first appearance; at most `MOST_OF_A_KIND` of 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_OF_A_KIND = 10
 
@@ -17,13 +21,13 @@ class Notes:
     _warnings: dict[str, None] = field(default_factory=dict)
     _infos: dict[str, None] = field(default_factory=dict)
 
-    def warn(self, text: str) -> None:
-        """The answer may not mean what was asked."""
-        self._warnings[f"PromQL warning: {text}"] = None
+    def warn(self, text: str, places: Sequence[str] = (), argument: int = 0) -> None:
+        """The answer may not mean what was asked; `places` are a call's, `argument` 0 is the call itself."""
+        self._warnings[f"PromQL warning: {text}{_place(places, argument)}"] = None
 
-    def info(self, text: str) -> None:
+    def info(self, text: str, places: Sequence[str] = (), argument: int = 0) -> None:
         """The query or the data looks odd."""
-        self._infos[f"PromQL info: {text}"] = None
+        self._infos[f"PromQL info: {text}{_place(places, argument)}"] = None
 
     @property
     def warnings(self) -> list[str]:
@@ -34,6 +38,10 @@ class Notes:
     def infos(self) -> list[str]:
         """What to show."""
         return _shown(self._infos, "info")
+
+
+def _place(places: Sequence[str], argument: int) -> str:
+    return f" ({places[argument]})" if argument < len(places) else ""
 
 
 def _shown(texts: dict[str, None], kind: str) -> list[str]:

@@ -102,6 +102,7 @@ class _Converter:
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
+        self._places = iter(prepared.places)
 
     def node(self, parsed: object, depth: int) -> Node:
         if depth > MAX_TREE_DEPTH:
@@ -189,18 +190,18 @@ class _Converter:
         name = parsed.func.name
         if name not in FUNCTIONS:
             raise BadQuery(f"the function {name}() is not supported: it is experimental or needs native histograms")
-        return Call(name, tuple(self.node(argument, depth + 1) for argument in parsed.args))
+        places = next(self._places, ())
+        return Call(name, tuple(self.node(argument, depth + 1) for argument in parsed.args), places)
 
     def aggregation(self, parsed: promql_parser.AggregateExpr, depth: int) -> Aggregation:
         modifier = parsed.modifier
         without = modifier is not None and modifier.type == promql_parser.AggModifierType.Without
-        return Aggregation(
-            operator=str(parsed.op),
-            expression=self.node(parsed.expr, depth + 1),
-            parameter=None if parsed.param is None else self.node(parsed.param, depth + 1),
-            grouping=() if modifier is None else tuple(modifier.labels),
-            without=without,
-        )
+        # In the order of the text, as places are.
+        places = next(self._places, ())
+        parameter = None if parsed.param is None else self.node(parsed.param, depth + 1)
+        expression = self.node(parsed.expr, depth + 1)
+        grouping = () if modifier is None else tuple(modifier.labels)
+        return Aggregation(str(parsed.op), expression, parameter, grouping, without, places)
 
 
 _CONVERTERS: dict[type, Callable[[_Converter, Any, int], Node]] = {

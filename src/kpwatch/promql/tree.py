@@ -6,7 +6,7 @@ of evaluation; what may stand where (an aggregation over a scalar, say) has been
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Call:
 
     function: str
     arguments: tuple[Node, ...]
+    places: tuple[str, ...] = field(default=(), compare=False)
+    """Where it stands in the query, and where each argument does, as "line:column"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Aggregation:
     parameter: Node | None
     grouping: tuple[str, ...]
     without: bool
+    places: tuple[str, ...] = field(default=(), compare=False)
+    """As of a Call; the parameter, if any, is the first argument."""
 
 
 @dataclass(frozen=True, slots=True)

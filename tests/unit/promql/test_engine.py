@@ -164,11 +164,12 @@ def test_odd_data_and_queries_are_noted() -> None:
     """Infos and warnings beside the answer, each once."""
     result = Engine(SOURCE).range("rate(m[5m]) + rate(m[5m]) + quantile_over_time(2, m[5m])", 0, 5 * MINUTE, MINUTE)
     assert result.infos == [
-        'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "m"'
+        'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "m" (1:6)',
+        'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "m" (1:20)',
     ]
-    assert result.warnings == ["PromQL warning: quantile value should be between 0 and 1, got 2"]
+    assert result.warnings == ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:48)"]
     assert Engine(SOURCE).range("sort(m)", 0, 1, 1).warnings == [
-        "PromQL warning: sort is ineffective for range queries since results are always ordered by labels"
+        "PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:1)"
     ]
 
 

@@ -44,7 +44,7 @@ def test_a_quantile(fact: str, q: float, buckets: list[tuple[float, float]], exp
     bounds, counts = (np.asarray(column, float) for column in zip(*buckets, strict=True))
     values, fixed = bucket_quantile(np.asarray([q]), bounds, counts[:, None])
     assert values[0] == pytest.approx(expected, nan_ok=True)
-    assert fixed == (fact == "a count that falls is lifted")
+    assert (fixed is not None) == (fact == "a count that falls is lifted")
 
 
 @given(
@@ -117,7 +117,7 @@ def test_a_histogram_is_computed_from_the_buckets_that_are_there(monkeypatch: py
     present = [[True, False, False, True], [True, True, False, True], [True, True, False, False]] * 2
     for cells in (1, 1 << 18):
         monkeypatch.setattr(histogram, "CELLS_AT_ONCE", cells)
-        answer = histogram_quantile(np.full(4, 0.25), grid_of(values, present), Notes())
+        answer = histogram_quantile(np.full(4, 0.25), grid_of(values, present), np.arange(4), Notes())
         assert [dict(labels) for labels in answer.labels] == [{"i": "1"}, {"i": "2"}]
         assert answer.present.tolist() == [[True, True, False, True]] * 2
         np.testing.assert_allclose(answer.values[:, [0, 1, 3]], [[1.0, 1.0, np.nan]] * 2)
@@ -128,12 +128,16 @@ def test_notes_say_what_was_odd() -> None:
     notes = Notes()
     grid = grid_of([[2.0], [1.0], [4.0]] * 2, [[True]] * 6)
     odd = Grid([*grid.labels[:-1], labelled(name="x_bucket", le="")], grid.values, grid.present, grid.drop_name)
-    histogram_quantile(np.asarray([2.0]), odd, notes)
-    histogram_quantile(np.asarray([0.5]), grid, notes)
+    places = ("1:1", "1:20", "1:25")
+    histogram_quantile(np.asarray([2.0]), odd, np.asarray([0]), notes, places)
+    histogram_quantile(np.asarray([0.5]), grid, np.asarray([60_000]), notes, places)
     assert notes.warnings == [
-        "PromQL warning: quantile value should be between 0 and 1, got 2",
-        'PromQL warning: bucket label "le" is missing or has a malformed value of "" for metric name "x_bucket"',
+        "PromQL warning: quantile value should be between 0 and 1, got 2 (1:20)",
+        'PromQL warning: bucket label "le" is missing or has a malformed value of "" for metric name "x_bucket" (1:25)',
     ]
-    assert [info.partition(" (")[0] for info in notes.infos] == [
-        "PromQL info: input to histogram_quantile needed to be fixed for monotonicity"
-    ]
+    (info,) = notes.infos
+    assert info.startswith("PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see https://")
+    assert info.endswith(
+        ", from buckets 2 to 2, with a max diff of 1, over 2 samples from 1970-01-01T00:01:00Z to 1970-01-01T00:01:00Z"
+        " (1:25)"
+    )
