@@ -51,6 +51,8 @@ class Decoded(NamedTuple):
     """Exemplars and native histograms, which are not kept."""
     without_samples: int
     """Series that carried no sample to keep."""
+    fields_skipped: int
+    """Fields that are no series: metadata, which is not kept."""
 
 
 class Decoder:
@@ -110,60 +112,69 @@ class _Walk:
         self._body = body
         self._frames: list[Frame] = []
         self._scattered: dict[tuple[Labels, int], _Samples] = {}
-        self._in_runs = self._duplicates = self._ignored = self._without_samples = self._blocks_read = 0
+        self._stretch: _Stretch | None = None
+        self._blocks_read = 0
+        self._in_runs = self._duplicates = self._ignored = self._without_samples = self._fields_skipped = 0
 
     def through(self) -> None:
-        """Take everything; one loop with few calls, for it runs once per series of every sender but our own."""
-        body, end, find = self._body, len(self._body), self._names.find
-        stretch: _Stretch | None = None
+        """Take everything."""
+        body, end = self._body, len(self._body)
         position = 0
         while position < end:
-            if body[position] != _SERIES_TAG:
-                self._close(stretch, position)
-                stretch = None
-                position = self._skip(position)
-                continue
-            begin, after = self._bounds(position)
-            value_place, cut = _sample_places(body, after)
-            block = body[begin:cut]
-            if stretch is None and (run_end := self._take_run(block, position)):
-                position = run_end
-                continue
-            known = find(block) or self._read_block(block, after)
-            if known is None:
-                self._close(stretch, position)
-                stretch = None
-                position = self._read_series(position, after)
-                continue
-            target, column = known
-            time_field = body[after - _TIME_FIELD_BYTES : after]
-            if stretch is not None and (target is not stretch.target or time_field != stretch.time_field):
-                self._close(stretch, position)
-                stretch = None
-                continue  # here again, where a run may begin
-            if stretch is None:
-                timestamp_ms = six_byte_timestamp(time_field, 0)
-                if timestamp_ms is None:
-                    position = self._read_series(position, after)
-                    continue
-                stretch = _Stretch(target, timestamp_ms, position, block, time_field, self._blocks_read)
-            stretch.columns.append(column)
-            if value_place:
-                stretch.values.append(_unpack_double(body, value_place)[0])
-                stretch.places.append(value_place)
-            else:
-                stretch.values.append(0.0)
-            position = after
-        self._close(stretch, end)
+            position = self._series_at(position) if body[position] == _SERIES_TAG else self._skip(position)
+        self._close(end)
+
+    def _series_at(self, position: int) -> int:
+        """Take what begins here, a run or one series; the position behind it.
+
+        Called once per series of every sender but our own, so it is flat and calls little.
+        """
+        body, stretch = self._body, self._stretch
+        begin, after = self._bounds(position)
+        value_place, cut = _sample_places(body, after)
+        block = body[begin:cut]
+        if stretch is None and (run_end := self._take_run(block, position)):
+            return run_end
+        known = self._names.find(block) or self._read_block(block, after)
+        if known is None:
+            return self._read_series(position, after)
+        target, column = known
+        time_field = body[after - _TIME_FIELD_BYTES : after]
+        if stretch is None:
+            timestamp_ms = six_byte_timestamp(time_field, 0)
+            if timestamp_ms is None:
+                return self._read_series(position, after)
+            stretch = self._stretch = _Stretch(target, timestamp_ms, position, block, time_field, self._blocks_read)
+        elif target is not stretch.target or time_field != stretch.time_field:
+            self._close(position)
+            return position  # once more, now that a run may begin here
+        stretch.columns.append(column)
+        if value_place:
+            stretch.values.append(_unpack_double(body, value_place)[0])
+            stretch.places.append(value_place)
+        else:
+            stretch.values.append(0.0)
+        return after
 
     def decoded(self) -> Decoded:
         """The result, once everything is taken."""
         for key in list(self._scattered):
             self._frame_scattered(key)
         samples = sum(len(frame.values) for frame in self._frames)
-        return Decoded(self._frames, samples, self._in_runs, self._duplicates, self._ignored, self._without_samples)
+        return Decoded(
+            self._frames,
+            samples,
+            self._in_runs,
+            self._duplicates,
+            self._ignored,
+            self._without_samples,
+            self._fields_skipped,
+        )
 
     def _skip(self, position: int) -> int:
+        """Pass a field that is no series; the position behind it."""
+        self._close(position)
+        self._fields_skipped += 1
         tag, after_tag = decode_varint(self._body, position)
         return skip_field(self._body, tag, after_tag, len(self._body))
 
@@ -202,6 +213,7 @@ class _Walk:
 
     def _read_series(self, position: int, after: int) -> int:
         """Take the series at `position` field by field; the position behind it."""
+        self._close(position)
         try:
             (series,) = decode_series(self._body[position:after])
         except BadInput as error:
@@ -220,8 +232,12 @@ class _Walk:
             samples.values.append(value)
         return after
 
-    def _close(self, stretch: _Stretch | None, end: int) -> None:
-        """A stretch ends here: frame it, and learn it if it may come again; a short one joins the scattered."""
+    def _close(self, end: int) -> None:
+        """The stretch ends here, if there is one: it is framed, and learned if it may come again.
+
+        A short one joins the scattered.
+        """
+        stretch, self._stretch = self._stretch, None
         if stretch is None:
             return
         if len(stretch.columns) < SHORTEST_RUN_SERIES:

@@ -176,7 +176,7 @@ class _Counts:
             what: telemetry.counter(
                 "kpwatch_hub_write_dropped_total", "Parts of admitted requests not kept.", what=what
             )
-            for what in ("duplicate_sample", "exemplar_or_histogram", "series_without_samples")
+            for what in ("duplicate_sample", "exemplar_or_histogram", "metadata", "series_without_samples")
         }
         telemetry.gauge(
             "kpwatch_hub_write_held_bytes", "Bytes of write bodies being read or decoded.", handler.held_bytes
@@ -197,6 +197,7 @@ class _Counts:
         self._in_runs.add(decoded.in_runs)
         self._dropped["duplicate_sample"].add(decoded.duplicates)
         self._dropped["exemplar_or_histogram"].add(decoded.ignored)
+        self._dropped["metadata"].add(decoded.fields_skipped)
         self._dropped["series_without_samples"].add(decoded.without_samples)
 
     def stored(self, appended: Appended) -> None:
