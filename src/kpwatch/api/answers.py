@@ -18,11 +18,13 @@ from kpwatch.base.errors import (
     BadInput,
     BadQuery,
     KpwatchError,
+    NotFound,
     QueryFailed,
     QueryTimeout,
     QueryTooLarge,
     StoreClosed,
     StoreError,
+    TooBusy,
     TooLarge,
 )
 from kpwatch.model.gofloat import format_json
@@ -36,14 +38,6 @@ if TYPE_CHECKING:
 
     from kpwatch.model.labels import Labels
     from kpwatch.model.results import MatrixSeries
-
-
-class TooBusy(KpwatchError):
-    """More queries are waiting than allowed; nothing is wrong with this one."""
-
-
-class NotFound(KpwatchError):
-    """There is nothing at this URL."""
 
 
 # First row that fits: (error, HTTP status, errorType).

@@ -10,9 +10,9 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
-from kpwatch.api.answers import NotFound, failure
-from kpwatch.base.asgi import Answer, ClientGone, Request, send_answer
-from kpwatch.base.errors import KpwatchError
+from kpwatch.api.answers import failure
+from kpwatch.base.asgi import Answer, Request, send_answer
+from kpwatch.base.errors import ClientGone, KpwatchError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

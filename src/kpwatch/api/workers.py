@@ -10,8 +10,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from kpwatch.api.answers import TooBusy
-from kpwatch.base.errors import QueryTimeout
+from kpwatch.base.errors import QueryTimeout, TooBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kpwatch.base.errors import KpwatchError, TooLarge
+from kpwatch.base.errors import ClientGone, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,10 +33,6 @@ class Answer:
     body: bytes = b""
     content_type: str = TEXT
     headers: tuple[tuple[str, str], ...] = ()
-
-
-class ClientGone(KpwatchError):
-    """The client closed the connection before its request was complete; nobody is left to be told."""
 
 
 class Request:

@@ -4,12 +4,17 @@
     ├── ConfigError                  a file we were given is wrong          -> exit 1
     ├── UsageError                   a command line is wrong                -> exit 2 (64 for doctor)
     ├── BadInput                     bytes from outside break a format      -> 400, counted, with their place
-    │   └── TooLarge                 ... or a limit                         -> 413
+    │   ├── TooLarge                 ... or a limit                         -> 413
+    │   ├── WrongType                ... or are of a kind that is not taken -> 415
+    │   └── TooSlow                  ... or do not come in time             -> 408
+    ├── NotFound                     nothing is there                       -> 404
+    ├── ClientGone                   nobody waits for the answer any more
     ├── QueryError                   a query cannot be answered
     │   ├── BadQuery                 not PromQL, or not supported           -> 400 bad_data
     │   ├── QueryFailed              PromQL whose evaluation is not defined -> 422 execution
     │   ├── QueryTooLarge            over a limit                           -> 422 execution
-    │   └── QueryTimeout             over its time                          -> 503 timeout
+    │   ├── QueryTimeout             over its time                          -> 503 timeout
+    │   └── TooBusy                  too many wait already                  -> 503 unavailable
     └── StoreError                   the store cannot do it
         ├── StoreOverloaded          queue full; come back later            -> 429
         ├── StoreFull                no room on the disk                    -> 503
@@ -41,6 +46,22 @@ class TooLarge(BadInput):
     """Bytes from outside exceed a limit."""
 
 
+class WrongType(BadInput):
+    """Bytes from outside are of a type or encoding that is not taken."""
+
+
+class TooSlow(BadInput):
+    """Bytes from outside did not arrive in time."""
+
+
+class NotFound(KpwatchError):
+    """There is nothing at this place."""
+
+
+class ClientGone(KpwatchError):
+    """The client closed the connection before its request was complete; nobody is left to be told."""
+
+
 class QueryError(KpwatchError):
     """A query cannot be answered."""
 
@@ -59,6 +80,10 @@ class QueryTooLarge(QueryError):
 
 class QueryTimeout(QueryError):
     """The query took longer than allowed."""
+
+
+class TooBusy(QueryError):
+    """More queries are waiting than allowed; nothing is wrong with this one."""
 
 
 class StoreError(KpwatchError):

@@ -11,8 +11,19 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from kpwatch.base.asgi import Answer, ClientGone
-from kpwatch.base.errors import BadInput, KpwatchError, StoreClosed, StoreError, StoreFull, StoreOverloaded, TooLarge
+from kpwatch.base.asgi import Answer
+from kpwatch.base.errors import (
+    BadInput,
+    ClientGone,
+    KpwatchError,
+    StoreClosed,
+    StoreError,
+    StoreFull,
+    StoreOverloaded,
+    TooLarge,
+    TooSlow,
+    WrongType,
+)
 from kpwatch.receive.decode import Decoder
 from kpwatch.remote_write.snappy import decompress
 
@@ -29,14 +40,6 @@ _VERSION_2 = "io.prometheus.write.v2.Request"
 _GO_BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
     ("0", "f", "F", "FALSE", "false", "False"), False
 )
-
-
-class WrongType(BadInput):
-    """The body is of a type or encoding that is not taken."""
-
-
-class TooSlow(BadInput):
-    """The body did not arrive in time."""
 
 
 # First row that fits. Retry-After goes with what a sender should repeat.

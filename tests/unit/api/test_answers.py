@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpwatch.api.answers import ERRORS, TooBusy, failure, query_answer, seconds_text, value_text
+from kpwatch.api.answers import ERRORS, failure, query_answer, seconds_text, value_text
 from kpwatch.base.errors import (
     BadQuery,
     QueryFailed,
@@ -19,6 +19,7 @@ from kpwatch.base.errors import (
     StoreClosed,
     StoreFull,
     StoreOverloaded,
+    TooBusy,
     TooLarge,
 )
 from kpwatch.model.gofloat import format_json

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpwatch.api.answers import TooBusy
 from kpwatch.api.workers import Workers
-from kpwatch.base.errors import QueryTimeout
+from kpwatch.base.errors import QueryTimeout, TooBusy
 from kpwatch.base.telemetry import Registry
 
 if TYPE_CHECKING:

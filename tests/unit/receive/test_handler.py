@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpwatch.base.asgi import Answer, ClientGone, Request
+from kpwatch.base.asgi import Answer, Request
+from kpwatch.base.errors import ClientGone
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.matchers import Matcher
 from kpwatch.receive.handler import WriteHandler
