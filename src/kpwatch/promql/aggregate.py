@@ -222,29 +222,34 @@ def _chosen(grid: Grid, chosen: Mask) -> Grid:
     return without_absent_rows(Grid(grid.labels, grid.values, chosen, grid.drop_name))
 
 
-def count_values(request: Request, label: str) -> Grid:
-    """How often each value occurs in a group, as one series per value with the value in `label`."""
+def count_values(request: Request, label: str, hold: Callable[[int], None]) -> Grid:
+    """How often each value occurs in a group, as one series per value with the value in `label`.
+
+    `hold` is told how many cells the answer has before it is made, and may raise.
+    """
     if not is_label_name(label):
         raise QueryFailed(f'invalid label name "{show_bytes(label)}"')
     grid = request.grid
     steps = grid.values.shape[1]
+    rows, columns = np.nonzero(grid.present)
+    values = grid.values[rows, columns]
     # By bits, as -0 and 0 are two values; all NaN are one.
-    bits = np.where(np.isnan(grid.values), np.nan, grid.values).view(np.int64)
-    distinct_bits, value_of = np.unique(bits, return_inverse=True)
-    distinct = distinct_bits.view(np.float64)
+    distinct, value_of = np.unique(np.where(np.isnan(values), np.nan, values).view(np.int64), return_inverse=True)
+    is_dropped = request.without and label in request.names
+    if is_dropped:
+        value_of = np.zeros_like(value_of)
     bare = [tuple(pair for pair in labels if pair[0] != label) for labels in grid.labels]
     groups = group_rows(bare, request.names, without=request.without)
-    key = (groups.of_row[:, None] * len(distinct) + value_of.reshape(grid.values.shape)) * steps + np.arange(steps)
-    cells = len(groups.labels) * len(distinct) * steps
-    counts = np.bincount(key[grid.present], minlength=cells).reshape(-1, steps)
-    series = np.flatnonzero(counts.any(axis=1))
+    series, series_of = np.unique(groups.of_row[rows] * len(distinct) + value_of, return_inverse=True)
+    hold(len(series) * steps)
+    counted = np.bincount(series_of * steps + columns, minlength=len(series) * steps).reshape(-1, steps)
+    texts = [_plain_number(value) for value in distinct.view(np.float64).tolist()]
     labels = []
     for number in series.tolist():
         group, value = divmod(number, len(distinct))
-        named = {} if request.without and label in request.names else {label: _plain_number(float(distinct[value]))}
+        named = {} if is_dropped else {label: texts[value]}
         labels.append(make_labels({**dict(groups.labels[group]), **named}))
-    counted = counts[series].astype(np.float64)
-    return Grid(labels, counted, counted > 0, np.zeros(len(labels), np.bool_))
+    return Grid(labels, counted.astype(np.float64), counted > 0, np.zeros(len(labels), np.bool_))
 
 
 def _plain_number(value: float) -> str:

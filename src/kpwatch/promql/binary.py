@@ -73,11 +73,16 @@ def with_scalar(name: str, grid: Grid, scalar: Floats, *, scalar_is_left: bool, 
     return without_absent_rows(Grid(grid.labels, grid.values, grid.present & result, grid.drop_name))
 
 
-def between_vectors(name: str, left: Grid, right: Grid, matching: Matching, *, returns_bool: bool) -> Grid:
-    """Arithmetic or comparison of the rows that match; raises QueryFailed where a match is not unique."""
+def between_vectors(
+    name: str, left: Grid, right: Grid, matching: Matching, hold: Callable[[int], None], *, returns_bool: bool
+) -> Grid:
+    """Arithmetic or comparison of the rows that match; raises QueryFailed where a match is not unique.
+
+    `hold` is told how many cells the pairs need before they are made, and may raise.
+    """
     swapped = matching.cardinality == "one-to-many"
     many, one = (right, left) if swapped else (left, right)
-    pairs = _pair_rows(many, one, matching)
+    pairs = _pair_rows(many, one, matching, hold)
     steps = left.values.shape[1]
     if not len(pairs.many):
         return empty_grid(steps)
@@ -103,7 +108,7 @@ class Pairs(NamedTuple):
     signature: list[int]
 
 
-def _pair_rows(many: Grid, one: Grid, matching: Matching) -> Pairs:
+def _pair_rows(many: Grid, one: Grid, matching: Matching, hold: Callable[[int], None]) -> Pairs:
     signature_of = _signature(matching)
     numbers: dict[Labels, int] = {}
     ones: dict[int, list[int]] = defaultdict(list)
@@ -120,6 +125,7 @@ def _pair_rows(many: Grid, one: Grid, matching: Matching) -> Pairs:
             one_rows.append(partner)
             signatures.append(number)
     many_index, one_index = np.asarray(many_rows, np.intp), np.asarray(one_rows, np.intp)
+    hold(len(many_index) * many.values.shape[1])
     present = many.present[many_index] & one.present[one_index]
     return Pairs(many_index, one_index, present, [number for number in signatures if number is not None])
 

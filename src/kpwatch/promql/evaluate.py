@@ -100,10 +100,10 @@ class Evaluation:
         at_ms = edges[when.at] if isinstance(when.at, str) else when.at
         return np.asarray([at_ms - when.offset_ms]), True
 
-    def _load(self, selector: Selector, first_ms: int, last_ms: int) -> Iterator[Slice]:
-        """The source's slices, counted while each is in use."""
+    def _load(self, selector: Selector, first_ms: int, last_ms: int, steps: int) -> Iterator[Slice]:
+        """The source's slices: samples are counted while a slice is in use, what is made of them from then on."""
         for part in self._scope.source.select(selector.matchers, first_ms, last_ms):
-            self._budget.hold(part.values.size)
+            self._budget.hold(part.values.size + steps * len(part.series))
             yield part
             self._budget.held -= part.values.size
 
@@ -111,7 +111,7 @@ class Evaluation:
         """The newest samples at every step, or their times in seconds."""
         ends_ms, is_fixed = self.ends(selector.when, times_ms)
         lookback_ms = self._scope.lookback_ms
-        slices = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, int(ends_ms[-1]))
+        slices = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, int(ends_ms[-1]), len(ends_ms))
         grid = newest(slices, ends_ms, lookback_ms, timestamps=timestamps)
         return _spread(grid, len(times_ms)) if is_fixed else grid
 
@@ -119,7 +119,7 @@ class Evaluation:
         """The windows of a range vector that end at `ends_ms`."""
         first_ms, last_ms = int(ends_ms.min()) - node.range_ms, int(ends_ms.max())
         if isinstance(node, Range):
-            slices = self._load(node.selector, first_ms + 1, last_ms)
+            slices = self._load(node.selector, first_ms + 1, last_ms, len(ends_ms))
             yield from windows(slices, times_ms, ends_ms, node.range_ms)
             return
         step_ms = node.step_ms or self._scope.default_subquery_step_ms
@@ -130,6 +130,7 @@ class Evaluation:
         if isinstance(inner, np.ndarray):
             inner = single_row((), inner)
         assert isinstance(inner, Grid), "the parser lets only vectors and scalars into a subquery"
+        self._budget.hold(len(inner.labels) * len(ends_ms))
         yield from grid_windows(inner, inner_times_ms, times_ms, ends_ms, node.range_ms)
 
     def _aligned_times(self, after_ms: int, last_ms: int, step_ms: int) -> Integers:
@@ -196,7 +197,7 @@ class Evaluation:
         numbers = parameter if isinstance(parameter, np.ndarray) else None
         request = Request(grid, node.grouping, node.without, numbers, self._scope.notes, node.places)
         if isinstance(parameter, str):
-            return count_values(request, parameter)
+            return count_values(request, parameter, self._budget.hold)
         return aggregate(node.operator, request)
 
     def binary(self, node: Binary, times_ms: Integers) -> Value:
@@ -209,10 +210,30 @@ class Evaluation:
         held = self._budget.held
         left = self.value(leftmost, times_ms)
         for link in reversed(chain):
-            left = _combine(link, left, self.value(link.right, times_ms))
+            left = self._combine(link, left, self.value(link.right, times_ms))
             self._budget.held = held
             self._budget.hold(left.size if isinstance(left, np.ndarray) else left.cells)
         return left
+
+    def _combine(self, node: Binary, left: Value, right: Value) -> Grid | Floats:
+        match left, right:
+            case Grid(), Grid():
+                if node.operator in binary.SET_OPERATORS:
+                    return binary.SET_OPERATORS[node.operator](left, right, node.matching)
+                return binary.between_vectors(
+                    node.operator, left, right, node.matching, self._budget.hold, returns_bool=node.returns_bool
+                )
+            case Grid(), np.ndarray():
+                return binary.with_scalar(
+                    node.operator, left, right, scalar_is_left=False, returns_bool=node.returns_bool
+                )
+            case np.ndarray(), Grid():
+                return binary.with_scalar(
+                    node.operator, right, left, scalar_is_left=True, returns_bool=node.returns_bool
+                )
+            case np.ndarray(), np.ndarray():
+                return binary.between_scalars(node.operator, left, right)
+        raise BadQuery("binary expression must contain only scalar and instant vector types")
 
 
 _EVALUATORS: dict[type, Callable[[Evaluation, Any, Integers], Value]] = {
@@ -226,21 +247,6 @@ _EVALUATORS: dict[type, Callable[[Evaluation, Any, Integers], Value]] = {
     Range: Evaluation.bare_range,
     Subquery: Evaluation.bare_range,
 }
-
-
-def _combine(node: Binary, left: Value, right: Value) -> Grid | Floats:
-    match left, right:
-        case Grid(), Grid():
-            if node.operator in binary.SET_OPERATORS:
-                return binary.SET_OPERATORS[node.operator](left, right, node.matching)
-            return binary.between_vectors(node.operator, left, right, node.matching, returns_bool=node.returns_bool)
-        case Grid(), np.ndarray():
-            return binary.with_scalar(node.operator, left, right, scalar_is_left=False, returns_bool=node.returns_bool)
-        case np.ndarray(), Grid():
-            return binary.with_scalar(node.operator, right, left, scalar_is_left=True, returns_bool=node.returns_bool)
-        case np.ndarray(), np.ndarray():
-            return binary.between_scalars(node.operator, left, right)
-    raise BadQuery("binary expression must contain only scalar and instant vector types")
 
 
 def _pointwise(function: Pointwise, arguments: list[Value], times_ms: Integers) -> Grid:

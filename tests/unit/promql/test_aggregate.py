@@ -61,6 +61,7 @@ ANSWERS = [
     ('count_values("v", m)', {"v=1": 1.0, "v=3": 1.0, "v=5": 1.0, "v=NaN": 1.0}),
     ('count_values by (g) ("v", m{g="a"})', {"g=a,v=1": 1.0, "g=a,v=3": 1.0}),
     ('count_values without (i) ("g", m{g="a"})', {"g=1": 1.0, "g=3": 1.0}),
+    ('count_values without (i, v) ("v", m)', {"g=a": 2.0, "g=b": 2.0}),
     ('count_values("v", m * 0 * 1e30)', {"v=0": 3.0, "v=NaN": 1.0}),
     ('count_values("v", n * 0)', {"v=-0": 1.0}),
     ('count_values("v", n * 1e20)', {"v=-200000000000000000000": 1.0}),

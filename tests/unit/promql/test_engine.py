@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -92,12 +93,38 @@ def test_the_lookback_can_be_given_with_the_query() -> None:
     assert len(engine.instant("m", 100 * MINUTE + 90_000, lookback_ms=2 * MINUTE).value.samples) == 2  # type: ignore[union-attr]
 
 
+CHURN = source_of(
+    "\n".join(
+        [f'one{{i="{number}"}} {"_ " * number} 1 stale' for number in range(20)]
+        + [f'many{{i="{number}"}} {"_ " * number} 1 stale' for number in range(20)]
+        + ["steps 0+1x100", "steady 1x100"]
+    )
+)
+
+TOO_MUCH_MADE = [
+    ("steady * 2", None),
+    ("sum(one)", None),
+    ('count_values("v", steady)', None),
+    ('count_values("v", steps)', "max-samples"),  # a series for every value
+    ("many * on() group_left one", "max-samples"),  # every one with every other
+]
+
+
+@pytest.mark.parametrize(("query", "says"), TOO_MUCH_MADE)
+def test_what_an_operation_makes_is_counted_before_it_is_made(query: str, says: str | None) -> None:
+    """Operations whose answer can be larger than what they are given."""
+    engine = Engine(CHURN, EngineOptions(max_samples=5000))
+    with pytest.raises(QueryTooLarge, match=says) if says else contextlib.nullcontext():
+        engine.range(query, 0, 100 * MINUTE, MINUTE)
+
+
 TOO_LARGE = [
     "m",
     "sum(rate(m[10m]))",
     "m + m",
     "sum_over_time(vector(1)[100y:1ms])",
     "max_over_time(m[1h:10s])",
+    "vector(1) * 2 or m @ 0",
 ]
 
 
