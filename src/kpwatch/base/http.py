@@ -38,7 +38,7 @@ def parse_url(text: str) -> Url:
     """Take a URL apart; raises ConfigError naming what is wrong with it."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
-    shown = redact_url(text) if separator else text.rpartition("@")[2]
+    shown = redact_url(text) if separator else text.partition("?")[0].rpartition("@")[2]
     if not separator or scheme not in _DEFAULT_PORTS:
         raise ConfigError(f"url {shown!r}: expected http://HOST[:PORT]/PATH or https://…")
     cut = min((index for index in (rest.find("/"), rest.find("?"), rest.find("#")) if index >= 0), default=len(rest))

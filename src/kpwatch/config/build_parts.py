@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
-from kpwatch.base.tls import TlsOptions
+from kpwatch.base.tls import CIPHER_SUITES, PEM_MARK, VERSIONS, TlsOptions
+from kpwatch.config.checker import nearest
 
 if TYPE_CHECKING:
     from kpwatch.config.checker import Section
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from kpwatch.config.urls import Url
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FILE_KEYS = ("tls_ca", "tls_cert", "tls_key")
-_TLS_KEYS = (*_FILE_KEYS, "tls_server_name", "insecure_skip_verify")
+_PEM_KEYS = ("tls_ca", "tls_cert", "tls_key")
+_TLS_KEYS = (
+    *_PEM_KEYS, "tls_key_pwd", "tls_server_name", "insecure_skip_verify", "tls_min_version", "tls_max_version",
+    "tls_cipher_suites",
+)  # fmt: skip
 
 
 def expand(section: Section, name: str, text: str, expander: Expander, *inside: str | int) -> str:
@@ -50,23 +54,48 @@ def tls_options(section: Section, url: Url, *, always: bool) -> TlsOptions | Non
             if section.values[name]:
                 section.warn(name, "has no effect without use_tls = true, as in the original")
         return TlsOptions()
-    paths = {name: _pem_path(section, name) for name in _FILE_KEYS}
-    if bool(paths["tls_cert"]) != bool(paths["tls_key"]):
-        section.error("tls_cert" if paths["tls_cert"] else "tls_key", "expected both tls_cert and tls_key, or none")
+    for name in _PEM_KEYS:
+        _check_readable(section, name)
+    if bool(section.text("tls_cert")) != bool(section.text("tls_key")):
+        lonely = "tls_cert" if section.text("tls_cert") else "tls_key"
+        section.error(lonely, "expected both tls_cert and tls_key, or none")
+    oldest, newest = _version(section, "tls_min_version"), _version(section, "tls_max_version")
+    if oldest and newest and oldest > newest:
+        section.error("tls_min_version", f"{oldest!r} is newer than tls_max_version, {newest!r}")
     return TlsOptions(
-        ca_file=paths["tls_ca"],
-        cert_file=paths["tls_cert"],
-        key_file=paths["tls_key"],
+        ca_file=section.text("tls_ca"),
+        cert_file=section.text("tls_cert"),
+        key_file=section.text("tls_key"),
+        key_password=section.text("tls_key_pwd"),
         server_name=section.text("tls_server_name"),
         insecure_skip_verify=section.flag("insecure_skip_verify"),
+        min_version=oldest,
+        max_version=newest,
+        cipher_suites=_cipher_suites(section),
     )
 
 
-def _pem_path(section: Section, name: str) -> str:
+def _check_readable(section: Section, name: str) -> None:
     value = section.text(name)
-    if "-----BEGIN" in value:
-        section.error(name, "PEM text cannot stand here in this version; write it to a file and give its path")
-        return ""
-    if value and not os.access(value, os.R_OK):
+    if value and PEM_MARK not in value and not os.access(value, os.R_OK):
         section.warn(name, "the file cannot be read now")
-    return value
+
+
+def _version(section: Section, name: str) -> str:
+    version = section.text(name)
+    if version and version not in VERSIONS:
+        section.warn(name, f"{version!r} has no effect, as in the original; expected one of {', '.join(VERSIONS)}")
+        return ""
+    return version
+
+
+def _cipher_suites(section: Section) -> tuple[str, ...]:
+    suites = section.texts("tls_cipher_suites")
+    for index, suite in enumerate(suites):
+        if suite not in CIPHER_SUITES:
+            near = nearest(suite, [*CIPHER_SUITES])
+            hint = (
+                f", did you mean {near!r}?" if near else "; expected Go's names, such as " + next(iter(CIPHER_SUITES))
+            )
+            section.error("tls_cipher_suites", f"{suite!r} is no cipher suite{hint}", index)
+    return tuple(suite for suite in suites if suite in CIPHER_SUITES)

@@ -211,8 +211,9 @@ def _shown(key: Key, value: object) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """The known name most like `name`, or ""."""
+    """The known name most like `name`, whatever their case, or ""."""
     import difflib  # noqa: PLC0415 - half a megabyte that an agent without typos never needs
 
-    found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    return found[0] if found else ""
+    by_lower_case = {other.lower(): other for other in known}
+    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.6)
+    return by_lower_case[found[0]] if found else ""

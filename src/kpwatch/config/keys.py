@@ -61,17 +61,15 @@ def tls_keys(switch_does: str) -> tuple[Key, ...]:
     """The TLS keys, the same in every table that has them."""
     return (
         Key("use_tls", "bool", False, WORKS, switch_does),
-        Key("tls_ca", "string", "", WORKS, "PEM file of the CAs to trust; empty: the system's"),
-        Key("tls_cert", "string", "", WORKS, "PEM file of our certificate"),
-        Key("tls_key", "string", "", WORKS, "PEM file of its key", secret=True),
-        Key(
-            "tls_key_pwd", "string", "", REFUSED, "the original ignores it too; store the key unencrypted", secret=True
-        ),
+        Key("tls_ca", "string", "", WORKS, "CAs to trust: a PEM file, or PEM text; empty: the system's"),
+        Key("tls_cert", "string", "", WORKS, "our certificate: a PEM file, or PEM text"),
+        Key("tls_key", "string", "", WORKS, "its key: a PEM file, or PEM text", secret=True),
+        Key("tls_key_pwd", "string", "", WORKS, "password of an encrypted key", "the original ignores it", secret=True),
         Key("insecure_skip_verify", "bool", False, WORKS, "trust any certificate"),
         Key("tls_server_name", "string", "", WORKS, "name to expect in the certificate and to send as SNI"),
-        Key("tls_min_version", "string", "", LATER, "oldest TLS version; until then 1.2", quiet=("1.2",)),
-        Key("tls_max_version", "string", "", LATER, "newest TLS version; until then 1.3", quiet=("1.3",)),
-        Key("tls_cipher_suites", "strings", (), LATER, "cipher suites by their Go names"),
+        Key("tls_min_version", "string", "", WORKS, "oldest version: 1.0, 1.1, 1.2 or 1.3; empty: 1.2"),
+        Key("tls_max_version", "string", "", WORKS, "newest version; empty: 1.3"),
+        Key("tls_cipher_suites", "strings", (), WORKS, "cipher suites below TLS 1.3, by their Go names"),
     )
 
 

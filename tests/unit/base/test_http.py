@@ -88,7 +88,7 @@ def test_bad_url(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["http://u:secret@:1/", "http://u:secret@h:x/?secret", "ftp://u:secret@h/", "u:secret@h/m"]
+    "text", ["http://u:secret@:1/", "http://u:secret@h:x/?secret", "ftp://u:secret@h/", "u:secret@h/m", "h?secret"]
 )
 def test_an_error_keeps_secrets(text: str) -> None:
     """What is said about a URL leaves out its user, password and query."""
