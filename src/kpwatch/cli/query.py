@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
   kpwatch query 'up{job="kube-proxy"}'
-  kpwatch query 'sum by (ident) (rate(kubeproxy_sync_proxy_rules_duration_seconds_count[5m]))'
+  kpwatch query 'sum by (ident) (rate(rest_client_requests_total[5m]))'
   kpwatch query up --range 1h --step 1m --format csv > up.csv
   kpwatch query --url http://user:secret@hub.example:19000 'count by (git_version) (kubernetes_build_info)'
   kpwatch query --url http://127.0.0.1:17000/prometheus up         any Prometheus-compatible server
