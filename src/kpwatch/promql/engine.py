@@ -1,9 +1,9 @@
 """The engine: PromQL in, answers out, over any SeriesSource.
 
-`instant` evaluates at one time, `range` at start, start + step, … up to end, all steps at once. Only BadQuery,
-QueryFailed, QueryTooLarge and QueryTimeout leave this room.
-A query is text, or the tree `parse` made of it. An Engine has no state of its own and may be used by
-several threads; a query is bounded by `EngineOptions` (cells held at a time, seconds).
+`instant` evaluates at one time, `range` at start, start + step, … up to end, all steps at once. A query is text, or the
+tree that `parse` made of it. Only BadQuery, QueryFailed, QueryTooLarge and QueryTimeout come from this room (what the
+source raises passes through). An Engine has no state of its own and may be used by several threads; a query is bounded
+by `EngineOptions`: cells held at a time, and seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kpwatch.model.results import Matrix, MatrixSeries, QueryResult, String, Vec
 from kpwatch.model.results import Scalar as ScalarResult
 from kpwatch.promql.budget import Budget
 from kpwatch.promql.evaluate import Evaluation, Scope
+from kpwatch.promql.lexer import LATEST_SECONDS
 from kpwatch.promql.notes import Notes
 from kpwatch.promql.parse import parse
 from kpwatch.promql.tree import Range, Subquery, Text
@@ -55,6 +56,7 @@ class Engine:
     def instant(self, query: str | Node, at_ms: int, *, lookback_ms: int | None = None) -> QueryResult:
         """The value of `query` at one time: Scalar, String, Vector, or the Matrix of a range selector."""
         node = parse(query) if isinstance(query, str) else query
+        _check_times(at_ms)
         times_ms = np.asarray([at_ms], np.int64)
 
         def answer(evaluation: Evaluation) -> ScalarResult | String | Vector | Matrix:
@@ -69,6 +71,7 @@ class Engine:
     ) -> QueryResult:
         """The value of `query` at start, start + step, …, not after end: a Matrix sorted by labels."""
         node = parse(query) if isinstance(query, str) else query
+        _check_times(start_ms, end_ms)
         if step_ms <= 0 or end_ms < start_ms:
             raise BadQuery(
                 f"start {start_ms}, end {end_ms}, step {step_ms} ms: end must not be before start, step positive"
@@ -114,6 +117,12 @@ class Engine:
         except RecursionError as error:
             raise QueryFailed("the query nests too deep to evaluate; record a part of it first") from error
         return QueryResult(value, notes.warnings, notes.infos)
+
+
+def _check_times(*times_ms: int) -> None:
+    for time_ms in times_ms:
+        if abs(time_ms) > LATEST_SECONDS * 1000:
+            raise BadQuery(f"the time {time_ms} ms is too far from 1970")
 
 
 def _instant_answer(value: Value, at_ms: int) -> ScalarResult | String | Vector:

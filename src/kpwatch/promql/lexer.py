@@ -27,6 +27,9 @@ MAX_BRACKET_DEPTH = 50
 MAX_SIGN_RUN = 50
 MAX_OPERATORS = 500
 
+LATEST_SECONDS = 2**63 // 1000 // 1000
+"""Times as far from 1970 as Prometheus' int64 milliseconds allow, with room for ranges and offsets."""
+
 NEGATIVE_TIME_STAND_IN_SECONDS = 200_000_000_000  # the year 8307
 """`@ -n` is written as this plus its ordinal in `Prepared.negative_times_ms`."""
 
@@ -122,12 +125,19 @@ def _rewrite(stream: list[Token]) -> Prepared:
             rewritten = _SEPARATED_DIGITS.sub("", piece)
             if before == ["@", "-"]:
                 text[significant[-1]] = ""
-                negative_times_ms.append(round(-float(rewritten) * 1000))
+                negative_times_ms.append(-_milliseconds(rewritten))
                 rewritten = str(NEGATIVE_TIME_STAND_IN_SECONDS + len(negative_times_ms) - 1)
         if kind != "space":
             significant.append(len(text))
         text.append(rewritten)
     return Prepared("".join(text), tuple(negative_times_ms), tuple(patterns), tuple(find_places(stream)))
+
+
+def _milliseconds(number: str) -> int:
+    seconds = float(int(number, 16)) if number[:2] in ("0x", "0X") else float(number)
+    if seconds > LATEST_SECONDS:
+        raise BadQuery(f"timestamp out of bounds for @ modifier: -{number}")
+    return round(seconds * 1000)
 
 
 def _rewrite_string(literal: str, patterns: list[str], *, is_pattern: bool) -> str:

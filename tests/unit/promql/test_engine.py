@@ -74,6 +74,7 @@ BAD_RANGES = [
     ('"x"', 0, 1, 1, 'invalid expression type "string"'),
     ("m", 1, 0, 1, "end must not be before start"),
     ("m", 0, 1, 0, "step positive"),
+    ("m", 0, 10**18, 10**17, "too far from 1970"),
 ]
 
 

@@ -50,6 +50,7 @@ TREES: list[tuple[str, Node]] = [
     ("a offset -5m", named("a", When(-300_000))),
     ("a @ 1.5", named("a", When(0, 1500))),
     ("a @ -1.5 offset 1s", named("a", When(1000, -1500))),
+    ("a @ -0x10", named("a", When(0, -16_000))),
     ("a @ start()", named("a", When(0, "start"))),
     ("a @ end()", named("a", When(0, "end"))),
     ("a[5m]", Range(A, 300_000)),
@@ -95,6 +96,8 @@ REFUSED = [
     ("a[1m * 2]", "parse error"),
     ("a @ 1e300", "@"),
     ("a @ nan", "@"),
+    ("a @ -1e300", "out of bounds"),
+    ("a @ -1e400", "out of bounds"),
     ("a[300y]", "292 years"),
     ("{{schema:0}}", "parse error"),
 ]
