@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.lib import compare, page, recording, reference
+from bench.lib import compare, page, process, recording, reference
 from bench.lib.bodies import ForeignBodies, OwnBodies
 from bench.lib.compare import Column, Goal, Sides
 from bench.lib.movement import Fleet
@@ -300,4 +300,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process.run(main))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.lib import page, programs
+from bench.lib import page, process, programs
 from bench.lib.agents import Task, write_article_files
 from bench.lib.stores import STORES, Running
 
@@ -69,7 +69,7 @@ def _workplace() -> Iterator[Path]:
         yield folder
 
 
-def main() -> None:
+def main() -> int:
     """Measure all rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=9)
@@ -88,7 +88,8 @@ def main() -> None:
     page.publish(
         page.head("How long a start takes", {"kpwatch": found}) + "\n" + page.table(heads, rows), arguments.out
     )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(process.run(main))

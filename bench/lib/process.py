@@ -11,6 +11,7 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -28,6 +29,15 @@ POLL_SECONDS = 0.005
 
 class BenchError(Exception):
     """A measurement could not be taken; the message says what to look at."""
+
+
+def run(main: Callable[[], int]) -> int:
+    """`main`'s exit code, 1 where a measurement could not be taken; a measured program's words need no traceback."""
+    try:
+        return main()
+    except BenchError as error:
+        print(f"no figures: {error}", file=sys.stderr)
+        return 1
 
 
 class Memory(NamedTuple):

@@ -27,9 +27,7 @@ class Sender:
         self._port = port
         self._path = path
         self._selector = selectors.DefaultSelector()
-        self._lanes = [_Lane(port) for _ in range(connections)]
-        for lane in self._lanes:
-            self._selector.register(lane.sock, selectors.EVENT_READ, lane)
+        self._lanes = [_Lane(port, self._selector) for _ in range(connections)]
         self.put_off = 0
         """Requests answered 429 or 503 and sent again."""
 
@@ -48,7 +46,7 @@ class Sender:
         began = time.monotonic()
         busy = [lane for lane in self._lanes if lane.waiting]
         for lane in busy:
-            lane.begin(self._selector)
+            lane.begin()
         left = len(busy)
         while left:
             events = self._selector.select(_PATIENCE_SECONDS)
@@ -61,13 +59,13 @@ class Sender:
     def close(self) -> None:
         """Close all connections."""
         for lane in self._lanes:
-            lane.sock.close()
+            lane.close()
         self._selector.close()
 
     def _turn(self, lane: _Lane) -> bool:
         """Move one lane on; whether it has nothing left."""
         if lane.unsent:
-            lane.push(self._selector)
+            lane.push()
             return False
         status = lane.receive()
         if status is None:
@@ -78,40 +76,69 @@ class Sender:
         else:
             lane.waiting.popleft()
         if lane.waiting:
-            lane.begin(self._selector)
+            lane.begin()
         return not lane.waiting
 
 
 class _Lane:
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port))
-        self.sock.setblocking(False)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    """One connection; a new one takes its place when the server ends it, as servers do from time to time."""
+
+    def __init__(self, port: int, selector: selectors.BaseSelector) -> None:
+        self._port = port
+        self._selector = selector
+        self._received = b""
         self.waiting: deque[bytes] = deque()
         self.unsent = memoryview(b"")
-        self._received = b""
+        self._connect()
 
-    def begin(self, selector: selectors.BaseSelector) -> None:
+    def close(self) -> None:
+        """Close the connection."""
+        self._selector.unregister(self._sock)
+        self._sock.close()
+
+    def begin(self) -> None:
+        """Send the first that waits."""
         self.unsent = memoryview(self.waiting[0])
-        self.push(selector)
+        self.push()
 
-    def push(self, selector: selectors.BaseSelector) -> None:
+    def push(self) -> None:
+        """Send what the connection takes now."""
         with contextlib.suppress(BlockingIOError):  # the buffer is full: go on when it can be written
-            self.unsent = self.unsent[self.sock.send(self.unsent) :]
-        selector.modify(self.sock, selectors.EVENT_WRITE if self.unsent else selectors.EVENT_READ, self)
+            self.unsent = self.unsent[self._sock.send(self.unsent) :]
+        self._selector.modify(self._sock, selectors.EVENT_WRITE if self.unsent else selectors.EVENT_READ, self)
 
     def receive(self) -> int | None:
         """The status, once the answer is complete; raises BenchError for what must not come."""
-        piece = self.sock.recv(_RECEIVE_BYTES)
+        piece = self._sock.recv(_RECEIVE_BYTES)
         if not piece:
-            raise BenchError(f"the connection was closed after {self._received!r}")
+            if self._received:
+                raise BenchError(f"the connection was closed after {self._received!r}")
+            self._reconnect()
+            if self.waiting:
+                self.begin()
+            return None
         self._received += piece
         head, end, body = self._received.partition(b"\r\n\r\n")
-        _, found, length = head.lower().partition(b"content-length:")
+        fields = head.lower()
+        _, found, length = fields.partition(b"content-length:")
         if not end or (found and len(body) < int(length.partition(b"\r\n")[0])):
             return None
         status = int(head.split(b" ", 2)[1])
         if status // 100 != 2 and status not in _AGAIN:
             raise BenchError(f"answered {status}: {body[:500].decode(errors='replace')}")
         self._received = b""
+        if b"connection: close" in fields:
+            self._reconnect()
         return status
+
+    def _connect(self) -> None:
+        self._sock = socket.create_connection(("127.0.0.1", self._port))
+        self._sock.setblocking(False)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._selector.register(self._sock, selectors.EVENT_READ, self)
+        self._received = b""
+        self.unsent = memoryview(b"")
+
+    def _reconnect(self) -> None:
+        self.close()
+        self._connect()
