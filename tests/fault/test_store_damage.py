@@ -64,7 +64,7 @@ CASES = (
     ("layouts columns 1", "", 180 * 2),
     ("columns labels 7", "", 27),
     ("targets labels 2", "node-2", 540),
-    ("targets columns 2", "", 0),
+    ("targets state 2", "", 0),
 )
 
 

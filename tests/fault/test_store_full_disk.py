@@ -36,7 +36,8 @@ def fill(store: Store, model: dict, first: int) -> int:
         frames = [frame(number % 4, WIDE, T0 + number, rng.random(300))]
         try:
             store.append(frames).result(60)
-        except StoreFull:
+        except StoreFull as error:
+            assert "make room" in str(error)  # noqa: PT017 - which append it is depends on the disk
             return number
         remember(model, frames)
     raise AssertionError("the disk never became full")
@@ -64,8 +65,6 @@ def test_no_room_on_the_disk(tmp_path: Path) -> None:
         with opened(disk / "data", free_bytes_min=0) as store:
             refused = fill(store, model, 0)
             assert everything(store) == model, "queries go on"
-            with pytest.raises(StoreFull, match="make room"):
-                store.append([frame(1, WIDE, T0 + refused, range(300))]).result(60)
             ballast.unlink()
             assert fill(store, model, refused) > refused, "writing resumes by itself"
             assert everything(store) == model

@@ -58,14 +58,14 @@ class Source(Protocol):
         ...
 
 
-def encode_block(parts: Sequence[Part], level: int) -> bytes:
-    """The bytes of merged parts (as `parts.merge` returns them); `level` is zstd's."""
+def encode_block(parts: Sequence[Part], level: int, *, quick: bool = False) -> bytes:
+    """The bytes of merged parts (as `parts.merge` returns them); `level` is zstd's, `quick` as in `encode_columns`."""
     head = [b""]
     body: list[bytes] = []
     count = 0
     for whole in parts:
         for part, stale in _split_stale(whole):
-            head.append(_encode_part(part, stale, body, level))
+            head.append(_encode_part(part, stale, body, level, quick=quick))
             count += 1
     head[0] = struct.pack("<I", count)
     raw = b"".join(head)
@@ -97,9 +97,9 @@ def _fill(bits: Bits, mask: NDArray[np.bool_]) -> Bits:
     return bits[:, kept[np.maximum(np.searchsorted(kept, np.arange(len(mask)), side="right") - 1, 0)]]
 
 
-def _encode_part(part: Part, stale: NDArray[np.int64], body: list[bytes], level: int) -> bytes:
+def _encode_part(part: Part, stale: NDArray[np.int64], body: list[bytes], level: int, *, quick: bool) -> bytes:
     """The head's section for one part; its groups are appended to `body`."""
-    encoded = encode_columns(part.bits)
+    encoded = encode_columns(part.bits, quick=quick)
     bounds = _group_bounds(encoded.widths.tolist(), part.rows - 1)
     groups = [
         compress(planes(encoded.streams[first:end].ravel(), int(encoded.widths[end - 1])), level)

@@ -76,10 +76,10 @@ def of_target(connection: sqlite3.Connection, target: int) -> list[BlockRow]:
     return [BlockRow(*row) for row in connection.execute(query, (target,))]
 
 
-def fragmented(connection: sqlite3.Connection, rows: int) -> list[int]:
-    """Targets with several blocks of fewer than `rows` rows."""
-    query = "SELECT target FROM blocks WHERE row_count < ? GROUP BY target HAVING count(*) > 1"
-    return [target for (target,) in connection.execute(query, (rows,))]
+def with_small(connection: sqlite3.Connection, rows: int, count: int) -> list[int]:
+    """Targets with at least `count` blocks of fewer than `rows` rows."""
+    query = "SELECT target FROM blocks WHERE row_count < ? GROUP BY target HAVING count(*) >= ?"
+    return [target for (target,) in connection.execute(query, (rows, count))]
 
 
 class Opened(NamedTuple):

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 NO_COLUMNS: Ids = np.zeros(0, np.uint32)
 NEVER_MS = 1 << 62
-IDS_PREFIX = struct.Struct("<II")  # crc32 of the rest, number of ids
+IDS_CHECKSUM = struct.Struct("<I")  # crc32 of the rest
+IDS_HEAD = struct.Struct("<Iq")  # number of ids, note
 COVERED_MAX = 64
 NUMBER_MAX = 1 << 31
 """Bound of row numbers that are believed."""
@@ -58,8 +59,10 @@ class Target:
     labels: Labels
     columns: Ids = field(default_factory=lambda: NO_COLUMNS)
     """Columns it has samples of. Replaced, never changed in place; equal sets are one array where that is easy."""
-    saved: Ids | None = None
-    """What its row in `targets` says of them."""
+    sealed_row: int = 0
+    """Rows of the journal up to this number are in blocks, as its row in `targets` says."""
+    intact: bool = True
+    """Whether that row could be read."""
     first_ms: int = NEVER_MS
     last_ms: int = -NEVER_MS
     sealed_ms: int = -NEVER_MS
@@ -229,13 +232,10 @@ class Catalog:
             else:
                 del self.by_metric[metric]
 
-    def save_columns(self, connection: sqlite3.Connection, target: Target) -> None:
-        """Write which columns a target has, if that changed."""
-        columns = target.columns
-        if target.saved is None or not np.array_equal(target.saved, columns):
-            packed = pack_ids(target.number, columns)
-            connection.execute("UPDATE targets SET columns = ? WHERE id = ?", (packed, target.number))
-            target.saved = columns
+    def save_state(self, connection: sqlite3.Connection, target: Target, sealed_row: int) -> None:
+        """Write which columns a target has and how far its journal is sealed."""
+        state = pack_ids(target.number, target.columns, sealed_row)
+        connection.execute("UPDATE targets SET state = ? WHERE id = ?", (state, target.number))
 
     # Tables -> memory, once
 
@@ -256,7 +256,7 @@ class Catalog:
     def _load_layouts(self, connection: sqlite3.Connection, damaged: list[DamagedRow]) -> None:
         for number, packed in connection.execute("SELECT id, CAST(columns AS BLOB) FROM layouts ORDER BY id"):
             try:
-                layout = ColumnSet(number, unpack_ids(number, packed))
+                layout = ColumnSet(number, unpack_ids(number, packed)[0])
             except Damaged as error:
                 damaged.append(DamagedRow("layouts", number, str(error), packed))
             else:
@@ -264,7 +264,7 @@ class Catalog:
 
     def _load_targets(self, connection: sqlite3.Connection, damaged: list[DamagedRow]) -> None:
         shared: dict[bytes, Ids] = {}
-        query = f"SELECT {NAMED_ROW}, CAST(columns AS BLOB) FROM targets ORDER BY id"  # noqa: S608 - our own names
+        query = f"SELECT {NAMED_ROW}, CAST(state AS BLOB) FROM targets ORDER BY id"  # noqa: S608 - our own names
         for number, text, checksum, packed in connection.execute(query):
             labels = _read_labels(number, text, checksum)
             if labels is None:
@@ -272,11 +272,14 @@ class Catalog:
                 continue
             target = Target(number, labels)
             self._publish_target(target)
+            if packed is None:
+                continue  # never sealed: all there is stands in the journal
             try:
-                columns = NO_COLUMNS if packed is None else unpack_ids(number, packed)
+                columns, target.sealed_row = unpack_ids(number, packed)
             except Damaged:
-                continue  # `saved` stays None: whoever opens the store reads them from the blocks
-            target.saved = target.columns = shared.setdefault(columns.tobytes(), columns)
+                target.intact = False  # whoever opens the store reads its columns from the blocks
+            else:
+                target.columns = shared.setdefault(columns.tobytes(), columns)
 
     def _reserve_used_numbers(self, connection: sqlite3.Connection) -> None:
         """A number whose name was lost must not be given to another name: its samples still stand somewhere."""
@@ -309,19 +312,18 @@ def _read_labels(number: int, text: bytes, checksum: object) -> Labels | None:
     return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
-def pack_ids(number: int, ids: Ids) -> bytes:
-    """Increasing ids as bytes that belong to row `number`."""
+def pack_ids(number: int, ids: Ids, note: int = 0) -> bytes:
+    """Increasing ids, and another number, as bytes that belong to row `number`."""
     steps = np.diff(ids, prepend=np.uint32(0)).astype(np.uint64)
-    body = compress(planes(steps, 4), 3)
-    return IDS_PREFIX.pack(crc(number, body), len(ids)) + body
+    body = IDS_HEAD.pack(len(ids), note) + compress(planes(steps, 4), 3)
+    return IDS_CHECKSUM.pack(crc(number, body)) + body
 
 
-def unpack_ids(number: int, packed: bytes) -> Ids:
-    """Undo `pack_ids`; raises Damaged."""
-    body = packed[IDS_PREFIX.size :]
-    if len(packed) < IDS_PREFIX.size or crc(number, body) != IDS_PREFIX.unpack_from(packed)[0]:
+def unpack_ids(number: int, packed: bytes) -> tuple[Ids, int]:
+    """Undo `pack_ids`: (ids, note); raises Damaged."""
+    body = packed[IDS_CHECKSUM.size :]
+    if len(body) < IDS_HEAD.size or crc(number, body) != IDS_CHECKSUM.unpack_from(packed)[0]:
         raise Damaged("a list of column numbers has a wrong checksum")
-    count = IDS_PREFIX.unpack_from(packed)[1]
-    if count > NUMBER_MAX:
-        raise Damaged(f"a list of {count} column numbers")
-    return np.cumsum(assemble(decompress(body, 4 * count).reshape(4, count))).astype(np.uint32)
+    count, note = IDS_HEAD.unpack_from(body)
+    steps = decompress(body[IDS_HEAD.size :], 4 * count).reshape(4, count)
+    return np.cumsum(assemble(steps)).astype(np.uint32), note

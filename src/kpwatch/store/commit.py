@@ -18,7 +18,7 @@ from kpwatch.base.errors import BadInput, StoreError, StoreFull
 from kpwatch.model.source import Appended
 from kpwatch.store import blocks, journal
 from kpwatch.store.head import HeadRow
-from kpwatch.store.packing import Damaged
+from kpwatch.store.packing import Damaged, compress_fast
 from kpwatch.store.schema import transaction
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Batch:
         for frame, (layout, order) in zip(append.frames, resolved, strict=True):
             values = frame.values if order is None else np.frombuffer(frame.values, np.int64)[order].tobytes()
             target = self._state.catalog.target(frame.target)
-            row = HeadRow(self._state.next_row, target.number, layout, frame.timestamp_ms, values)
+            row = HeadRow(self._state.next_row, target.number, layout, frame.timestamp_ms, compress_fast(values))
             self._state.next_row += 1
             overwritten += self._overwritten(row)
             samples += len(layout.columns)

@@ -222,15 +222,17 @@ def _load(state: State) -> State:
     damaged = state.catalog.load(state.connection)
     rows, damaged_rows = journal.load(state.connection, state.catalog)
     quarantine.set_aside_rows(state, [*damaged, *damaged_rows])
-    highest = "SELECT (SELECT max(id) FROM journal), (SELECT max(id) FROM blocks)"
-    last_row, last_block = state.connection.execute(highest).fetchone()
-    state.next_row, state.next_block = (last_row or 0) + 1, (last_block or 0) + 1
+    ends = "SELECT (SELECT min(id) FROM journal), (SELECT max(id) FROM journal), (SELECT max(id) FROM blocks)"
+    first_row, last_row, last_block = state.connection.execute(ends).fetchone()
+    sealed_row = max((target.sealed_row for target in state.catalog.targets.values()), default=0)
+    state.next_row, state.next_block = max(last_row or 0, sealed_row) + 1, (last_block or 0) + 1
+    state.first_row = first_row or state.next_row
     ranges = "SELECT target, min(start_ms), max(end_ms) FROM blocks GROUP BY target"
     for number, start_ms, end_ms in state.connection.execute(ranges):
         target = state.catalog.targets.get(number)
         if target is not None:  # else its name was lost: it is in the quarantine, its blocks stay
             target.first_ms, target.last_ms, target.sealed_ms = start_ms, end_ms, end_ms
-            if target.saved is None:
+            if not target.intact:
                 state.log.warning(
                     f"the columns of target {number} are read from its blocks: its note of them is damaged"
                 )

@@ -1,8 +1,8 @@
 """The head: frames that are in the journal and not yet in a block, in memory.
 
-Rows are kept as the bytes the journal has; a query makes matrices of them. Per target they are few (`seal_rows` and a
-rest), so the head costs about seal_rows / 2 * 8 bytes per series. The writer's thread adds after its commit and drops
-after the commit that sealed; a reader takes `rows()` once and keeps what it got.
+Rows are kept as the bytes the journal has, compressed; a query makes matrices of them. Per target they are few
+(`seal_rows` and a rest). The writer's thread adds after its commit and drops after the commit that sealed; a reader
+takes `rows()` once and keeps what it got.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kpwatch.store.packing import decompress_fast
 from kpwatch.store.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from kpwatch.store.catalog import ColumnSet
-    from kpwatch.store.parts import Wanted
+    from kpwatch.store.parts import Bits, Wanted
 
 ROW_BYTES = 250
 """What a row costs in memory beside its values: tuple, ints, bytes object, list slot."""
@@ -31,13 +34,17 @@ class HeadRow(NamedTuple):
     target: int
     layout: ColumnSet
     timestamp_ms: int
-    values: bytes
-    """float64, in the layout's order."""
+    packed: bytes
+    """LZ4 of the values: float64, in the layout's order."""
 
     @property
     def size(self) -> int:
         """Bytes in memory."""
-        return len(self.values) + ROW_BYTES
+        return len(self.packed) + ROW_BYTES
+
+    def values(self) -> NDArray[np.uint8]:
+        """The bytes of the values; raises Damaged."""
+        return decompress_fast(self.packed, 8 * len(self.layout.columns))
 
 
 class Head:
@@ -73,6 +80,14 @@ class Head:
         """Targets that have rows."""
         return list(self._rows)
 
+    def first_number(self) -> int | None:
+        """The number of the oldest row, or None where there is none."""
+        return min((rows[0].number for rows in self._rows.values()), default=None)
+
+    def owners_before(self, number: int) -> list[int]:
+        """Targets whose oldest row is below `number`."""
+        return [target for target, rows in self._rows.items() if rows[0].number < number]
+
     def layouts(self) -> set[ColumnSet]:
         """Layouts in use."""
         return {row.layout for rows in self._rows.values() for row in rows}
@@ -85,13 +100,19 @@ def make_parts(rows: Sequence[HeadRow], wanted: Wanted | None = None) -> list[Pa
         by_layout.setdefault(row.layout, []).append(row)
     parts: list[Part] = []
     for layout, same in by_layout.items():
-        bits = np.frombuffer(b"".join([row.values for row in same]), np.int64).reshape(len(same), -1)
-        columns = layout.columns
-        if wanted is not None:
-            columns, places = wanted.choose(columns)
-            bits = bits[:, places]
+        columns, places = (layout.columns, None) if wanted is None else wanted.choose(layout.columns)
         if len(columns):
             times = np.array([row.timestamp_ms for row in same], np.int64)
             ranks = np.array([row.number for row in same], np.int64)
-            parts.append(Part(columns, times, np.ascontiguousarray(bits.T), ranks))
+            parts.append(Part(columns, times, _lines(same, places), ranks))
     return parts
+
+
+def _lines(rows: Sequence[HeadRow], places: NDArray[np.int64] | None) -> Bits:
+    """Bit patterns (columns, rows) of rows of one layout, at `places` or everywhere."""
+    width = len(rows[0].layout.columns) if places is None else len(places)
+    bits = np.empty((width, len(rows)), np.int64)
+    for number, row in enumerate(rows):
+        values = row.values().view(np.int64)
+        bits[:, number] = values if places is None else values[places]
+    return bits

@@ -1,6 +1,9 @@
-"""The journal: committed frames that wait to become part of a block, one row each, raw.
+"""The journal: committed frames that wait to become part of a block, one row each.
 
-Raw because it is short-lived: a row is written once, read only after a crash, and deleted when its block is written.
+A row is written once and read only after a crash. The transaction that makes a block of a target's rows notes in the
+target's row up to which number its journal is *sealed*: from then on those rows are dead, whatever happens. They are
+deleted later, many neighbours at a time, because rows of one target stand far apart and a deletion rewrites the pages
+around it.
 """
 
 from __future__ import annotations
@@ -26,37 +29,46 @@ def insert(connection: sqlite3.Connection, rows: Sequence[HeadRow]) -> None:
     connection.executemany(
         "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (row.number, row.target, row.layout.number, row.timestamp_ms, checksum(row), row.values)
+            (row.number, row.target, row.layout.number, row.timestamp_ms, checksum(row), row.packed)
             for row in rows
         ],
     )  # fmt: skip
 
 
-def delete(connection: sqlite3.Connection, rows: Sequence[HeadRow]) -> None:
-    """Delete rows that stand in a block now, in the transaction that wrote the block."""
-    connection.executemany("DELETE FROM journal WHERE id = ?", [(row.number,) for row in rows])
+def delete_before(connection: sqlite3.Connection, number: int) -> None:
+    """Delete rows below `number`, all of them dead, in a transaction of the caller's."""
+    connection.execute("DELETE FROM journal WHERE id < ?", (number,))
+
+
+def keep_only(connection: sqlite3.Connection, rows: Sequence[HeadRow]) -> None:
+    """Delete all rows but these, in a transaction of the caller's."""
+    connection.execute("DELETE FROM journal")  # all at once, which costs next to nothing
+    insert(connection, rows)
 
 
 def checksum(row: HeadRow) -> int:
     """crc32 over everything a row says."""
-    return zlib.crc32(row.values, zlib.crc32(ROW.pack(row.number, row.target, row.layout.number, row.timestamp_ms)))
+    return zlib.crc32(row.packed, zlib.crc32(ROW.pack(row.number, row.target, row.layout.number, row.timestamp_ms)))
 
 
 def load(connection: sqlite3.Connection, catalog: Catalog) -> tuple[list[HeadRow], list[DamagedRow]]:
-    """(rows in the order they were committed, rows that cannot be used)."""
+    """(live rows in the order they were committed, rows that cannot be used)."""
     rows: list[HeadRow] = []
     damaged: list[DamagedRow] = []
     query = "SELECT id, target, layout, timestamp_ms, checksum, CAST(samples AS BLOB) FROM journal ORDER BY id"
-    for number, target, layout, timestamp_ms, expected, values in connection.execute(query):
+    for number, target, layout, timestamp_ms, expected, packed in connection.execute(query):
+        where = catalog.targets.get(target)
+        if where is not None and number <= where.sealed_row:
+            continue  # dead: its samples stand in a block
         stored = catalog.layouts.get(layout)
-        if stored is None or target not in catalog.targets:
-            damaged.append(DamagedRow("journal", number, f"target {target} or layout {layout} is not known", values))
+        if stored is None or where is None:
+            damaged.append(DamagedRow("journal", number, f"target {target} or layout {layout} is not known", packed))
             continue
-        row = HeadRow(number, target, stored, timestamp_ms, values)
-        if len(values) != 8 * len(stored.columns) or not _passes(row, expected):
-            damaged.append(DamagedRow("journal", number, "wrong checksum", values))
-            continue
-        rows.append(row)
+        row = HeadRow(number, target, stored, timestamp_ms, packed)
+        if _passes(row, expected):
+            rows.append(row)
+        else:
+            damaged.append(DamagedRow("journal", number, "wrong checksum", packed))
     return rows, damaged
 
 

@@ -31,20 +31,21 @@ if TYPE_CHECKING:
     from kpwatch.store.state import State
 
 SEAL_LEVEL, MERGE_LEVEL = 1, 3
-"""zstd levels: a small block is soon merged, a large one stays."""
+"""zstd levels: a small block is soon merged (and made quickly, see `encode_columns`), a large one stays."""
 SEAL_SAMPLES_MIN = 1024
 """A target of few columns waits for so many samples, or SMALL_FRAMES times the rows, before it is sealed."""
 SMALL_FRAMES = 8
 CLOSE_SAMPLES_MIN = 256
 """What is worth a block when the store closes; fewer samples stay in the journal."""
 STEP_SECONDS = 0.02
-"""How long appends wait for one step, about."""
-SEAL_STEP_SECONDS = 0.06
-"""The same while targets are due for sealing: memory is bounded by that."""
+"""How long appends wait for one step, about; longer only to seal as many frames as were just appended."""
 RETENTION_EVERY_SECONDS = 60.0
 EXPIRE_AT_ONCE = 64
 RETRY_SECONDS = 5.0
 LAYOUTS_KEPT = 4096
+TRIM_ROWS = 1024
+"""So many rows are appended before dead ones are deleted again."""
+TRIM_AT_ONCE = 4096
 VACUUM_PAGES = 256
 VACUUM_FREE_PAGES = 16384
 """Free pages are left to the next blocks unless they are more than this and more than a quarter of the file."""
@@ -61,13 +62,17 @@ class Maintenance:
         self._sealed_once: set[int] = set()
         self._next_retention = state.clock.monotonic_seconds()
         self._resume = 0.0
+        self._owed_rows = 0
+        self._next_trim = 0
         self.last_error = ""
 
     # What waits
 
     def appended(self, rows: Iterable[HeadRow]) -> None:
         """Frames were committed: their targets may be due."""
-        for target in {row.target for row in rows}:
+        targets = [row.target for row in rows]
+        self._owed_rows = len(targets)
+        for target in set(targets):
             self._note_due(target)
 
     def damaged(self, number: int, reason: str) -> None:
@@ -99,13 +104,18 @@ class Maintenance:
             return False
         try:
             while self._work_once(start):
-                head_full = self._state.head.bytes > self._state.options.head_bytes
-                allowed = SEAL_STEP_SECONDS if self._to_seal else STEP_SECONDS
-                if clock.monotonic_seconds() - start >= allowed and not head_full:
+                late = clock.monotonic_seconds() - start >= STEP_SECONDS
+                if late and not self._sealing_owed():
                     return True
         except (StoreError, sqlite3.Error) as error:
             self.failed(error)
         return False
+
+    def _sealing_owed(self) -> bool:
+        """Whether as many frames must still be sealed as were appended since the last step: memory stays bounded."""
+        if self._owed_rows <= 0 and self._state.head.bytes <= self._state.options.head_bytes:
+            return False
+        return bool(self._to_seal)
 
     def failed(self, error: Exception) -> None:
         """Note a step that failed; the next one waits a little."""
@@ -130,6 +140,8 @@ class Maintenance:
             target = _rotate(self._to_merge)
             if not self.merge(target):
                 del self._to_merge[target]
+        elif self._state.next_row >= self._next_trim:
+            self._trim()
         elif now >= self._next_retention:
             if not self.expire():
                 self._next_retention = now + RETENTION_EVERY_SECONDS
@@ -149,27 +161,28 @@ class Maintenance:
             while self._state.head.rows(number):
                 self.seal(number)
 
-    def seal(self, number: int) -> None:
-        """Make a block of a target's oldest unsealed rows and drop them from the journal: one transaction."""
+    def seal(self, number: int, *, quick: bool = True) -> None:
+        """Make a block of a target's oldest unsealed rows and declare them dead in the journal: one transaction."""
         state = self._state
         rows = _first_samples(state.head.rows(number))
         target = state.catalog.targets[number]
         parts = self._unexpired(merge(make_parts(rows)))
         block = blocks.make_row(state.next_block, number, parts) if parts else None
-        body = encode_block(parts, SEAL_LEVEL)
+        body = encode_block(parts, SEAL_LEVEL, quick=quick)
 
         def work() -> None:
             if block:
                 blocks.insert(state.connection, block, body)
-                state.catalog.save_columns(state.connection, target)
-            journal.delete(state.connection, rows)
+            state.catalog.save_state(state.connection, target, rows[-1].number)
 
         state.unsynced(work)
+        target.sealed_row = rows[-1].number
         if block:
             state.next_block += 1
             target.sealed_ms = max(target.sealed_ms, block.end_ms)
             state.counters.sealed.add()
         state.head.drop(number, rows)
+        self._owed_rows -= len(rows)
         self._sealed_once.add(number)
         self._to_merge[number] = None
         self._forget_layouts()
@@ -242,7 +255,7 @@ class Maintenance:
         target.columns = np.unique(np.concatenate(columns)) if columns else NO_COLUMNS
         target.covered = covered
         target.first_ms = min(times, default=NEVER_MS)
-        state.unsynced(lambda: state.catalog.save_columns(state.connection, target))
+        state.unsynced(lambda: state.catalog.save_state(state.connection, target, target.sealed_row))
 
     def _forget_names(self) -> None:
         """Drop targets without samples, and columns no target has."""
@@ -265,6 +278,20 @@ class Maintenance:
             idle = [layout for layout in state.catalog.layouts.values() if layout not in used]
             state.unsynced(lambda: state.catalog.forget(state.connection, [], idle, NO_COLUMNS))
 
+    def _trim(self) -> None:
+        """Delete dead rows at the journal's start; seal targets whose few old rows keep too many dead ones there."""
+        state = self._state
+        first = state.head.first_number() or state.next_row
+        until = min(first, state.first_row + TRIM_AT_ONCE)
+        if until > state.first_row:
+            state.unsynced(lambda: journal.delete_before(state.connection, until))
+            state.first_row = until
+        if until < first:
+            return
+        if state.next_row - first > 3 * state.head.count + TRIM_ROWS:
+            self._to_seal.update(dict.fromkeys(state.head.owners_before(first + TRIM_ROWS)))
+        self._next_trim = state.next_row + TRIM_ROWS
+
     def _vacuum(self) -> bool:
         """Give some free pages back to the file system, if there are many."""
         connection = self._state.connection
@@ -277,7 +304,7 @@ class Maintenance:
     def compact(self, deadline: float = NEVER_MS) -> None:
         """Merge neighbours even where they are few, until `deadline` (monotonic)."""
         clock = self._state.clock
-        for number in blocks.fragmented(self._state.connection, TIER_ROWS[0]):
+        for number in blocks.with_small(self._state.connection, TIER_ROWS[0], 2):
             while clock.monotonic_seconds() < deadline and self.merge(number, closing=True):
                 pass
 
@@ -285,14 +312,14 @@ class Maintenance:
         """Seal and merge what is worth it until `deadline` (monotonic), then give all free pages back."""
         clock, state = self._state.clock, self._state
         try:
+            soon_merged = set(blocks.with_small(state.connection, TIER_ROWS[0], 1))
             for number in state.head.targets():
-                rows = state.head.rows(number)
-                if (
-                    clock.monotonic_seconds() < deadline
-                    and sum(len(r.layout.columns) for r in rows) >= CLOSE_SAMPLES_MIN
-                ):
-                    self.seal(number)
+                samples = sum(len(row.layout.columns) for row in state.head.rows(number))
+                if samples >= CLOSE_SAMPLES_MIN and clock.monotonic_seconds() < deadline:
+                    self.seal(number, quick=number in soon_merged)
             self.compact(deadline)
+            left = [row for number in state.head.targets() for row in state.head.rows(number)]
+            state.unsynced(lambda: journal.keep_only(state.connection, left))
             vacuum(state.connection, 0)
         except (StoreError, sqlite3.Error) as error:
             self.failed(error)

@@ -6,9 +6,9 @@ database walks all of them. An entry, once released, is never edited.
 
     meta        schema_version
     columns     id -> labels of a column            checksums: crc32, see `checked_text` and the rooms that write
-    targets     id -> labels of a target; the columns its blocks have
+    targets     id -> labels of a target; the columns its blocks have and how far its journal is sealed
     layouts     id -> columns, only for the journal
-    journal     one row per frame not yet in a block
+    journal     one row per frame not yet in a block, and for a while those that are
     blocks      one row per block (docs/formats/block.md); the id is its rank: of two blocks the higher is younger
     quarantine  rows that failed their checksum, whole, for a person to look at
 """
@@ -31,7 +31,7 @@ FILE_NAME = "samples.db"
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE columns (id INTEGER PRIMARY KEY, labels TEXT NOT NULL, checksum INTEGER NOT NULL);
-    CREATE TABLE targets (id INTEGER PRIMARY KEY, labels TEXT NOT NULL, checksum INTEGER NOT NULL, columns BLOB);
+    CREATE TABLE targets (id INTEGER PRIMARY KEY, labels TEXT NOT NULL, checksum INTEGER NOT NULL, state BLOB);
     CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL);
     CREATE TABLE journal (
         id INTEGER PRIMARY KEY, target INTEGER NOT NULL, layout INTEGER NOT NULL, timestamp_ms INTEGER NOT NULL,

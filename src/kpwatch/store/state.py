@@ -70,6 +70,8 @@ class State:
     log: Logger
     """Belongs to the writer's thread, like everything here."""
     next_row: int = 1
+    first_row: int = 1
+    """Rows of the journal below this are deleted."""
     next_block: int = 1
     set_aside: set[int] = field(default_factory=set)
     """Blocks that could neither be read nor moved to the quarantine: nobody looks at them again."""

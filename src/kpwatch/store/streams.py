@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Bits = NDArray[np.int64]
     Words = NDArray[np.uint64]
+    Lines = NDArray[np.int64]
 
 CONSTANT = 0
 XOR = 255
@@ -34,6 +35,9 @@ SCALES = (1.0, 1e3, 1e6, 1e9)
 """Kind of an integer column: 1 + 2 * index of its scale + (1 if differences of differences)."""
 RESIDUAL_LIMIT = 1 << 15
 """Units in the last place a value may be off its nanosecond; beyond that XOR is no worse."""
+
+PROBE_ROWS = 64
+"""Rows that decide whether differences of differences are smaller."""
 
 _WIDTH_LIMITS = np.array([1 << (8 * width) for width in range(8)], np.uint64)
 _HASH_STEP = 0x9E3779B97F4A7C15
@@ -66,48 +70,71 @@ def unzigzag(words: Words) -> Bits:
     return (words >> np.uint64(1)).view(np.int64) ^ -(words & np.uint64(1)).view(np.int64)
 
 
-def encode_columns(bits: Bits) -> Streams:
-    """Encode bit patterns of shape (columns, rows), rows >= 1."""
+def encode_columns(bits: Bits, *, quick: bool = False) -> Streams:
+    """Encode bit patterns of shape (columns, rows), rows >= 1. `quick`: what varies is XOR, without looking."""
     columns, rows = bits.shape
     kinds = np.zeros(columns, np.uint8)
     stream_of = np.zeros(columns, np.int64)
     residual_of = np.zeros(columns, np.int64)
     varying = np.flatnonzero((bits != bits[:, :1]).any(axis=1))
-    found_kinds, words, residual_owner, residuals = _transform(np.ascontiguousarray(bits[varying]))
-    streams, place, widths = _distinct(np.concatenate([words, residuals]) if len(residuals) else words, rows - 1)
-    kinds[varying] = found_kinds
+    moving = _Moving(bits[varying])
+    if not quick:
+        for index in range(len(SCALES)):
+            moving.try_scale(index)
+    moving.xor_the_rest()
+    streams, place, widths = _distinct(np.concatenate([moving.words, *moving.residuals]), rows - 1)
+    kinds[varying] = moving.kinds
     stream_of[varying] = place[: len(varying)]
-    residual_of[varying[residual_owner]] = place[len(varying) :] + 1
+    residual_of[varying[moving.residual_owners()]] = place[len(varying) :] + 1
     return Streams(kinds, np.ascontiguousarray(bits[:, 0]), stream_of, residual_of, streams, widths)
 
 
-def _transform(bits: Bits) -> tuple[NDArray[np.uint8], Words, NDArray[np.int64], Words]:
-    """(kind of each line, its words, lines that have residuals, words of these)."""
-    kinds = np.full(len(bits), XOR, np.uint8)
-    words = (bits[:, 1:] ^ bits[:, :-1]).view(np.uint64)
-    owners: list[NDArray[np.int64]] = []
-    residuals: list[Words] = []
-    left = np.arange(len(bits))
-    for index, scale in enumerate(SCALES):
-        if not len(left):
-            break
-        numbers, off = _as_integers(bits[left], scale)
-        exact = ~off.any(axis=1)
-        good = exact if scale != SCALES[-1] else _near(off)
-        if scale == SCALES[-1]:
-            rough = good & ~exact
-            owners.append(left[rough])
-            residuals.append(zigzag(np.diff(off[rough], axis=1)))
-        steps, twice = _differences(numbers[good])
-        words[left[good]] = zigzag(steps)
-        kinds[left[good]] = 1 + 2 * index + twice
-        left = left[~good]
-    none = np.zeros(0, np.int64)
-    return kinds, words, np.concatenate(owners) if owners else none, _rows_of(residuals, words.shape[1])
+class _Moving:
+    """Columns that vary, on their way from bits to words."""
+
+    def __init__(self, bits: Bits) -> None:
+        self.bits = bits
+        self.kinds = np.full(len(bits), XOR, np.uint8)
+        self.words = np.empty((len(bits), bits.shape[1] - 1), np.uint64)
+        self.residuals: list[Words] = []
+        self._owners: list[Lines] = []
+        self._left: Lines = np.arange(len(bits))
+
+    def try_scale(self, index: int) -> None:
+        """Take the columns that are integers at this scale out of what is left."""
+        scale, last = SCALES[index], index == len(SCALES) - 1
+        fits = _near if last else _exact
+        probe = self.bits[:, [0, self.bits.shape[1] // 2, -1]]
+        lines = self._left[fits(_as_integers(probe[self._left], scale)[1])]
+        numbers, off = _as_integers(self.bits[lines], scale)
+        good = fits(off)
+        if not good.all():
+            lines, numbers, off = lines[good], numbers[good], off[good]
+        if last:
+            rough = ~_exact(off)
+            self._owners.append(lines[rough])
+            self.residuals.append(zigzag(off[rough, 1:] - off[rough, :-1]))
+        steps, twice = _differences(numbers)
+        self.words[lines] = zigzag(steps)
+        self.kinds[lines] = 1 + 2 * index + twice
+        self._left = self._left[self.kinds[self._left] == XOR]
+
+    def xor_the_rest(self) -> None:
+        """What no scale took."""
+        rest = self.bits[self._left]
+        self.words[self._left] = (rest[:, 1:] ^ rest[:, :-1]).view(np.uint64)
+
+    def residual_owners(self) -> Lines:
+        """The columns that `residuals` belong to, in their order."""
+        return np.concatenate([np.zeros(0, np.int64), *self._owners])
 
 
-def _rows_of(chunks: list[Words], length: int) -> Words:
-    return np.concatenate(chunks) if chunks else np.zeros((0, length), np.uint64)
+def _exact(off: Bits) -> NDArray[np.bool_]:
+    return np.asarray((off == 0).all(axis=1))
+
+
+def _near(off: Bits) -> NDArray[np.bool_]:
+    return np.asarray(((off < RESIDUAL_LIMIT) & (off > -RESIDUAL_LIMIT)).all(axis=1))
 
 
 def _as_integers(bits: Bits, scale: float) -> tuple[Bits, Bits]:
@@ -129,17 +156,16 @@ def _from_integers(numbers: Bits, scale: float) -> Bits:
     return floats.view(np.int64)
 
 
-def _near(off: Bits) -> NDArray[np.bool_]:
-    return np.asarray(((off < RESIDUAL_LIMIT) & (off > -RESIDUAL_LIMIT)).all(axis=1))
-
-
 def _differences(numbers: Bits) -> tuple[Bits, NDArray[np.bool_]]:
-    """(differences, or differences of differences where they are smaller; which lines are the latter)."""
+    """(differences, or differences of differences where these seem smaller; which lines are the latter)."""
     once = numbers[:, 1:] - numbers[:, :-1]
-    again = once.copy()
-    again[:, 1:] -= once[:, :-1]
-    twice = np.abs(again).sum(axis=1, dtype=np.float64) < np.abs(once).sum(axis=1, dtype=np.float64)
-    once[twice] = again[twice]
+    first = once[:, :PROBE_ROWS]
+    again = np.abs(first[:, 1:] - first[:, :-1]).sum(axis=1, dtype=np.float64)
+    twice = again < np.abs(first[:, 1:]).sum(axis=1, dtype=np.float64)
+    lines = twice.nonzero()[0]
+    if len(lines):
+        chosen = once[lines]
+        once[lines, 1:] = chosen[:, 1:] - chosen[:, :-1]
     return once, twice
 
 

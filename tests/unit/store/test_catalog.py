@@ -114,12 +114,13 @@ def test_the_number_of_a_lost_name_is_not_given_again() -> None:
         assert again.resolve(layout(2))[0].columns.tolist() == [4]
 
 
-@given(st.sets(st.integers(0, (1 << 31) - 1)), st.integers(1, 1 << 31))
-def test_ids_and_back(numbers: set[int], row: int) -> None:
+@given(st.sets(st.integers(0, (1 << 31) - 1)), st.integers(1, 1 << 31), st.integers(0, 1 << 60))
+def test_ids_and_back(numbers: set[int], row: int, note: int) -> None:
     """And bytes of one row do not pass in another, nor a byte changed."""
     ids = np.array(sorted(numbers), np.uint32)
-    packed = pack_ids(row, ids)
-    assert unpack_ids(row, packed).tolist() == ids.tolist()
+    packed = pack_ids(row, ids, note)
+    back, noted = unpack_ids(row, packed)
+    assert (back.tolist(), noted) == (ids.tolist(), note)
     for wrong in ((row + 1, packed), (row, packed[:-1]), (row, packed[:-1] + bytes([packed[-1] ^ 1])), (row, b"")):
         with pytest.raises(Damaged):
             unpack_ids(*wrong)

@@ -87,7 +87,9 @@ def check(store: Store, model: Model, start_ms: int, end_ms: int) -> None:
 def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, seal_rows: int) -> None:
     """Any order of frames, times, layouts, targets, duplicates and odd bits; any seals, merges and restarts between."""
     model: Model = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kpwatch.store.maintenance.TRIM_ROWS", 4)
+        patch.setattr("kpwatch.store.maintenance.TRIM_AT_ONCE", 3)
         options = StoreOptions(Path(folder), retention_seconds=0, commit_wait_seconds=0, seal_rows=seal_rows)
         store = Store.open(options, Registry(), log=silent())
         try:

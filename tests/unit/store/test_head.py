@@ -6,6 +6,7 @@ import numpy as np
 
 from kpwatch.store.catalog import ColumnSet
 from kpwatch.store.head import Head, HeadRow, make_parts
+from kpwatch.store.packing import compress_fast
 from kpwatch.store.parts import Wanted
 
 AB = ColumnSet(1, np.array([1, 2], np.uint32))
@@ -13,7 +14,7 @@ C = ColumnSet(2, np.array([3], np.uint32))
 
 
 def row(number: int, layout: ColumnSet, at: int, *values: float, target: int = 1) -> HeadRow:
-    return HeadRow(number, target, layout, at, np.array(values).tobytes())
+    return HeadRow(number, target, layout, at, compress_fast(np.array(values).tobytes()))
 
 
 def test_rows_come_and_go() -> None:
@@ -24,11 +25,13 @@ def test_rows_come_and_go() -> None:
     taken = head.rows(1)
     assert (head.count, head.bytes) == (4, sum(one.size for one in rows))
     assert head.layouts() == {AB, C}
+    assert (head.first_number(), head.owners_before(4), head.owners_before(9)) == (1, [1], [1, 2])
     head.drop(1, rows[:2])
+    assert head.first_number() == 3
     assert head.rows(1) == (rows[2],)
     head.drop(1, rows[2:3])
     head.drop(2, rows[3:])
-    assert (head.count, head.bytes, head.targets(), head.rows(1)) == (0, 0, [], ())
+    assert (head.count, head.bytes, head.targets(), head.rows(1), head.first_number()) == (0, 0, [], (), None)
     assert taken == tuple(rows[:3])
 
 

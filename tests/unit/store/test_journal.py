@@ -12,6 +12,7 @@ import pytest
 from kpwatch.store import journal
 from kpwatch.store.catalog import Catalog
 from kpwatch.store.head import HeadRow
+from kpwatch.store.packing import compress_fast
 from kpwatch.store.schema import migrate
 from tests.unit.store.samples import layout, target
 
@@ -22,7 +23,9 @@ def written(connection: sqlite3.Connection) -> tuple[Catalog, list[HeadRow]]:
     where = catalog.target(target(1)).number
     shapes = [catalog.resolve(layout(0, 1))[0], catalog.resolve(layout(2))[0]]
     rows = [
-        HeadRow(n + 1, where, shapes[n % 2], -n, np.arange(len(shapes[n % 2].columns), dtype=float).tobytes())
+        HeadRow(
+            n + 1, where, shapes[n % 2], -n, compress_fast(np.arange(len(shapes[n % 2].columns), dtype=float).tobytes())
+        )
         for n in range(4)
     ]
     catalog.write_new(connection)
@@ -32,12 +35,17 @@ def written(connection: sqlite3.Connection) -> tuple[Catalog, list[HeadRow]]:
 
 
 def test_rows_and_back() -> None:
-    """In the order of their numbers; deleted ones are gone."""
+    """In the order of their numbers; deleted ones are gone, and so are those that stand in a block."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         catalog, rows = written(connection)
         assert journal.load(connection, catalog) == (rows, [])
-        journal.delete(connection, rows[:2])
-        assert journal.load(connection, catalog) == (rows[2:], [])
+        journal.delete_before(connection, 2)
+        assert journal.load(connection, catalog) == (rows[1:], [])
+        catalog.targets[1].sealed_row = 3
+        assert journal.load(connection, catalog) == (rows[3:], [])
+        catalog.targets[1].sealed_row = 0
+        journal.keep_only(connection, rows[2:3])
+        assert journal.load(connection, catalog) == (rows[2:3], [])
 
 
 DAMAGE = (

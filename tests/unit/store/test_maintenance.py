@@ -75,6 +75,23 @@ def test_many_layouts_are_not_kept(tmp_path: Path, monkeypatch) -> None:
         assert everything(store) == model
 
 
+def test_dead_rows_of_the_journal_go(tmp_path: Path, monkeypatch) -> None:
+    """Also behind a target that hardly ever has a sample: it is sealed early, so that it does not hold up the rest."""
+    monkeypatch.setattr("kpwatch.store.maintenance.TRIM_ROWS", 50)
+    model: dict = {}
+    with opened(tmp_path, seal_rows=8) as store:
+        frames = [frame(99, layout(0), T0, [1.5])]
+        store.append(frames).result(60)
+        remember(model, frames)
+        append(store, model, range(1, 11), range(100))
+        store.maintain()
+        ((rows,),) = sql(store, "SELECT count(*) FROM journal")
+        assert rows < 300, "of a thousand"
+        assert everything(store) == model
+    with opened(tmp_path) as store:
+        assert everything(store) == model
+
+
 def test_a_failing_step_is_told_and_tried_again(tmp_path: Path) -> None:
     """Here: somebody took the table away, and gave it back. Appends and queries go on meanwhile."""
     clock = MovedClock(T0 / 1000)
