@@ -24,7 +24,7 @@ from kpwatch.model.encoded import FORMS, EncodedScrape, Form
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    Convert = Callable[[EncodedScrape, Form], EncodedScrape]
+    Convert = Callable[[EncodedScrape, Form, Form], EncodedScrape]
 
     from kpwatch.base.clock import Clock
     from kpwatch.base.recordlog import Record, RecordLog, Segment
@@ -62,7 +62,7 @@ class Spool:
     """The log, its readers, and what waits in memory."""
 
     def __init__(self, options: SpoolOptions, log: RecordLog | None, convert: Convert, clock: Clock) -> None:
-        """`log` None means memory only; `convert` turns a scrape into another form."""
+        """`log` None means memory only; `convert(scrape, written, wanted)` turns a scrape into another form."""
         self._options = options
         self._log = log
         self._convert = convert
@@ -104,7 +104,9 @@ class Spool:
     # Scrapes' side.
 
     def append(self, forms: Mapping[Form, EncodedScrape]) -> None:
-        """Keep one scrape; the first form is the one that goes to disk."""
+        """Keep one scrape; the first form is the one that goes to disk. Without readers nothing is kept."""
+        if not self._readers:
+            return
         primary = next(iter(forms.values()))
         self.total += primary.samples
         size = sum(len(scrape.block) for scrape in forms.values())
@@ -184,11 +186,13 @@ class Spool:
         return True
 
     def note_settled(self) -> None:
-        """A reader moved: remember it, and drop segments nobody needs any more."""
+        """A reader moved: remember it, and let go of what nobody needs any more."""
+        slowest = min(reader.cursor for reader in self._readers.values())
+        while self._recent and self._recent[0].total <= slowest:
+            self._forget_oldest()
         if self._log is None or not self._log.segments:
             return
         self._write_cursors()
-        slowest = min(reader.cursor for reader in self._readers.values())
         while len(self._segment_totals) > 1 and self._segment_totals[1] <= slowest:
             self._drop_first_segment()
 
@@ -231,13 +235,17 @@ class Spool:
                 over = over or self.total - self._recent[0].begins > self._options.memory_samples
             if not over:
                 return
-            entry = self._recent.popleft()
-            self._recent_bytes -= entry.size_bytes
+            entry = self._forget_oldest()
             if not on_disk:
-                self._unwritten = min(self._unwritten, len(self._recent))
                 for reader in self._readers.values():
                     if reader.cursor >= entry.begins:
                         reader.skip_to(entry.total)
+
+    def _forget_oldest(self) -> _Entry:
+        entry = self._recent.popleft()
+        self._recent_bytes -= entry.size_bytes
+        self._unwritten = min(self._unwritten, len(self._recent))
+        return entry
 
     # Inside: reading back.
 
@@ -296,7 +304,10 @@ class Spool:
     def in_form(self, forms: Mapping[Form, EncodedScrape], form: Form) -> EncodedScrape:
         """One scrape in the form a reader wants, converted where it is not at hand."""
         at_hand = forms.get(form)
-        return at_hand if at_hand is not None else self._convert(next(iter(forms.values())), form)
+        if at_hand is not None:
+            return at_hand
+        written, scrape = next(iter(forms.items()))
+        return self._convert(scrape, written, form)
 
 
 class Reader:

@@ -26,7 +26,7 @@ def scrape(number: int, samples: int = 1, size: int = 10) -> EncodedScrape:
     return EncodedScrape(f"{number:0{size}d}".encode(), samples, number)
 
 
-def converted(given: EncodedScrape, form: Form) -> EncodedScrape:
+def converted(given: EncodedScrape, _written: Form, form: Form) -> EncodedScrape:
     """A conversion that shows."""
     return given._replace(block=given.block + f" as {form.ident} {form.protocol}".encode())
 

@@ -1,0 +1,88 @@
+"""The two versions of Remote Write behind one interface: what an encoder, a converter and a writer need of a version.
+
+A codec belongs to one target, because 2.0 keeps the target's strings; 1.0 has nothing to keep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from kpwatch.remote_write import v1, v2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpwatch.model.encoded import Protocol as Version
+    from kpwatch.model.labels import Labels
+
+
+class SeriesCodec(Protocol):
+    """Encodes series of one target."""
+
+    def label_block(self, labels: Labels, family_type: str, help_text: str) -> bytes:
+        """Everything a series says about itself; equal blocks are equal series."""
+        ...
+
+    def series_head(self, block: bytes) -> bytes:
+        """What comes before the value of a series with one sample at the scrape's timestamp."""
+        ...
+
+    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
+        """A whole series with samples at any time."""
+        ...
+
+    def request(self, series: bytes) -> bytes:
+        """The body of a request that holds these series."""
+        ...
+
+
+class CodecV1:
+    """Remote Write 1.0: every series carries its labels in full and nothing about its family."""
+
+    def label_block(self, labels: Labels, _family_type: str, _help_text: str) -> bytes:
+        """The label fields."""
+        return v1.encode_labels(labels)
+
+    def series_head(self, block: bytes) -> bytes:
+        """See `v1.series_head`."""
+        return v1.series_head(block)
+
+    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
+        """See `v1.encode_series`."""
+        return v1.encode_series(block, samples)
+
+    def request(self, series: bytes) -> bytes:
+        """The series are the request."""
+        return series
+
+
+class CodecV2:
+    """Remote Write 2.0: labels and help are references into the target's symbols."""
+
+    def __init__(self) -> None:
+        self._symbols = v2.SymbolTable()
+
+    def label_block(self, labels: Labels, family_type: str, help_text: str) -> bytes:
+        """References to the labels, and metadata."""
+        return v2.encode_labels(labels, self._symbols) + v2.encode_metadata(family_type, help_text, self._symbols)
+
+    def series_head(self, block: bytes) -> bytes:
+        """See `v2.series_head`."""
+        return v2.series_head(block)
+
+    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
+        """See `v2.encode_series`."""
+        return v2.encode_series(block, samples)
+
+    def request(self, series: bytes) -> bytes:
+        """The symbols, then the series."""
+        return self._symbols.encode() + series
+
+
+CODECS: dict[Version, type[CodecV1 | CodecV2]] = {"1.0": CodecV1, "2.0": CodecV2}
+
+HEADERS: dict[Version, dict[str, str]] = {
+    "1.0": {"Content-Type": v1.CONTENT_TYPE, "X-Prometheus-Remote-Write-Version": v1.VERSION},
+    "2.0": {"Content-Type": v2.CONTENT_TYPE, "X-Prometheus-Remote-Write-Version": v2.VERSION},
+}
+"""What a request of each version says of itself, beside `Content-Encoding: snappy`."""
