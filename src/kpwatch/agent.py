@@ -10,6 +10,7 @@ loop on one thread runs everything. Several agents may share a process
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from kpwatch.base.clock import SYSTEM_CLOCK
@@ -65,9 +66,9 @@ def build(options: AgentOptions, *, log: Logger | None = None, clock: Clock = SY
             counters=Counters(agent.registry),
             precision=options.precision,
             hand_on=hand_on,
-            finished=agent.note_scrape,
+            finished=partial(agent.note_scrape, number),
         )
-        for target in options.targets
+        for number, target in enumerate(options.targets)
     ]
     return agent
 
@@ -91,9 +92,9 @@ def build_printing(
             log=log,
             print_line=print_line,
             dialect=dialect,
-            finished=agent.note_scrape,
+            finished=partial(agent.note_scrape, number),
         )
-        for target in options.targets
+        for number, target in enumerate(options.targets)
     ]
     return agent
 
@@ -186,8 +187,10 @@ class Agent:
         """End `run`; from any thread or signal handler."""
         self.loop.call_from_thread(self._end)
 
-    def note_scrape(self, up: bool) -> None:
-        """A watch finished a scrape."""
+    def note_scrape(self, number: int, up: bool) -> None:
+        """A watch finished a scrape; with `run_once` it is its only one, however long the others take."""
+        if self._once:
+            self.watches[number].stop()
         self._scrapes_seen += 1
         self._scrapes_failed += not up
         if self._once and self._scrapes_seen == len(self.watches):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpwatch.agent import build
+from kpwatch.config.options import AgentOptions
 from kpwatch.model.numbers import STALE_NAN_BYTES
 from kpwatch.send.options import QueueOptions
 from tests.agents import HOSTNAME, RunningAgent, target, writer
@@ -348,3 +350,26 @@ def test_each_receiver_is_told_who_it_is(path: str, ident: str, expected: set[st
         assert {name: one.labels[name] for name in {"agent_hostname", "ident"} & one.labels.keys()} == dict.fromkeys(
             expected, HOSTNAME
         )
+
+
+def test_once_means_every_target_once() -> None:
+    """A slow target is waited for and a quick one is not asked twice meanwhile."""
+    quick_asked = threading.Event()
+
+    def slow(_: Request) -> bytes:
+        assert quick_asked.wait(WAIT_SECONDS)
+        return response(b"slow 1\n")
+
+    def quick(_: Request) -> bytes:
+        quick_asked.set()
+        return response(b"quick 1\n")
+
+    with Server(serves(slow)) as one, Server(serves(quick)) as other, Receiver() as receiver:
+        options = AgentOptions(
+            HOSTNAME,
+            (target(one.url(), "slow"), target(other.url(), "quick"), target(other.url("/again"), "again")),
+            (writer(receiver.url(WRITE)),),
+        )
+        assert build(options).run_once()
+        assert (len(one.requests), len(other.requests)) == (1, 2)
+    assert sorted(sample.name for sample in receiver.taken) == ["quick", "quick", "slow", "up", "up", "up"]
