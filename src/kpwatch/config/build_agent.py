@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.urls import take_apart
+from kpwatch.config.build_discovery import discoveries
 from kpwatch.config.build_parts import checked_headers, expand, tls_options
-from kpwatch.config.build_targets import target_options
+from kpwatch.config.build_targets import finds_targets, instances, listed_targets
 from kpwatch.config.options import AgentOptions
-from kpwatch.config.urls import parse_url
 from kpwatch.send.options import IdentMode, QueueOptions, WriterOptions
 
 if TYPE_CHECKING:
+    from kpwatch.base.urls import UrlParts
     from kpwatch.config.checker import Section
     from kpwatch.config.expand import Expander
-    from kpwatch.config.urls import Url
 
 _DEFAULT_INTERVAL_SECONDS = 15.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -34,9 +35,13 @@ def agent_options(
     if interval_seconds <= 0:
         interval_seconds = _DEFAULT_INTERVAL_SECONDS
     limits = root.only("kpwatch")
+    patterns = instances(plugin, limits, named, interval_seconds) if plugin is not None else []
+    if plugin is not None and not any(section.texts("urls") or finds_targets(section) for section, _ in patterns):
+        plugin.warn("instances", "there is no URL in any of them: nothing is scraped")
     return AgentOptions(
         hostname=hostname,
-        targets=target_options(plugin, limits, named, interval_seconds) if plugin is not None else (),
+        targets=listed_targets(patterns, named),
+        discoveries=discoveries(patterns, limits, named),
         writers=_writers(root),
         queue=_queue(root.only("writer_opt"), limits),
         omit_hostname=settings.flag("omit_hostname"),
@@ -52,7 +57,7 @@ def writer_hosts(root: Section) -> tuple[tuple[str, int], ...]:
     hosts = []
     for section in root.many("writers"):
         try:
-            url = parse_url(section.text("url"))
+            url = take_apart(section.text("url"))
         except ConfigError:
             continue  # _writer reports it
         hosts.append((url.hostname, int(url.port or _DEFAULT_PORTS[url.scheme])))
@@ -108,7 +113,7 @@ def _writer(section: Section) -> WriterOptions | None:
         headers=tuple(("Host" if name.lower() == "host" else name, value) for name, value in headers),
         timeout_seconds=_positive(section.seconds("timeout"), default.timeout_seconds),
         dial_timeout_seconds=_positive(section.seconds("dial_timeout"), default.dial_timeout_seconds),
-        tls=tls_options(section, url, always=True),
+        tls=tls_options(section, always=True) if url.scheme == "https" else None,
         ident=ident,
         retry_min_seconds=_positive(section.seconds("retry_min"), default.retry_min_seconds),
         retry_max_seconds=_positive(section.seconds("retry_max"), default.retry_max_seconds),
@@ -122,12 +127,12 @@ def _ident(section: Section) -> IdentMode:
     return cast("IdentMode", ident)
 
 
-def _writer_url(section: Section) -> Url | None:
+def _writer_url(section: Section) -> UrlParts | None:
     if not section.text("url"):
         section.error("url", "missing: expected where to POST, such as http://HOST:19000/prometheus/v1/write")
         return None
     try:
-        return parse_url(section.text("url"), default_path="/")
+        return take_apart(section.text("url"), default_path="/")
     except ConfigError as error:
         section.error("url", str(error))
         return None

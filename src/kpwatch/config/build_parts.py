@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from kpwatch.config.checker import Section
     from kpwatch.config.expand import Expander
     from kpwatch.config.kinds import Pairs
-    from kpwatch.config.urls import Url
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PEM_KEYS = ("tls_ca", "tls_cert", "tls_key")
@@ -45,10 +44,8 @@ def checked_headers(section: Section) -> Pairs:
     return section.pairs("headers")
 
 
-def tls_options(section: Section, url: Url, *, always: bool) -> TlsOptions | None:
-    """TLS for an https URL, None for http. `always`: the keys count even without use_tls."""
-    if url.scheme != "https":
-        return None
+def tls_options(section: Section, *, always: bool) -> TlsOptions:
+    """TLS for https URLs. `always`: the keys count even without use_tls."""
     if not always and not section.flag("use_tls"):
         for name in _TLS_KEYS:
             if section.values[name]:

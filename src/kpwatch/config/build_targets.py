@@ -1,52 +1,68 @@
-"""`[[instances]]` -> one TargetOptions per URL."""
+"""`[[instances]]` -> a pattern each (`scrape.discovery.instance`), and by it a target for every URL listed."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.urls import take_apart
 from kpwatch.config.build_parts import checked_headers, expand, tls_options
 from kpwatch.config.build_rules import sample_rules
-from kpwatch.config.urls import health_url, parse_url, render
+from kpwatch.scrape.discovery.instance import HEALTH_OFF, Instance, compiled
 from kpwatch.scrape.options import DELETE_LABEL, TargetOptions
 
 if TYPE_CHECKING:
+    from kpwatch.base.tls import TlsOptions
     from kpwatch.config.checker import Section
     from kpwatch.config.expand import Expander
     from kpwatch.config.kinds import Pairs
-    from kpwatch.config.urls import Url
 
 MIN_INTERVAL_SECONDS = 0.1
 """Shorter ones would do nothing but scrape."""
 
 _DEFAULT_TIMEOUT_SECONDS = 3.0
-_METRICS_PATH = "/metrics"
-_OFF = "off"
 _IGNORED_HEADER = "host"
 
 
-def target_options(
+def instances(
     plugin: Section, limits: Section, expander: Expander, interval_seconds: float
-) -> tuple[TargetOptions, ...]:
-    """All targets of the plugin, in the order of the file; a URL that comes twice with the same labels counts once."""
+) -> list[tuple[Section, Instance]]:
+    """The pattern of every `[[instances]]` table, beside the table."""
     own_seconds = plugin.seconds("interval")
     cycle_seconds = own_seconds if own_seconds > 0 else interval_seconds
+    return [(section, _instance(section, limits, expander, cycle_seconds)) for section in plugin.many("instances")]
+
+
+def listed_targets(patterns: list[tuple[Section, Instance]], expander: Expander) -> tuple[TargetOptions, ...]:
+    """Targets of all `urls`, in the order of the file; a URL that comes twice with the same labels counts once."""
     targets: dict[tuple[str, Pairs, Pairs], TargetOptions] = {}
-    for section in plugin.many("instances"):
-        shared = _shared_options(section, limits, expander, cycle_seconds)
+    for section, instance in patterns:
         for index, text in enumerate(section.texts("urls")):
-            target = _target(section, index, expand(section, "urls", text, expander, index), shared)
-            if target is None:
-                continue  # reported
+            try:
+                target = instance.target(expand(section, "urls", text, expander, index))
+            except ConfigError as error:
+                section.error("urls", str(error), index)
+                continue
             key = (target.url, target.url_labels, target.labels)
             if key in targets:
                 section.warn("urls", f"{target.url} comes twice with the same labels; it is scraped once", index)
             targets.setdefault(key, target)
-    if not any(section.texts("urls") for section in plugin.many("instances")):
-        plugin.warn("instances", "there is no URL in any of them: nothing is scraped")
     return tuple(targets.values())
+
+
+def _instance(section: Section, limits: Section, expander: Expander, cycle_seconds: float) -> Instance:
+    return Instance(
+        shared=_shared_options(section, limits, expander, cycle_seconds),
+        url_label_key=section.text("url_label_key") or "instance",
+        url_label_value=_template(section, "url_label_value", section.text("url_label_value")),
+        url_label_pair=tuple(
+            (name, _template(section, "url_label_pair", template, name))
+            for name, template in section.pairs("url_label_pair")
+        ),
+        tls=_tls(section),
+        health=_health(section),
+    )
 
 
 def _shared_options(section: Section, limits: Section, expander: Expander, cycle_seconds: float) -> TargetOptions:
@@ -76,53 +92,33 @@ def _label(section: Section, name: str, value: str, expander: Expander) -> str:
     return value if value == DELETE_LABEL else expand(section, "labels", value, expander, name)
 
 
-def _target(section: Section, index: int, text: str, shared: TargetOptions) -> TargetOptions | None:
-    """One URL of the instance, or None if it cannot be used."""
+def _template(section: Section, key: str, text: str, *inside: str) -> str:
+    """A template as it is, or "" and an error where it is none."""
     try:
-        url = parse_url(text, default_path=_METRICS_PATH)
-    except ConfigError as error:
-        section.error("urls", str(error), index)
-        return None
-    return replace(
-        shared,
-        url=url.request,
-        url_labels=_url_labels(section, url),
-        username=shared.username or url.username,
-        password=shared.password if shared.username else url.password,
-        tls=tls_options(section, url, always=False),
-        health_url=_health(section, url),
-    )
-
-
-def _url_labels(section: Section, url: Url) -> Pairs:
-    """The labels that the URL itself gives, by the templates of the instance."""
-    labels: dict[str, str] = {}
-    key = section.text("url_label_key") or "instance"
-    if key != DELETE_LABEL:
-        template = section.text("url_label_value")
-        labels[key] = _rendered(section, "url_label_value", template, url) if template else url.label
-    for name, template in section.pairs("url_label_pair"):
-        if template.strip(" "):
-            labels[name] = _rendered(section, "url_label_pair", template, url, name)
-    return tuple(labels.items())
-
-
-def _rendered(section: Section, key: str, template: str, url: Url, *inside: str) -> str:
-    try:
-        return render(template, url)
+        compiled(text)
     except ConfigError as error:
         section.error(key, str(error), *inside)
         return ""
+    return text
 
 
-def _health(section: Section, url: Url) -> str:
+def _tls(section: Section) -> TlsOptions | None:
+    """TLS keys are looked at only where an https URL is listed or may be found."""
+    listed = any(text.lower().startswith(("https:", "$")) for text in section.texts("urls"))
+    return tls_options(section, always=False) if listed or finds_targets(section) else None
+
+
+def finds_targets(section: Section) -> bool:
+    """Whether an instance has targets that are not listed in it."""
+    return bool(section.texts("file_sd")) or section.only("consul").flag("enabled")
+
+
+def _health(section: Section) -> str:
     asked = section.text("kpwatch_health")
-    if not asked:
-        return health_url(url)
-    if asked == _OFF:
-        return ""
+    if asked in ("", HEALTH_OFF):
+        return asked
     try:
-        base = parse_url(asked)
+        base = take_apart(asked)
     except ConfigError as error:
         section.error("kpwatch_health", f'{error}, or "off"')
         return ""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from kpwatch.base.urls import redacted
 from kpwatch.config.kinds import KINDS, WrongValue
-from kpwatch.config.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

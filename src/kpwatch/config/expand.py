@@ -36,6 +36,10 @@ class Expander:
         """The same with another `$hostname`."""
         return Expander(hostname=hostname, address=self._address, serial=self._serial, environment=self._environment)
 
+    def variable(self, name: str) -> str:
+        """An environment variable as it is, "" where it is not set."""
+        return self._environment.get(name, "")
+
     def expand(self, text: str) -> str:
         """`text` with everything replaced."""
         if "$" not in text:
@@ -45,7 +49,7 @@ class Expander:
             text = text.replace("$ip", self._address())
         if "$sn" in text:
             text = text.replace("$sn", self._serial())
-        return go_expand(text, self._variable)
+        return go_expand(text, self._escaped)
 
     def unset(self, text: str) -> list[str]:
         """Names of the environment variables in `text` that are not set."""
@@ -55,7 +59,7 @@ class Expander:
         go_expand(text, lambda name: names.append(name) or "")  # type: ignore[func-returns-value]
         return [name for name in names if name not in self._environment]
 
-    def _variable(self, name: str) -> str:
+    def _escaped(self, name: str) -> str:
         return self._environment.get(name, "").replace("\\", "\\\\").replace('"', '\\"')
 
 

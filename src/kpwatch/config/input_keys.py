@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kpwatch.config.keys import ACCEPTED, LATER, REFUSED, WORKS, Key, Table, tls_keys
+from kpwatch.config.keys import ACCEPTED, REFUSED, WORKS, Key, Table, tls_keys
 from kpwatch.relabel.rules import ACTIONS
 
 _GLOBS = "globs, matched as the original does"
@@ -58,6 +58,13 @@ INSTANCES = Table(
         Key("duplication_allowed", "bool", False, ACCEPTED, "repeated HELP and TYPE lines never harm here"),
         *tls_keys("TLS keys count; without it an https target is checked against the system's CAs"),
         Key("consul", "table", None, WORKS, _CONSUL),
+        Key(
+            "file_sd",
+            "strings",
+            (),
+            WORKS,
+            "our own: JSON files of targets in Prometheus' format, read again on change",
+        ),
         Key("kpwatch_health", "string", "", WORKS, "our own: URL of the health port, or off; else found beside :10249"),
     ),
 )
@@ -86,10 +93,23 @@ RELABEL_CONFIGS = Table(
 CONSUL = Table(
     "instances.consul",
     (
-        Key("enabled", "bool", False, LATER, _CONSUL),
-        Key("agent", "string", "", LATER, "URL of the Consul agent"),
-        Key("query_interval", "duration", 0.0, LATER, "between two queries"),
-        Key("query", "tables", None, LATER, "services to ask for"),
+        Key("enabled", "bool", False, WORKS, _CONSUL, "targets appear and go while it runs"),
+        Key(
+            "agent",
+            "string",
+            "",
+            WORKS,
+            "URL or HOST:PORT of the Consul agent; empty: $CONSUL_HTTP_ADDR, else 127.0.0.1:8500",
+        ),
+        Key(
+            "query_interval",
+            "duration",
+            0.0,
+            WORKS,
+            "between two queries; 0: 30 s",
+            "the original then asks without a pause",
+        ),
+        Key("query", "tables", None, WORKS, "services to ask for"),
     ),
     switch="enabled",
 )
@@ -97,11 +117,11 @@ CONSUL = Table(
 CONSUL_QUERY = Table(
     "instances.consul.query",
     (
-        Key("name", "string", "", LATER, "service"),
-        Key("tag", "string", "", LATER, "tag of the service"),
-        Key("dc", "string", "", LATER, "datacenter"),
-        Key("url", "string", "", LATER, "template of the URL to scrape"),
-        Key("tags", "labels", (), LATER, "templates of labels"),
+        Key("name", "string", "", WORKS, "service"),
+        Key("tag", "string", "", WORKS, "tag of the service"),
+        Key("dc", "string", "", WORKS, "datacenter"),
+        Key("url", "string", "", WORKS, "template of the URL to scrape, over an entry of the catalog"),
+        Key("tags", "labels", (), WORKS, "templates of labels; they overwrite those of the URL"),
     ),
 )
 

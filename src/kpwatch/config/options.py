@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from kpwatch.send.options import QueueOptions
+from kpwatch.spool.options import SpoolOptions
 
 if TYPE_CHECKING:
+    from kpwatch.scrape.discovery.options import DiscoveryOptions
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.send.options import WriterOptions
 
@@ -21,8 +23,11 @@ class AgentOptions:
     targets: tuple[TargetOptions, ...]
     writers: tuple[WriterOptions, ...] = ()
     queue: QueueOptions = field(default_factory=QueueOptions)
+    spool: SpoolOptions = field(default_factory=SpoolOptions)
     omit_hostname: bool = False
     global_labels: tuple[tuple[str, str], ...] = ()
     """Set only where the series has no such label."""
     precision: Literal["ms", "s", "m"] = "ms"
     """Timestamps are cut down to whole milliseconds, seconds or minutes."""
+    discoveries: tuple[DiscoveryOptions, ...] = ()
+    """What finds more targets while the agent runs."""

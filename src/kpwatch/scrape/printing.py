@@ -60,6 +60,10 @@ class PrintingWatch:
         if self._health is not None:
             self._health.close()
 
+    def retire(self) -> None:
+        """Stop because the target is gone."""
+        self.stop()
+
     def _ask_health(self, _timestamp_ms: int) -> None:
         if self._health is None:
             self._pages = []

@@ -25,7 +25,7 @@ class Example(NamedTuple):
     files: dict[str, str]
 
 
-def read_example(path: Path) -> Example:
+def read_example(path: Path, directory: Path) -> Example:
     example = Example([], [], {}, {})
     name = ""
     for line in path.read_text().splitlines(keepends=True):
@@ -38,7 +38,7 @@ def read_example(path: Path) -> Example:
             example.warnings.append(line.removeprefix("#! warning ").strip())
         elif line.startswith("#! options "):
             key, _, value = line.removeprefix("#! options ").partition(" = ")
-            example.options[key] = eval(value)
+            example.options[key] = eval(value, {"directory": directory})
         else:
             example.files[name] += line
     return example
@@ -69,7 +69,7 @@ def value_at(options: object, path: str) -> object:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples(path: Path, tmp_path: Path) -> None:
     """All errors and warnings word for word, with file and line, and the options that come out."""
-    example = read_example(path)
+    example = read_example(path, tmp_path)
     write(example.files, tmp_path)
     if path.name.endswith(".bad.toml"):
         with pytest.raises(BadConfig) as caught:

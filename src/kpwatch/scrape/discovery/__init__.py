@@ -1,0 +1,1 @@
+"""Where targets come from: the files themselves, lists beside them, a Consul catalog."""

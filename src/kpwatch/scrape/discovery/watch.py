@@ -1,0 +1,203 @@
+"""The targets of one discovery as one watch: they start when they are found and end when they are gone.
+
+To the agent this is a watch like any other: started, stopped, and finished once all targets that the first answer named
+were scraped once. A target that two of an agent's discoveries find is scraped by the first, because two scrapes would
+write the same series.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from kpwatch.base.errors import ConfigError
+from kpwatch.base.urls import redacted
+from kpwatch.scrape.discovery.options import ConsulOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.base.logs import Logger
+    from kpwatch.base.loop import Loop
+    from kpwatch.base.telemetry import Registry
+    from kpwatch.scrape.discovery.options import DiscoveryOptions
+    from kpwatch.scrape.discovery.target_files import Found
+    from kpwatch.scrape.options import Pairs, TargetOptions
+
+SPREAD_SECONDS = 0.5
+"""First scrapes of targets that are found together are spread over this time."""
+
+TargetKey = tuple[str, "Pairs", "Pairs"]
+
+
+class Watch(Protocol):
+    """One target that is scraped until it is stopped."""
+
+    def start(self, delay_seconds: float = 0.0) -> None:
+        """First scrape in `delay_seconds`, then every interval."""
+        ...
+
+    def stop(self) -> None:
+        """No scrape any more."""
+        ...
+
+    def retire(self) -> None:
+        """Stop because the target is gone: its series end."""
+        ...
+
+
+def key_of(target: TargetOptions) -> TargetKey:
+    """What makes two targets the same series."""
+    return target.url, target.url_labels, target.labels
+
+
+class Discovery(Protocol):
+    """Finds targets."""
+
+    def start(self) -> None:
+        """Look now, and again every so often."""
+        ...
+
+    def stop(self) -> None:
+        """Look no more."""
+        ...
+
+
+class DiscoveredWatch:
+    """All targets of one discovery."""
+
+    def __init__(
+        self,
+        options: DiscoveryOptions,
+        make_watch: Callable[[TargetOptions, Callable[[bool], None]], Watch],
+        *,
+        loop: Loop,
+        log: Logger,
+        registry: Registry,
+        claims: set[TargetKey],
+        finished: Callable[[bool], None],
+    ) -> None:
+        """`make_watch` gets a target and whom to tell after each scrape whether it was up.
+
+        `claims` are the keys of all targets of the agent, shared by its discoveries. `finished` is told once.
+        """
+        self._options = options
+        self._make_watch = make_watch
+        self._log = log
+        self._claims = claims
+        self._finished = finished
+        self._watches: dict[TargetOptions, Watch] = {}
+        self._unscraped: set[TargetOptions] | None = None
+        """Targets of the first answer that were not scraped yet; None before there is an answer."""
+        self._all_up = True
+        self._discovery = _discovery(options, loop, log, self._found, self._failed)
+        kind, source = _names(options)
+        registry.gauge(
+            "kpwatch_agent_targets_discovered", "Targets found.", lambda: len(self._watches), kind=kind, source=source
+        )
+        self._failures = registry.counter(
+            "kpwatch_agent_discovery_failures_total", "Lists, answers and targets that cannot be used.", kind=kind
+        )
+
+    def start(self, delay_seconds: float = 0.0) -> None:
+        """Look for targets at once; `delay_seconds` is for those who have but one."""
+        del delay_seconds
+        self._discovery.start()
+
+    def stop(self) -> None:
+        """No scrape any more, and no target."""
+        self._discovery.stop()
+        for watch in self._watches.values():
+            watch.stop()
+
+    def retire(self) -> None:
+        """Stop because the instance is gone: the series of all its targets end."""
+        self._discovery.stop()
+        self._found([])
+
+    def _found(self, found: list[Found] | None) -> None:
+        """Take in what there is now; None: nobody knows, so all stays as it is."""
+        if found is not None:
+            self._adopt(self._targets(found))
+        if self._unscraped is None:
+            self._unscraped = set(self._watches)
+            self._settle()
+
+    def _targets(self, found: list[Found]) -> list[TargetOptions]:
+        """The targets of a list, without what cannot be one and what another scrapes already."""
+        own = {key_of(target): target for target in self._watches}
+        targets: dict[TargetKey, TargetOptions] = {}
+        for url, labels in found:
+            try:
+                target = self._options.instance.target(url, labels)
+            except ConfigError as error:
+                self._failed(f"target left out: {error}")
+                continue
+            key = key_of(target)
+            if len(targets) >= self._options.target_limit and key not in targets:
+                self._failed(
+                    f"{len(found)} targets, the limit is {self._options.target_limit}: the others are left out"
+                )
+                break
+            if key in self._claims and key not in own:
+                self._log.warning(f"target {redacted(target.url)} is scraped already by another instance")
+                continue
+            targets.setdefault(key, target)
+        return list(targets.values())
+
+    def _adopt(self, targets: list[TargetOptions]) -> None:
+        wanted = set(targets)
+        gone = [target for target in self._watches if target not in wanted]
+        for target in gone:
+            self._watches.pop(target).retire()
+            self._claims.discard(key_of(target))
+            self._scraped(target, up=True)  # whoever is gone is no failure
+        new = [target for target in targets if target not in self._watches]
+        for index, target in enumerate(new):
+            self._claims.add(key_of(target))
+            watch = self._watches[target] = self._make_watch(target, self._teller(target))
+            watch.start(SPREAD_SECONDS * index / len(new))
+        if new or gone:
+            self._log.info(f"{_names(self._options)[1]}: {len(new)} targets appeared, {len(gone)} are gone")
+
+    def _teller(self, target: TargetOptions) -> Callable[[bool], None]:
+        return lambda up: self._scraped(target, up=up)
+
+    def _scraped(self, target: TargetOptions, *, up: bool) -> None:
+        if self._unscraped and target in self._unscraped:
+            self._all_up = self._all_up and up
+            self._unscraped.discard(target)
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._unscraped:
+            self._finished(self._all_up)
+
+    def _failed(self, reason: str) -> None:
+        self._failures.add()
+        self._log.error(reason)
+        if self._unscraped is None:
+            self._all_up = False
+
+
+def _discovery(
+    options: DiscoveryOptions,
+    loop: Loop,
+    log: Logger,
+    found: Callable[[list[Found] | None], None],
+    failed: Callable[[str], None],
+) -> Discovery:
+    """Imported when asked for: who lists its targets pays for neither."""
+    if isinstance(options, ConsulOptions):
+        from kpwatch.scrape.discovery.consul import ConsulDiscovery  # noqa: PLC0415 - see above
+
+        return ConsulDiscovery(options, loop, found=found, failed=failed)
+    from kpwatch.scrape.discovery.files import FileDiscovery  # noqa: PLC0415 - see above
+
+    return FileDiscovery(options, loop, log, found=found, failed=failed)
+
+
+def _names(options: DiscoveryOptions) -> tuple[str, str]:
+    """(kind, source) for labels and log lines."""
+    if isinstance(options, ConsulOptions):
+        return "consul", f"consul {redacted(options.agent_url)}"
+    return "file", f"file_sd {' '.join(options.patterns)}"
