@@ -42,6 +42,7 @@ ALLOWED = {
     "encodings": "idna and latin-1, when a name or a header needs them",
     "enum": "a batch's fate; by re, by socket",
     "errno": "why a connection failed",
+    "fcntl": "one agent a spool: its lock",
     "fnmatch": "by pathlib",
     "functools": "caches",
     "heapq": "the loop's timers",
