@@ -247,7 +247,7 @@ def _read_part(raw: NDArray[np.uint8], at: int, offset: int, known: dict[bytes, 
     """(the part described at `at`, where its description ends)."""
     rows, columns, stale, groups, first_column, first_time, *widths = PART.unpack_from(raw.data, at)
     at += PART.size
-    table = list(GROUP.iter_unpack(raw[at : at + GROUP.size * groups].data))
+    ends, group_widths, sizes, checksums = raw[at : at + GROUP.size * groups].view("<u4").reshape(groups, 4).T.tolist()
     at += GROUP.size * groups
     arrays: list[NDArray[np.uint8]] = []
     for width, count in zip(widths, (columns - 1, rows - 1, stale, columns, columns, columns, columns), strict=True):
@@ -262,10 +262,10 @@ def _read_part(raw: NDArray[np.uint8], at: int, offset: int, known: dict[bytes, 
         arrays[4],
         arrays[5],
         arrays[6],
-        [0, *(end for end, _, _, _ in table)],
-        [width for _, width, _, _ in table],
-        list(accumulate((size for _, _, size, _ in table), initial=offset)),
-        [checksum for _, _, _, checksum in table],
+        [0, *ends],
+        group_widths,
+        list(accumulate(sizes, initial=offset)),
+        checksums,
     )
     return part, at
 
