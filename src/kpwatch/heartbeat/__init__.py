@@ -1,0 +1,1 @@
+"""Tells Nightingale that this machine lives, and what it is."""
