@@ -9,6 +9,9 @@ import pytest
 from hypothesis import settings
 
 from tests.parts import require
+from tests.state import use_own_state_directory
+
+use_own_state_directory()
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -1,6 +1,6 @@
 """The agent: the left half of the map.
 
-    targets -> watch (fetch, read, name, encode) -> queue per writer -> writer ~~HTTP~~>
+    targets -> watch (fetch, read, name, encode) -> spool -> a reader per writer -> writer ~~HTTP~~>
 
 `build` wires the rooms and nothing else, `build_printing` the same with a printer in the place of the writers; one
 loop on one thread runs everything. Several agents may share a process
@@ -10,31 +10,35 @@ loop on one thread runs everything. Several agents may share a process
 from __future__ import annotations
 
 import random
+import zlib
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.http import redact_url
 from kpwatch.base.logs import Logger
 from kpwatch.base.loop import Loop
 from kpwatch.base.telemetry import Registry
+from kpwatch.model.encoded import Form
 from kpwatch.relabel.identity import Identity
 from kpwatch.scrape.printing import PrintingWatch
 from kpwatch.scrape.watch import Counters, TargetWatch
 from kpwatch.send.options import NIGHTINGALE_WRITE_PATH
 from kpwatch.send.writer import Writer
-from kpwatch.spool.queue import Queue
+from kpwatch.spool.convert import convert
+from kpwatch.spool.opening import note_forgotten, open_spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kpwatch.base.clock import Clock
     from kpwatch.config.options import AgentOptions
     from kpwatch.exposition.categraf_view import Dialect
-    from kpwatch.model.encoded import EncodedScrape
-    from kpwatch.scrape.encoder import IdentMode
+    from kpwatch.model.encoded import EncodedScrape, IdentMode
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.send.options import WriterOptions
+    from kpwatch.spool.log import Reader, Spool
 
 DRAIN_SECONDS = 5.0
 """How long an ending agent waits for its writers."""
@@ -47,20 +51,24 @@ def build(options: AgentOptions, *, log: Logger | None = None, clock: Clock = SY
     """Wire one agent. Raises ConfigError for a URL that cannot be one."""
     log = log or Logger(clock=clock)
     agent = Agent(log, clock)
-    agent.lanes = [_Lane(writer, options, agent.loop, log, agent.registry) for writer in options.writers]
+    bounds = replace(options.spool, memory_samples=options.queue.queue_samples, memory_bytes=options.queue.queue_bytes)
+    spool = agent.spool = open_spool(bounds, convert, log, agent.registry, clock)
+    for writer in options.writers:
+        reader = spool.reader(_writer_key(writer), Form(ident_mode(writer), "1.0"))
+        agent.lanes.append(_lane(writer, reader, options, agent))
+    note_forgotten(spool, log)
 
-    def hand_on(mode: IdentMode, scrape: EncodedScrape) -> None:
+    def hand_on(scrapes: Mapping[Form, EncodedScrape]) -> None:
+        spool.append(scrapes)
         for lane in agent.lanes:
-            if lane.mode == mode:
-                lane.queue.append(scrape)
-                lane.writer.notice()
+            lane.writer.notice()
 
-    modes = sorted({lane.mode for lane in agent.lanes})
+    forms = sorted({lane.reader.form for lane in agent.lanes})
     agent.watches = [
         TargetWatch(
             target,
             identity_of(target, options),
-            modes,
+            forms,
             loop=agent.loop,
             log=log,
             counters=Counters(agent.registry),
@@ -113,29 +121,33 @@ def ident_mode(writer: WriterOptions) -> IdentMode:
     return "off" if path.endswith(NIGHTINGALE_WRITE_PATH) else "rename"
 
 
-class _Lane:
-    """A writer and what waits for it."""
+def _writer_key(writer: WriterOptions) -> str:
+    """Which writer a cursor belongs to, over restarts; no secret, and another secret is not another writer."""
+    return f"{redact_url(writer.url)}#{zlib.crc32(writer.url.encode()):08x}"
 
-    def __init__(
-        self, writer: WriterOptions, options: AgentOptions, loop: Loop, log: Logger, registry: Registry
-    ) -> None:
-        self.mode = ident_mode(writer)
-        url = redact_url(writer.url)
-        dropped = registry.counter(
-            "kpwatch_agent_samples_overflowed_total", "Samples dropped because the writer's queue was full.", url=url
-        )
-        self.queue = Queue(options.queue.queue_samples, options.queue.queue_bytes, dropped)
-        registry.gauge("kpwatch_agent_queue_samples", "Samples that wait.", lambda: self.queue.samples, url=url)
-        registry.gauge("kpwatch_agent_queue_bytes", "Their size.", lambda: self.queue.size_bytes, url=url)
-        self.writer = Writer(
-            writer,
-            self.queue,
-            options.queue.batch_samples,
-            loop=loop,
-            log=log,
-            registry=registry,
-            jitter=random.random,
-        )
+
+class _Lane(NamedTuple):
+    """A writer and its way through the spool."""
+
+    reader: Reader
+    writer: Writer
+
+
+def _lane(options: WriterOptions, reader: Reader, agent_options: AgentOptions, agent: Agent) -> _Lane:
+    url = redact_url(options.url)
+    registry = agent.registry
+    registry.gauge("kpwatch_agent_queue_samples", "Samples that wait.", lambda: reader.samples, url=url)
+    registry.gauge("kpwatch_agent_samples_lost_total", "Samples a writer will never get.", lambda: reader.lost, url=url)
+    writer = Writer(
+        options,
+        reader,
+        agent_options.queue.batch_samples,
+        loop=agent.loop,
+        log=agent.log,
+        registry=registry,
+        jitter=random.random,
+    )
+    return _Lane(reader, writer)
 
 
 class Watch(Protocol):
@@ -157,7 +169,8 @@ class Agent:
         self.registry = Registry()
         self.watches: Sequence[Watch] = []
         self.lanes: list[_Lane] = []
-        self._log = log
+        self.spool: Spool | None = None
+        self.log = log
         self._errors = self.registry.counter("kpwatch_agent_internal_errors_total", "Bugs: exceptions nobody expected.")
         self.loop = Loop(self._internal_error, clock)
         self._ending = False
@@ -169,11 +182,16 @@ class Agent:
         """Scrape and send until `stop`; returns when the writers are drained or DRAIN_SECONDS are over."""
         for index, watch in enumerate(self.watches):
             watch.start(SPREAD_SECONDS * index / len(self.watches))
+        for lane in self.lanes:
+            lane.writer.notice()  # what an earlier process left behind
+        self._tick()
         self.loop.run()
         for watch in self.watches:
             watch.stop()
         for lane in self.lanes:
             lane.writer.close()
+        if self.spool is not None:
+            self.spool.close()
         self.loop.close()
 
     def run_once(self) -> bool:
@@ -196,9 +214,15 @@ class Agent:
         if self._once and self._scrapes_seen == len(self.watches):
             self._end()
 
+    def _tick(self) -> None:
+        """Once a second: the spool's housekeeping."""
+        if self.spool is not None:
+            self.spool.tick()
+            self.loop.call_later(1.0, self._tick)
+
     def _internal_error(self, error: Exception) -> None:
         self._errors.add()
-        self._log.error(f"internal error: {type(error).__name__}: {error}; please report it", about=repr(error))
+        self.log.error(f"internal error: {type(error).__name__}: {error}; please report it", about=repr(error))
 
     def _end(self) -> None:
         if self._ending:

@@ -61,6 +61,10 @@ class Registry:
         """The counter `name` with these labels, made on first use; `name` ends in `_total`."""
         return self._child(name, "counter", help_text, labels, Counter)
 
+    def read_counter(self, name: str, help_text: str, read: Callable[[], float], **labels: str) -> Gauge:
+        """A counter that somebody else keeps: `read` is asked when it is shown; `name` ends in `_total`."""
+        return self._child(name, "counter", help_text, labels, lambda: Gauge(read))
+
     def gauge(self, name: str, help_text: str, read: Callable[[], float] | None = None, **labels: str) -> Gauge:
         """The gauge `name` with these labels, made on first use; `read` is asked when it is shown."""
         return self._child(name, "gauge", help_text, labels, lambda: Gauge(read))

@@ -135,11 +135,17 @@ def config_directory(asked: str, environment: os._Environ[str] | dict[str, str],
 
 
 def _gather(flags: Flags, loaded: Loaded, dialect: Dialect, log: Logger) -> int:
+    from dataclasses import replace
+
     from kpwatch.cli import running
+    from kpwatch.spool.options import SpoolOptions
 
     once = flags.on("once")
     if flags.on("test"):
         return running.print_samples(loaded.options, dialect, log, once=once)
     if flags.on("debug"):
         log.warning("-debug prints no samples in this version; --test does")
-    return running.send_samples(loaded.options, log, once=once)
+    if not once:
+        return running.send_samples(loaded.options, log, once=False)
+    # A single gathering beside a running agent must not ask for the directory that agent holds.
+    return running.send_samples(replace(loaded.options, spool=SpoolOptions()), log, once=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from kpwatch.base.errors import ConfigError
@@ -11,6 +12,7 @@ from kpwatch.config.build_parts import checked_headers, expand, tls_options
 from kpwatch.config.build_targets import finds_targets, instances, listed_targets
 from kpwatch.config.options import AgentOptions
 from kpwatch.send.options import IdentMode, QueueOptions, WriterOptions
+from kpwatch.spool.options import SpoolOptions
 
 if TYPE_CHECKING:
     from kpwatch.base.urls import UrlParts
@@ -44,6 +46,7 @@ def agent_options(
         discoveries=discoveries(patterns, limits, named),
         writers=_writers(root),
         queue=_queue(root.only("writer_opt"), limits),
+        spool=_spool(limits, expander.default_spool_directory()),
         omit_hostname=settings.flag("omit_hostname"),
         global_labels=tuple(
             (name, expand(settings, "labels", value, named, name)) for name, value in settings.pairs("labels")
@@ -88,6 +91,14 @@ def _queue(section: Section, limits: Section) -> QueueOptions:
         batch_samples=batch if batch > 0 else default.batch_samples,
         queue_samples=samples if samples > 0 else default.queue_samples,
         queue_bytes=limits.whole("queue_bytes"),
+    )
+
+
+def _spool(limits: Section, default: str) -> SpoolOptions:
+    return SpoolOptions(
+        directory=Path(limits.text("spool_dir") or default),
+        max_bytes=limits.whole("spool_max_bytes"),
+        max_age_seconds=limits.seconds("spool_max_age"),
     )
 
 

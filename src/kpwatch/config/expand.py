@@ -51,6 +51,11 @@ class Expander:
             text = text.replace("$sn", self._serial())
         return go_expand(text, self._escaped)
 
+    def default_spool_directory(self) -> str:
+        """`$STATE_DIRECTORY/spool` as systemd names it (the first of several), else the image's own."""
+        state = self._environment.get("STATE_DIRECTORY", "").partition(":")[0]
+        return f"{state}/spool" if state else "/var/lib/kpwatch/spool"
+
     def unset(self, text: str) -> list[str]:
         """Names of the environment variables in `text` that are not set."""
         for ours in ("$hostname", "$ip", "$sn"):

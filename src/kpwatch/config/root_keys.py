@@ -162,7 +162,9 @@ KPWATCH = Table(
         Key("sample_limit", "integer", 0, WORKS, "a scrape with more samples fails; 0: no limit"),
         Key("target_limit", "size", 10_000, WORKS, "targets that file_sd or consul of one instance may find"),
         Key("queue_bytes", "size", 64 << 20, WORKS, "what may wait in memory where the spool has no disk (64 MiB)"),
-        Key("spool_dir", "string", "", WORKS, "where samples wait; else $STATE_DIRECTORY/spool, /var/lib/kpwatch/spool"),
+        Key(
+            "spool_dir", "string", "", WORKS, "where samples wait; else $STATE_DIRECTORY/spool, /var/lib/kpwatch/spool"
+        ),
         Key("spool_max_bytes", "size", 1 << 30, WORKS, "of the spool on disk; above it the oldest samples go (1 GiB)"),
         Key("spool_max_age", "duration", 31 * 86400.0, WORKS, "samples that wait longer go (31 days)"),
         Key("http_address", "string", "", LATER, _OWN_ENDPOINT),

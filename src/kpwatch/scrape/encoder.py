@@ -1,7 +1,7 @@
-"""One target's samples -> Remote Write blocks, one per way of saying `ident`.
+"""One target's samples -> Remote Write blocks, in one form: a way of saying `ident`, a version of the protocol.
 
 What a head becomes (`relabel.pipeline`) is found out and encoded once, when it is first seen; a scrape then packs the
-values that changed and joins everything around its one timestamp (`remote_write.v1`). A head that is left out costs
+values that changed and joins everything around its one timestamp (`remote_write.codecs`). A head that is left out costs
 nothing from then on. What was live and is gone gets a staleness marker: a series that left the body, everything when a
 scrape fails.
 
@@ -12,23 +12,24 @@ target's own gives way to it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.exposition.delta import Layout, Values
-from kpwatch.exposition.text import Sample, family_of
+from kpwatch.exposition.text import Parsed, Sample, family_of
 from kpwatch.model.encoded import EncodedScrape
 from kpwatch.model.numbers import STALE_NAN_BYTES
 from kpwatch.relabel.identity import on_the_wire
 from kpwatch.relabel.pipeline import UP, Pipeline
-from kpwatch.remote_write import snappy, v1
+from kpwatch.remote_write import snappy
+from kpwatch.remote_write.codecs import CODECS
+from kpwatch.remote_write.v1 import pack_value, timestamp_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from kpwatch.model.encoded import IdentMode, Protocol
     from kpwatch.model.labels import Labels
     from kpwatch.relabel.identity import Identity
-
-IdentMode = Literal["add", "rename", "off"]
 
 
 class OwnSample(NamedTuple):
@@ -43,12 +44,13 @@ _NOWHERE = -1
 
 
 class SeriesEncoder:
-    """Encodes one target's scrapes for writers of one ident mode."""
+    """Encodes one target's scrapes for writers of one form."""
 
-    def __init__(self, identity: Identity, mode: IdentMode, *, grain_ms: int = 1) -> None:
+    def __init__(self, identity: Identity, mode: IdentMode, *, protocol: Protocol = "1.0", grain_ms: int = 1) -> None:
         """`grain_ms`: explicit timestamps are cut down to multiples of it."""
         self._pipeline = Pipeline(identity)
         self._mode: IdentMode = mode
+        self._codec = CODECS[protocol]()
         self._grain_ms = grain_ms
         self.duplicates = 0
         """Samples of the latest body left out because they come down to a series that is there already."""
@@ -71,6 +73,7 @@ class SeriesEncoder:
         self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | str] = {}
         self._own_maps: dict[tuple[str, tuple[tuple[str, str], ...]], Callable[[float], float]] = {}
         self._own_live: dict[bytes, bytes] = {}
+        self._up_labels: Labels = ()
         self._up_block = self._own_block(UP, ())
 
     def feed(self, change: Values | Layout) -> None:
@@ -82,7 +85,7 @@ class SeriesEncoder:
             part = self._part_of_slot[slot]
             if part != _NOWHERE:
                 shown = self._map_of_slot[slot](value) if slot in self._map_of_slot else value
-                self._parts[part] = self._heads[part] + v1.pack_value(shown)
+                self._parts[part] = self._heads[part] + pack_value(shown)
 
     def encode(self, timestamp_ms: int, own: Iterable[OwnSample]) -> EncodedScrape:
         """Everything live, our own samples, and markers for what is gone, at `timestamp_ms`."""
@@ -90,10 +93,10 @@ class SeriesEncoder:
         markers = self._gone + [head for block, head in self._own_live.items() if block not in own_live]
         parts = self._parts + [head + value for head, value in own_live.values()]
         parts += [head + STALE_NAN_BYTES for head in markers]
-        stamped = [v1.encode_series(block, [(at_ms, value)]) for block, at_ms, value in self._stamped.values()]
+        stamped = [self._codec.encode_series(block, [(at_ms, value)]) for block, at_ms, value in self._stamped.values()]
         self._gone = []
         self._own_live = {block: head for block, (head, _) in own_live.items()}
-        return _finish(parts, stamped, timestamp_ms)
+        return self._finish(parts, stamped, timestamp_ms)
 
     def end(self) -> None:
         """The scrape failed: what was live is gone."""
@@ -116,7 +119,7 @@ class SeriesEncoder:
             self._value_maps = {}
         self._clear()
         for slot, sample in enumerate(layout.parsed.samples):
-            block = self._blocks.get(sample.head) or self._block_of(sample, layout.parsed.types)
+            block = self._blocks.get(sample.head) or self._block_of(sample, layout.parsed)
             blocks[sample.head] = block
             self._part_of_slot.append(_NOWHERE)
             if isinstance(block, str):
@@ -131,7 +134,7 @@ class SeriesEncoder:
             self._value_maps = {head: value_of for head, value_of in self._value_maps.items() if head in blocks}
 
     def _place(self, slot: int, sample: Sample, block: bytes) -> bytes:
-        head = self._live.get(block) or v1.series_head(block)
+        head = self._live.get(block) or self._codec.series_head(block)
         value = sample.value
         if sample.head in self._value_maps:
             value_of = self._map_of_slot[slot] = self._value_maps[sample.head]
@@ -139,19 +142,23 @@ class SeriesEncoder:
         if sample.timestamp_ms is None:
             self._part_of_slot[slot] = len(self._parts)
             self._heads.append(head)
-            self._parts.append(head + v1.pack_value(value))
+            self._parts.append(head + pack_value(value))
         else:
             self._stamped[slot] = (block, sample.timestamp_ms - sample.timestamp_ms % self._grain_ms, value)
         return head
 
-    def _block_of(self, sample: Sample, types: dict[str, str]) -> bytes | str:
-        family = family_of(sample.name, types)
-        named = self._pipeline.scraped(sample.name, sample.labels, family, types.get(family, "untyped"))
+    def _block_of(self, sample: Sample, parsed: Parsed) -> bytes | str:
+        family = family_of(sample.name, parsed.types)
+        family_type = parsed.types.get(family, "untyped")
+        named = self._pipeline.scraped(sample.name, sample.labels, family, family_type)
         if isinstance(named, str):
             return named
         if named.value_of is not None:
             self._value_maps[sample.head] = named.value_of
-        return self._encoded(named.labels)
+        labels = on_the_wire(named.labels, self._mode)
+        if labels == self._up_labels:
+            return self._up_block
+        return self._codec.label_block(labels, family_type, parsed.helps.get(family, ""))
 
     def _own_block(self, name: str, labels: tuple[tuple[str, str], ...]) -> bytes | str:
         named = self._pipeline.own(name, labels)
@@ -159,10 +166,10 @@ class SeriesEncoder:
             return named
         if named.value_of is not None:
             self._own_maps[name, labels] = named.value_of
-        return self._encoded(named.labels)
-
-    def _encoded(self, labels: Labels) -> bytes:
-        return v1.encode_labels(on_the_wire(labels, self._mode))
+        labels = on_the_wire(named.labels, self._mode)
+        if name == UP:
+            self._up_labels = labels
+        return self._codec.label_block(labels, "gauge", "")
 
     def _encode_own(self, own: Iterable[OwnSample]) -> dict[bytes, tuple[bytes, bytes]]:
         live = {}
@@ -173,14 +180,14 @@ class SeriesEncoder:
             if isinstance(block, str):
                 continue  # a rule says so; `Pipeline.own` says which
             value_of = self._own_maps.get((name, labels))
-            live[block] = (v1.series_head(block), v1.pack_value(value_of(value) if value_of else value))
+            live[block] = (self._codec.series_head(block), pack_value(value_of(value) if value_of else value))
         if len(self._own_blocks) > 8 * len(live) + 64:  # labels such as a mode change rarely; still, a bound
             self._own_blocks = {key: block for key, block in self._own_blocks.items() if block in live}
             self._own_maps = {key: value_of for key, value_of in self._own_maps.items() if key in self._own_blocks}
         return live
 
-
-def _finish(parts: list[bytes], stamped: list[bytes], timestamp_ms: int) -> EncodedScrape:
-    tail = v1.timestamp_tail(timestamp_ms)
-    body = tail.join(parts) + tail if parts else b""
-    return EncodedScrape(snappy.compress(body + b"".join(stamped)), len(parts) + len(stamped), timestamp_ms)
+    def _finish(self, parts: list[bytes], stamped: list[bytes], timestamp_ms: int) -> EncodedScrape:
+        tail = timestamp_tail(timestamp_ms)
+        series = tail.join(parts) + tail if parts else b""
+        body = self._codec.request(series + b"".join(stamped))
+        return EncodedScrape(snappy.compress(body), len(parts) + len(stamped), timestamp_ms)

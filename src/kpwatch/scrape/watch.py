@@ -1,6 +1,6 @@
 """One target watched: fetched, read, named, encoded, handed on.
 
-Every scrape hands on one EncodedScrape per ident mode in use: the samples and `up` 1, or `up` 0 and staleness markers
+Every scrape hands on one EncodedScrape per form in use: the samples and `up` 1, or `up` 0 and staleness markers
 where there was nothing to read. Health pages, where the target has them, go out as scrapes of their own, so neither
 waits for the other. Whatever is dropped on the way has a counter.
 """
@@ -17,14 +17,13 @@ from kpwatch.scrape.health import HealthPages
 from kpwatch.scrape.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop
     from kpwatch.base.telemetry import Registry
-    from kpwatch.model.encoded import EncodedScrape
+    from kpwatch.model.encoded import EncodedScrape, Form
     from kpwatch.relabel.identity import Identity
-    from kpwatch.scrape.encoder import IdentMode
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.scrape.target import Outcome
 
@@ -61,13 +60,13 @@ class TargetWatch:
         self,
         options: TargetOptions,
         identity: Identity,
-        modes: Iterable[IdentMode],
+        forms: Iterable[Form],
         *,
         loop: Loop,
         log: Logger,
         counters: Counters,
         precision: str,
-        hand_on: Callable[[IdentMode, EncodedScrape], None],
+        hand_on: Callable[[Mapping[Form, EncodedScrape]], None],
         finished: Callable[[bool], None],
     ) -> None:
         """`finished` is told after each scrape whether the target was up."""
@@ -81,8 +80,12 @@ class TargetWatch:
         self._finished = finished
         self._up: bool | None = None
         self._parser = DeltaParser()
-        self._encoders = {mode: SeriesEncoder(identity, mode, grain_ms=self._grain_ms) for mode in modes}
-        self._health_encoders = {mode: SeriesEncoder(identity, mode) for mode in self._encoders}
+        self._encoders = {
+            form: SeriesEncoder(identity, form.ident, protocol=form.protocol, grain_ms=self._grain_ms) for form in forms
+        }
+        self._health_encoders = {
+            form: SeriesEncoder(identity, form.ident, protocol=form.protocol) for form in self._encoders
+        }
         self._target = Target(options, loop, began=self._ask_health, receive=self._received)
         self._health = HealthPages(options, loop) if options.health_url else None
 
@@ -95,6 +98,14 @@ class TargetWatch:
         self._target.stop()
         if self._health is not None:
             self._health.close()
+
+    def retire(self) -> None:
+        """Stop because the target is gone: everything that was live gets a staleness marker."""
+        self.stop()
+        for encoders in (self._encoders, self._health_encoders):
+            for encoder in encoders.values():
+                encoder.end()
+            self._emit(encoders, self._loop.clock.unix_ms(), [])
 
     def _received(self, outcome: Outcome) -> None:
         error = self._take_in(outcome.answer)
@@ -125,7 +136,7 @@ class TargetWatch:
             encoder.feed(change)
         duplicates = max((encoder.duplicates for encoder in self._encoders.values()), default=0)
         self._counters.dropped("duplicate_series", duplicates)
-        for encoder in list(self._encoders.values())[:1]:  # rules do not depend on the mode
+        for encoder in list(self._encoders.values())[:1]:  # rules do not depend on the form
             for reason, count in encoder.left_out.items():
                 self._counters.dropped(reason, count)
         self._counters.scraped(samples)
@@ -154,13 +165,13 @@ class TargetWatch:
             up, self._up = self._up, None
             self._finished(up)
 
-    def _emit(self, encoders: dict[IdentMode, SeriesEncoder], timestamp_ms: int, own: list[OwnSample]) -> None:
+    def _emit(self, encoders: dict[Form, SeriesEncoder], timestamp_ms: int, own: list[OwnSample]) -> None:
         timestamp_ms -= timestamp_ms % self._grain_ms
-        for mode, encoder in encoders.items():
-            try:
-                scrape = encoder.encode(timestamp_ms, own)
-            except ValueError as error:
-                self._counters.failed("clock")
-                self._log.error(f"{self._shown_url}: {error}; this machine's clock is wrong, set it", about="clock")
-                return
-            self._hand_on(mode, scrape)
+        try:
+            scrapes = {form: encoder.encode(timestamp_ms, own) for form, encoder in encoders.items()}
+        except ValueError as error:
+            self._counters.failed("clock")
+            self._log.error(f"{self._shown_url}: {error}; this machine's clock is wrong, set it", about="clock")
+            return
+        if any(scrape.samples for scrape in scrapes.values()):
+            self._hand_on(scrapes)

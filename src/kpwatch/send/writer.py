@@ -49,6 +49,11 @@ class Batches(Protocol):
         """What was taken is delivered or given up."""
         ...
 
+    @property
+    def survives(self) -> bool:
+        """Whether what waits will be there for the next process."""
+        ...
+
 
 class Writer:
     """Sends what waits in `queue`; call `notice` after adding to it."""
@@ -113,7 +118,9 @@ class Writer:
         if self._timer is not None:
             self._timer.cancel()
         self._connection.close()
-        if self._queue.samples:
+        if self._queue.samples and self._queue.survives:
+            self._log.info(f"{self._queue.samples} samples for {self._shown_url} wait in the spool for the next start")
+        elif self._queue.samples:
             self._log.error(f"{self._queue.samples} samples for {self._shown_url} were not delivered before the end")
 
     def _arm(self, seconds: float) -> None:

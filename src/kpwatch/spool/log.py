@@ -61,9 +61,21 @@ class SpoolCounts:
 class Spool:
     """The log, its readers, and what waits in memory."""
 
-    def __init__(self, options: SpoolOptions, log: RecordLog | None, convert: Convert, clock: Clock) -> None:
-        """`log` None means memory only; `convert(scrape, written, wanted)` turns a scrape into another form."""
+    def __init__(
+        self,
+        options: SpoolOptions,
+        log: RecordLog | None,
+        convert: Convert,
+        clock: Clock,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Memory only where `log` is None.
+
+        `convert(scrape, written, wanted)` turns a scrape into another form; `release` gives the directory free at the
+        end.
+        """
         self._options = options
+        self._release = release
         self._log = log
         self._convert = convert
         self._clock = clock
@@ -134,11 +146,17 @@ class Spool:
         if self._log is not None:
             self.tick()
             self._try(self._log.close)
+        self._release()
 
     @property
     def size_bytes(self) -> int:
         """On disk and waiting in memory."""
         return (self._log.size_bytes if self._log is not None else 0) + self._recent_bytes
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether everything that waits survives a kill."""
+        return self._log is not None and not self._unwritten
 
     @property
     def unwritten(self) -> int:
@@ -320,15 +338,29 @@ class Reader:
         self._spool = spool
         self._taken = cursor
         self._missing = 0
+        """Samples that gaps in the log hide from the batch that was taken."""
+        self._at_risk = 0
+        """Samples of the batch that was taken whose only copy is on its way: lost if it does not arrive."""
 
     @property
     def samples(self) -> int:
         """Samples that wait."""
         return self._spool.total - self.cursor
 
+    @property
+    def survives(self) -> bool:
+        """Whether what waits will be there for the next process."""
+        return self._spool.on_disk
+
+    @property
+    def lost(self) -> int:
+        """Samples it will never get."""
+        return self._spool.counts.lost[self.key]
+
     def take(self, batch_samples: int, *, batch_scrapes: int = 1 << 30) -> list[EncodedScrape]:
         """The oldest scrapes that fit, at least one where any waits; they stay until `settle`."""
-        self._taken, self._missing = self.cursor, 0
+        self._spool.counts.lost[self.key] += self._at_risk
+        self._taken, self._missing, self._at_risk = self.cursor, 0, 0
         batch: list[EncodedScrape] = []
         samples = 0
         for begins, total, forms in self._spool.entries_after(self.cursor):
@@ -342,16 +374,17 @@ class Reader:
 
     def settle(self) -> None:
         """What was taken is delivered or given up."""
+        self._spool.counts.lost[self.key] += self._missing
+        self._missing = self._at_risk = 0
         if self._taken > self.cursor:
-            self._spool.counts.lost[self.key] += self._missing
             self.cursor = self._taken
-            self._missing = 0
             self._spool.note_settled()
 
     def skip_to(self, total: int) -> None:
         """What lies before `total` is gone; what is under way of it may still arrive."""
-        under_way = max(self._taken, self.cursor)
         if self.cursor < total:
+            under_way = max(self._taken, self.cursor)
+            self._at_risk += min(total, under_way) - self.cursor
             self._spool.counts.lost[self.key] += max(0, total - under_way)
             self.cursor = total
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kpwatch.base.recordlog import MAGIC, RecordLog, encode_record, read_records
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def contents(log: RecordLog) -> list[tuple[int, bytes]]:

@@ -13,12 +13,13 @@ import pytest
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.logs import Logger
 from kpwatch.base.loop import Loop
-from kpwatch.base.telemetry import Counter, Registry
-from kpwatch.model.encoded import EncodedScrape
+from kpwatch.base.telemetry import Registry
+from kpwatch.model.encoded import EncodedScrape, Form
 from kpwatch.remote_write import snappy, v1
 from kpwatch.send.options import WriterOptions
 from kpwatch.send.writer import LINGER_SECONDS, Writer
-from kpwatch.spool.queue import Queue
+from kpwatch.spool.log import Spool
+from kpwatch.spool.options import SpoolOptions
 from tests.clocks import MovedClock
 from tests.receivers import Receiver
 from tests.servers import WAIT_SECONDS, ClientLeft, Server, hangs, refused_port, resets, response
@@ -38,6 +39,14 @@ def scrape(number: int, samples: int = 1) -> EncodedScrape:
     return EncodedScrape(snappy.compress(b"".join(series)), samples, at_ms)
 
 
+FORM = Form("off", "1.0")
+
+
+def memory_spool(clock: MovedClock) -> Spool:
+    """A spool that keeps scrapes in memory and converts nothing."""
+    return Spool(SpoolOptions(), None, lambda scrape, _written, _wanted: scrape, clock)
+
+
 class Sending:
     """A writer on a loop in a thread of its own, by a clock that the test moves."""
 
@@ -48,7 +57,8 @@ class Sending:
         self.registry = Registry()
         self.loop = Loop(self.errors.append, self.clock)
         log = Logger(self.lines.append, clock=self.clock, repeat_seconds=repeat_seconds)
-        self.queue = Queue(1 << 30, 1 << 30, self.registry.counter("overflowed_total", "Dropped by the queue."))
+        self.spool = memory_spool(self.clock)
+        self.queue = self.spool.reader("writer", FORM)
         self.writer = Writer(
             replace(WriterOptions(url), **options),
             self.queue,
@@ -87,7 +97,7 @@ class Sending:
 
         def add() -> None:
             for one in scrapes:
-                self.queue.append(one)
+                self.spool.append({FORM: one})
                 self.writer.notice()
 
         self.on_loop(add)
@@ -164,7 +174,7 @@ def test_a_full_batch_waits_for_nobody() -> None:
     with Receiver() as receiver, Sending(receiver.url()) as sending:
         sending.append(scrape(0, samples=60), scrape(1, samples=60))
         receiver.wait_for_requests(1)
-        sending.wait_for(lambda: len(sending.queue) == 1, "the first batch to be settled")
+        sending.wait_for(lambda: sending.queue.samples == 60, "the first batch to be settled")
         sending.advance(LINGER_SECONDS)
         sending.wait_until_idle()
         assert len(receiver.requests) == 2
@@ -187,7 +197,7 @@ def test_one_request_at_a_time() -> None:
             sending.append(scrape(number))
             sending.advance(1)
         hold.set()
-        sending.wait_for(lambda: len(sending.queue) == 5, "the first batch to be settled")
+        sending.wait_for(lambda: sending.queue.samples == 5, "the first batch to be settled")
         sending.advance(LINGER_SECONDS)
         sending.wait_until_idle()
         assert (len(receiver.requests), receiver.connections, receiver.most_at_once) == (2, 1, 1)
@@ -374,4 +384,4 @@ def test_a_url_that_is_none_is_refused_at_the_start() -> None:
     """Not at the first request."""
     parts = {"log": Logger(), "registry": Registry(), "jitter": lambda: 1.0}
     with closing(Loop(print)) as loop, pytest.raises(ConfigError, match="names no host"):
-        Writer(WriterOptions("http:///write"), Queue(1, 1, Counter()), 1, loop=loop, **parts)
+        Writer(WriterOptions("http:///write"), memory_spool(MovedClock()).reader("writer", FORM), 1, loop=loop, **parts)

@@ -203,6 +203,22 @@ def test_memory_only_is_bounded_in_samples_and_bytes() -> None:
     assert drained(reader) == [99]
 
 
+def test_what_is_dropped_while_it_is_under_way_is_lost_only_if_it_does_not_arrive() -> None:
+    """Counted when the batch is taken again, not when it is settled."""
+    for arrives, lost in ((True, 0), (False, 2)):
+        spool = opened(None, memory_samples=3)
+        reader = spool.reader("w", V1)
+        for number in range(3):
+            spool.append({V1: scrape(number)})
+        assert len(reader.take(2)) == 2
+        for number in range(3, 5):
+            spool.append({V1: scrape(number)})
+        if arrives:
+            reader.settle()
+        assert drained(reader) == [2, 3, 4]
+        assert reader.lost == lost
+
+
 def test_a_reader_gets_its_form(tmp_path: Path) -> None:
     """At hand while it is recent, converted from what is on disk afterwards."""
     spool = opened(tmp_path)
