@@ -21,6 +21,7 @@ import numpy as np
 from kpwatch.base.errors import BadInput
 from kpwatch.model.labels import METRIC_NAME, label_value
 from kpwatch.store.packing import Damaged, assemble, compress, decompress, planes
+from kpwatch.store.parts import count_common
 from kpwatch.store.schema import crc
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class Target:
 
     def add_columns(self, columns: Ids) -> None:
         """Note columns it has samples of."""
-        union = columns if not len(self.columns) else np.union1d(self.columns, columns)
-        if len(union) != len(self.columns):
+        if count_common(columns, self.columns) < len(columns):
+            union = np.union1d(self.columns, columns)
             self.columns = columns if len(union) == len(columns) else union
 
 
@@ -135,7 +136,10 @@ class Catalog:
         known = self._resolved.get(layout)
         if known is not None and known[0].number:
             return known
-        numbers = np.array([self._column_number(labels) for labels in layout.columns], np.uint32)
+        known_numbers = list(map(self._column_numbers.get, layout.columns))
+        if None in known_numbers:
+            known_numbers = [self._column_number(labels) for labels in layout.columns]
+        numbers = np.array(known_numbers, np.uint32)
         order = np.argsort(numbers, kind="stable")
         columns = numbers[order]
         if bool((columns[1:] == columns[:-1]).any()):

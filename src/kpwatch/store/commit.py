@@ -19,6 +19,7 @@ from kpwatch.model.source import Appended
 from kpwatch.store import blocks, journal
 from kpwatch.store.head import HeadRow
 from kpwatch.store.packing import Damaged, compress_fast
+from kpwatch.store.parts import count_common
 from kpwatch.store.schema import transaction
 
 if TYPE_CHECKING:
@@ -108,9 +109,10 @@ class Batch:
         there += [other.layout.columns for other in unsealed if other.timestamp_ms == row.timestamp_ms]
         if row.timestamp_ms <= target.sealed_ms:
             there += self._sealed_columns(row)
-        if any(columns is row.layout.columns for columns in there):
-            return len(row.layout.columns)
-        return int(np.isin(row.layout.columns, np.concatenate(there)).sum()) if there else 0
+        common = [count_common(row.layout.columns, columns) for columns in there]
+        if sum(common) == max(common, default=0):  # at most one has any of them
+            return sum(common)
+        return int(np.isin(row.layout.columns, np.concatenate(there)).sum())
 
     def _sealed_columns(self, row: HeadRow) -> list[Ids]:
         """Columns that have a sample at the row's time in a block."""

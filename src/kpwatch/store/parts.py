@@ -87,6 +87,15 @@ class Wanted:
         return known[1:]
 
 
+def count_common(some: Ids, others: Ids) -> int:
+    """How many of `some` are among `others`."""
+    if not len(others):
+        return 0
+    places = np.searchsorted(others, some)
+    places[places == len(others)] = 0
+    return int(np.count_nonzero(others[places] == some))
+
+
 def sample_count(parts: Sequence[Part]) -> int:
     """Samples in `parts`."""
     return sum(part.bits.size for part in parts)
@@ -110,14 +119,11 @@ def _by_membership(parts: Sequence[Part]) -> list[tuple[Ids, list[int]]]:
     members_of = list(classes.values())
     union = np.unique(np.concatenate(columns_of))
     group = _group_columns(union, columns_of)
-    answer: list[tuple[Ids, list[int]]] = []
-    for number in range(int(group.max()) + 1):
-        columns = union[group == number]
-        inside = [_contains(candidate, columns[0]) for candidate in columns_of]
-        answer.append(
-            (columns, sorted(i for ok, members in zip(inside, members_of, strict=True) if ok for i in members))
-        )
-    return answer
+    members_in: list[list[int]] = [[] for _ in range(int(group.max()) + 1)]
+    for columns, members in zip(columns_of, members_of, strict=True):
+        for number in set(group[np.searchsorted(union, columns)].tolist()):
+            members_in[number] += members
+    return [(union[group == number], sorted(members)) for number, members in enumerate(members_in)]
 
 
 def _group_columns(union: Ids, classes: Sequence[Ids]) -> NDArray[np.int64]:
@@ -132,11 +138,6 @@ def _group_columns(union: Ids, classes: Sequence[Ids]) -> NDArray[np.int64]:
         fresh[1:] = (mask[order[1:]] != mask[order[:-1]]) | (group[order[1:]] != group[order[:-1]])
         group[order] = np.cumsum(fresh) - 1
     return group
-
-
-def _contains(columns: Ids, column: np.uint32) -> bool:
-    place = int(np.searchsorted(columns, column))
-    return place < len(columns) and bool(columns[place] == column)
 
 
 def _lines(part: Part, columns: Ids) -> Bits:
