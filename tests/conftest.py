@@ -9,9 +9,6 @@ import pytest
 from hypothesis import settings
 
 from tests.parts import require
-from tests.state import use_own_state_directory
-
-use_own_state_directory()
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -19,6 +16,14 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Programs under test keep their state in a folder of this run's own, never in the machine's."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["STATE_DIRECTORY"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
