@@ -22,6 +22,7 @@ from kpwatch.base.loop import Loop
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.encoded import Form
 from kpwatch.relabel.identity import Identity
+from kpwatch.scrape.printer import SamplePrinter
 from kpwatch.scrape.printing import PrintingWatch
 from kpwatch.scrape.watch import Counters, TargetWatch
 from kpwatch.send.options import NIGHTINGALE_WRITE_PATH
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kpwatch.base.clock import Clock
     from kpwatch.config.options import AgentOptions
     from kpwatch.exposition.categraf_view import Dialect
+    from kpwatch.heartbeat.sender import Heartbeat
     from kpwatch.model.encoded import EncodedScrape, IdentMode
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.send.options import WriterOptions
@@ -47,8 +49,15 @@ SPREAD_SECONDS = 0.5
 """First scrapes of many targets are spread over this time."""
 
 
-def build(options: AgentOptions, *, log: Logger | None = None, clock: Clock = SYSTEM_CLOCK) -> Agent:
-    """Wire one agent. Raises ConfigError for a URL that cannot be one."""
+def build(
+    options: AgentOptions,
+    *,
+    print_line: Callable[[str], None] | None = None,
+    dialect: Dialect = "v0.2",
+    log: Logger | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Agent:
+    """Wire one agent; `print_line` shows what it sends (-debug). Raises ConfigError for a URL that cannot be one."""
     log = log or Logger(clock=clock)
     agent = Agent(log, clock)
     bounds = replace(options.spool, memory_samples=options.queue.queue_samples, memory_bytes=options.queue.queue_bytes)
@@ -64,20 +73,24 @@ def build(options: AgentOptions, *, log: Logger | None = None, clock: Clock = SY
             lane.writer.notice()
 
     forms = sorted({lane.reader.form for lane in agent.lanes})
-    agent.watches = [
-        TargetWatch(
+
+    def watch_of(target: TargetOptions, finished: Callable[[bool], None]) -> TargetWatch:
+        identity = identity_of(target, options)
+        return TargetWatch(
             target,
-            identity_of(target, options),
+            identity,
             forms,
             loop=agent.loop,
             log=log,
             counters=Counters(agent.registry),
             precision=options.precision,
             hand_on=hand_on,
-            finished=partial(agent.note_scrape, number),
+            finished=finished,
+            printer=SamplePrinter(target, identity, print_line=print_line, dialect=dialect) if print_line else None,
         )
-        for number, target in enumerate(options.targets)
-    ]
+
+    agent.watches = _watches(options, agent, watch_of)
+    agent.heartbeat = _heartbeat(options, agent)
     return agent
 
 
@@ -92,19 +105,52 @@ def build_printing(
     """Wire an agent that prints what it scrapes and sends nothing (`--test`)."""
     log = log or Logger(clock=clock)
     agent = Agent(log, clock)
-    agent.watches = [
-        PrintingWatch(
+
+    def watch_of(target: TargetOptions, finished: Callable[[bool], None]) -> PrintingWatch:
+        return PrintingWatch(
             target,
             identity_of(target, options),
             loop=agent.loop,
             log=log,
             print_line=print_line,
             dialect=dialect,
-            finished=partial(agent.note_scrape, number),
+            finished=finished,
         )
-        for number, target in enumerate(options.targets)
-    ]
+
+    agent.watches = _watches(options, agent, watch_of)
     return agent
+
+
+def _watches(
+    options: AgentOptions, agent: Agent, watch_of: Callable[[TargetOptions, Callable[[bool], None]], Watch]
+) -> list[Watch]:
+    """One watch for each target that is listed, then one for each discovery: whatever it finds."""
+    watches = [watch_of(target, partial(agent.note_scrape, number)) for number, target in enumerate(options.targets)]
+    if options.discoveries:
+        from kpwatch.scrape.discovery.watch import DiscoveredWatch, key_of  # noqa: PLC0415 - few agents discover
+
+        claims = {key_of(target) for target in options.targets}
+        watches += [
+            DiscoveredWatch(
+                discovery,
+                watch_of,
+                loop=agent.loop,
+                log=agent.log,
+                registry=agent.registry,
+                claims=claims,
+                finished=partial(agent.note_scrape, number),
+            )
+            for number, discovery in enumerate(options.discoveries, start=len(watches))
+        ]
+    return watches
+
+
+def _heartbeat(options: AgentOptions, agent: Agent) -> Heartbeat | None:
+    if options.heartbeat is None:
+        return None
+    from kpwatch.heartbeat.sender import Heartbeat  # noqa: PLC0415 - few agents have one
+
+    return Heartbeat(options.heartbeat, agent.loop, agent.log, agent.registry)
 
 
 def identity_of(target: TargetOptions, options: AgentOptions) -> Identity:
@@ -161,6 +207,10 @@ class Watch(Protocol):
         """No scrape any more."""
         ...
 
+    def retire(self) -> None:
+        """Stop because the target is gone: its series end."""
+        ...
+
 
 class Agent:
     """Runs until it is stopped, then drains."""
@@ -170,6 +220,7 @@ class Agent:
         self.watches: Sequence[Watch] = []
         self.lanes: list[_Lane] = []
         self.spool: Spool | None = None
+        self.heartbeat: Heartbeat | None = None
         self.log = log
         self._errors = self.registry.counter("kpwatch_agent_internal_errors_total", "Bugs: exceptions nobody expected.")
         self.loop = Loop(self._internal_error, clock)
@@ -184,8 +235,12 @@ class Agent:
             watch.start(SPREAD_SECONDS * index / len(self.watches))
         for lane in self.lanes:
             lane.writer.notice()  # what an earlier process left behind
+        if self.heartbeat is not None:
+            self.heartbeat.start()
         self._tick()
         self.loop.run()
+        if self.heartbeat is not None:
+            self.heartbeat.stop()
         for watch in self.watches:
             watch.stop()
         for lane in self.lanes:

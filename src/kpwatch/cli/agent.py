@@ -30,7 +30,7 @@ FLAGS = (
     Flag("once", "bool", "gather once and exit: 0 if every target answered, else 1", False),
     Flag("inputs", "string", "inputs to run, separated by colons (there is one: prometheus); empty: all", ""),
     Flag("interval", "int", "seconds between scrapes; wins over [global] interval", 0),
-    Flag("debug", "bool", "debug log lines", False),
+    Flag("debug", "bool", "debug log lines; samples are printed and sent", False),
     Flag("debug-level", "int", "accepted; there is one level", 0),
     Flag(
         "dialect", "string", "printed lines: v0.2 (time first) or v0.4 (unix seconds first)", "v0.2", ("v0.2", "v0.4")
@@ -94,8 +94,10 @@ def _run(flags: Flags) -> int:
     if flags.rest:
         log.warning(f"ignored on the command line: {' '.join(flags.rest)}")
     if os.environ.get("WAIT_HOSTS"):
-        log.warning("WAIT_HOSTS has no effect: the agent starts at once and tries its writers again and again")
-    startup.say_inputs(log, dialect, has_targets=bool(loaded.options.targets))
+        from kpwatch.cli.wait_hosts import wait_for_hosts
+
+        wait_for_hosts(os.environ["WAIT_HOSTS"], log)
+    startup.say_inputs(log, dialect, has_targets=bool(loaded.options.targets or loaded.options.discoveries))
     try:
         return _gather(flags, loaded, dialect, log)
     finally:
@@ -143,9 +145,6 @@ def _gather(flags: Flags, loaded: Loaded, dialect: Dialect, log: Logger) -> int:
     once = flags.on("once")
     if flags.on("test"):
         return running.print_samples(loaded.options, dialect, log, once=once)
-    if flags.on("debug"):
-        log.warning("-debug prints no samples in this version; --test does")
-    if not once:
-        return running.send_samples(loaded.options, log, once=False)
     # A single gathering beside a running agent must not ask for the directory that agent holds.
-    return running.send_samples(replace(loaded.options, spool=SpoolOptions()), log, once=True)
+    options = replace(loaded.options, spool=SpoolOptions()) if once else loaded.options
+    return running.send_samples(options, dialect, log, once=once, debug=flags.on("debug"))

@@ -56,6 +56,8 @@ def check_config(target: str) -> int:
         print(f"warning: {warning}")
     targets, writers = len(loaded.options.targets), len(loaded.options.writers)
     found = f"{_count(targets, 'target')}, {_count(writers, 'writer')}, {_count(len(loaded.warnings), 'warning')}"
+    if loaded.options.discoveries:
+        found += f"; more targets come from {_count(len(loaded.options.discoveries), 'source')}"
     print(f"{target}: fine: {found}")
     return 0
 

@@ -27,9 +27,13 @@ _WITHOUT_EFFECT = {
 """Signals that would end a process that does not know them."""
 
 
-def send_samples(options: AgentOptions, log: Logger, *, once: bool) -> int:
-    """Scrape and send until a signal or, with `once`, one time; gives the exit code."""
-    return _drive(build(options, log=log), log, once=once)
+def send_samples(options: AgentOptions, dialect: Dialect, log: Logger, *, once: bool, debug: bool) -> int:
+    """Scrape and send until a signal or, with `once`, one time; gives the exit code. `debug` prints what is sent."""
+    if not debug:
+        return _drive(build(options, log=log), log, once=once)
+    output = _Output()
+    output.agent = agent = build(options, print_line=output.print_line, dialect=dialect, log=log)
+    return _drive_printing(agent, output, log, once=once)
 
 
 def print_samples(options: AgentOptions, dialect: Dialect, log: Logger, *, once: bool) -> int:
@@ -37,6 +41,10 @@ def print_samples(options: AgentOptions, dialect: Dialect, log: Logger, *, once:
     output = _Output()
     agent = build_printing(options, output.print_line, dialect=dialect, log=log)
     output.agent = agent
+    return _drive_printing(agent, output, log, once=once)
+
+
+def _drive_printing(agent: Agent, output: _Output, log: Logger, *, once: bool) -> int:
     code = _drive(agent, log, once=once)
     output.flush()
     if output.reader_is_gone:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.urls import take_apart
 from kpwatch.config.build_discovery import discoveries
+from kpwatch.config.build_heartbeat import heartbeat_options
 from kpwatch.config.build_parts import checked_headers, expand, tls_options
 from kpwatch.config.build_targets import finds_targets, instances, listed_targets
 from kpwatch.config.options import AgentOptions
@@ -40,6 +41,9 @@ def agent_options(
     patterns = instances(plugin, limits, named, interval_seconds) if plugin is not None else []
     if plugin is not None and not any(section.texts("urls") or finds_targets(section) for section, _ in patterns):
         plugin.warn("instances", "there is no URL in any of them: nothing is scraped")
+    global_labels = tuple(
+        (name, expand(settings, "labels", value, named, name)) for name, value in settings.pairs("labels")
+    )
     return AgentOptions(
         hostname=hostname,
         targets=listed_targets(patterns, named),
@@ -48,10 +52,9 @@ def agent_options(
         queue=_queue(root.only("writer_opt"), limits),
         spool=_spool(limits, expander.default_spool_directory()),
         omit_hostname=settings.flag("omit_hostname"),
-        global_labels=tuple(
-            (name, expand(settings, "labels", value, named, name)) for name, value in settings.pairs("labels")
-        ),
+        global_labels=global_labels,
         precision=_precision(settings),
+        heartbeat=heartbeat_options(root.only("heartbeat"), named, hostname, global_labels),
     )
 
 

@@ -9,6 +9,7 @@ from kpwatch.send.options import QueueOptions
 from kpwatch.spool.options import SpoolOptions
 
 if TYPE_CHECKING:
+    from kpwatch.heartbeat.options import HeartbeatOptions
     from kpwatch.scrape.discovery.options import DiscoveryOptions
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.send.options import WriterOptions
@@ -31,3 +32,4 @@ class AgentOptions:
     """Timestamps are cut down to whole milliseconds, seconds or minutes."""
     discoveries: tuple[DiscoveryOptions, ...] = ()
     """What finds more targets while the agent runs."""
+    heartbeat: HeartbeatOptions | None = None

@@ -10,7 +10,7 @@ _NO_LOG_SHIPPING = "this agent ships no log files"
 _NO_TRACES = "this agent takes no traces"
 _FILES_ONLY = "the configuration comes from files; mount a ConfigMap instead"
 _LOGS_TO_STDERR = "logs go to stderr; whoever runs the agent keeps and rotates them"
-_HEARTBEAT = "reports this machine to Nightingale; until then liveness comes from the series themselves"
+_HEARTBEAT = "reports this machine to Nightingale every interval"
 _OWN_ENDPOINT = "opens /healthz, /readyz, /metrics and /targets"
 
 ROOT = Table(
@@ -111,9 +111,9 @@ IBEX = Table(
 HEARTBEAT = Table(
     "heartbeat",
     (
-        Key("enable", "bool", False, LATER, _HEARTBEAT),
-        Key("url", "string", "", LATER, "where to POST it; not expanded"),
-        Key("interval", "integer", 0, LATER, "seconds between two, at least 4"),
+        Key("enable", "bool", False, WORKS, _HEARTBEAT, "not in --test; no program is run for it"),
+        Key("url", "string", "", WORKS, "where to POST it; not expanded", "an update it asks for is not followed"),
+        Key("interval", "integer", 0, WORKS, "seconds between two, at least 4"),
         *http_client_keys(),
         Key("http_proxy", "string", "", LATER, "proxy for it"),
         *tls_keys("TLS keys count"),

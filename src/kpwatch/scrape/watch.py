@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kpwatch.model.encoded import EncodedScrape, Form
     from kpwatch.relabel.identity import Identity
     from kpwatch.scrape.options import TargetOptions
+    from kpwatch.scrape.printer import SamplePrinter
     from kpwatch.scrape.target import Outcome
 
 _PRECISION_MS = {"ms": 1, "s": 1_000, "m": 60_000}
@@ -68,8 +69,9 @@ class TargetWatch:
         precision: str,
         hand_on: Callable[[Mapping[Form, EncodedScrape]], None],
         finished: Callable[[bool], None],
+        printer: SamplePrinter | None = None,
     ) -> None:
-        """`finished` is told after each scrape whether the target was up."""
+        """`finished` is told after each scrape whether the target was up; `printer` shows what is sent (-debug)."""
         self.options = options
         self._shown_url = redact_url(options.url)
         self._loop = loop
@@ -78,6 +80,7 @@ class TargetWatch:
         self._grain_ms = _PRECISION_MS[precision]
         self._hand_on = hand_on
         self._finished = finished
+        self._printer = printer
         self._up: bool | None = None
         self._parser = DeltaParser()
         self._encoders = {
@@ -117,6 +120,8 @@ class TargetWatch:
                 encoder.end()
         up = OwnSample("up", (), 0.0 if error is not None else 1.0)
         self._emit(self._encoders, outcome.timestamp_ms, [up])
+        if self._printer is not None:
+            self._printer.print_scrape(outcome)
         self._up = error is None
         self._finish_when_complete()
 
@@ -158,6 +163,8 @@ class TargetWatch:
 
     def _health_answered(self, timestamp_ms: int, samples: list[OwnSample]) -> None:
         self._emit(self._health_encoders, timestamp_ms, samples)
+        if self._printer is not None:
+            self._printer.print_own(timestamp_ms, samples)
         self._finish_when_complete()
 
     def _finish_when_complete(self) -> None:

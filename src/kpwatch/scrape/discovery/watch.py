@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kpwatch.base.logs import Logger
-    from kpwatch.base.loop import Loop
+    from kpwatch.base.loop import Loop, Timer
     from kpwatch.base.telemetry import Registry
     from kpwatch.scrape.discovery.options import DiscoveryOptions
     from kpwatch.scrape.discovery.target_files import Found
@@ -81,6 +81,8 @@ class DiscoveredWatch:
         `claims` are the keys of all targets of the agent, shared by its discoveries. `finished` is told once.
         """
         self._options = options
+        self._loop = loop
+        self._timer: Timer | None = None
         self._make_watch = make_watch
         self._log = log
         self._claims = claims
@@ -99,20 +101,24 @@ class DiscoveredWatch:
         )
 
     def start(self, delay_seconds: float = 0.0) -> None:
-        """Look for targets at once; `delay_seconds` is for those who have but one."""
-        del delay_seconds
-        self._discovery.start()
+        """Look for targets in `delay_seconds`."""
+        self._timer = self._loop.call_later(delay_seconds, self._discovery.start)
 
     def stop(self) -> None:
         """No scrape any more, and no target."""
-        self._discovery.stop()
+        self._end_discovery()
         for watch in self._watches.values():
             watch.stop()
 
     def retire(self) -> None:
         """Stop because the instance is gone: the series of all its targets end."""
-        self._discovery.stop()
+        self._end_discovery()
         self._found([])
+
+    def _end_discovery(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._discovery.stop()
 
     def _found(self, found: list[Found] | None) -> None:
         """Take in what there is now; None: nobody knows, so all stays as it is."""

@@ -62,6 +62,8 @@ class Found(Running):
             finished=self.finished.append,
         )
         self.watch.start()
+        self.loop.call_later(0.0, self.loop.stop)
+        self.loop.run()  # one look of who looks at files
 
     def _make(self, target: TargetOptions, finished: Callable[[bool], None]) -> Noted:
         self.made.append(Noted(target, finished))
