@@ -40,6 +40,11 @@ def delete_before(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("DELETE FROM journal WHERE id < ?", (number,))
 
 
+def delete_orphans(connection: sqlite3.Connection) -> None:
+    """Delete the dead rows of targets that are no more, in a transaction of the caller's."""
+    connection.execute("DELETE FROM journal WHERE target NOT IN (SELECT id FROM targets)")
+
+
 def keep_only(connection: sqlite3.Connection, rows: Sequence[HeadRow]) -> None:
     """Delete all rows but these, in a transaction of the caller's."""
     connection.execute("DELETE FROM journal")  # all at once, which costs next to nothing

@@ -190,7 +190,8 @@ class Maintenance:
     def merge(self, number: int, *, closing: bool = False) -> bool:
         """Merge some small neighbours of a target's blocks into one: one transaction. False if there is nothing to."""
         state = self._state
-        small = plan(blocks.of_target(state.connection, number), closing=closing)
+        readable = [row for row in blocks.of_target(state.connection, number) if row.number not in state.set_aside]
+        small = plan(readable, closing=closing)
         if not small:
             return False
         read: list[Part] = []
@@ -268,7 +269,12 @@ class Maintenance:
         unused = np.setdiff1d(named, used, assume_unique=True)
         if gone or len(unused):
             idle = [layout for layout in catalog.layouts.values() if layout not in layouts]
-            state.unsynced(lambda: catalog.forget(state.connection, gone, idle, unused))
+
+            def work() -> None:
+                catalog.forget(state.connection, gone, idle, unused)
+                journal.delete_orphans(state.connection)
+
+            state.unsynced(work)
 
     def _forget_layouts(self) -> None:
         """Senders that cut their requests anywhere make new layouts all the time: drop those no row uses."""

@@ -237,8 +237,10 @@ def test_samples_older_than_the_retention_are_neither_answered_nor_kept(tmp_path
         assert (status["targets"], status["columns"], status["series"]) == (1, 1, 1)
         assert status["blocks"]["count"] == 0  # type: ignore[index]
         assert len(everything(store)) == 1
+        store.append([frame(3, layout(3), clock.unix_ms(), [9])]).result(60)
     with opened(tmp_path, clock, retention_seconds=3600) as store:
-        assert len(everything(store)) == 1
+        assert len(everything(store)) == 2
+        assert store.status()["quarantine"]["count"] == 0  # type: ignore[index]
 
 
 def test_a_target_that_only_ever_had_few_samples_expires_too(tmp_path: Path) -> None:
