@@ -139,6 +139,7 @@ def _watches(
                 registry=agent.registry,
                 claims=claims,
                 finished=partial(agent.note_scrape, number),
+                once=lambda: agent.once,
             )
             for number, discovery in enumerate(options.discoveries, start=len(watches))
         ]
@@ -225,7 +226,8 @@ class Agent:
         self._errors = self.registry.counter("kpwatch_agent_internal_errors_total", "Bugs: exceptions nobody expected.")
         self.loop = Loop(self._internal_error, clock)
         self._ending = False
-        self._once = False
+        self.once = False
+        """Whether every target is scraped a single time."""
         self._scrapes_seen = 0
         self._scrapes_failed = 0
 
@@ -251,7 +253,7 @@ class Agent:
 
     def run_once(self) -> bool:
         """Scrape every target once, deliver, and say whether all of them answered."""
-        self._once = True
+        self.once = True
         if self.watches:
             self.run()
         return self._scrapes_failed == 0
@@ -262,11 +264,11 @@ class Agent:
 
     def note_scrape(self, number: int, up: bool) -> None:
         """A watch finished a scrape; with `run_once` it is its only one, however long the others take."""
-        if self._once:
+        if self.once:
             self.watches[number].stop()
         self._scrapes_seen += 1
         self._scrapes_failed += not up
-        if self._once and self._scrapes_seen == len(self.watches):
+        if self.once and self._scrapes_seen == len(self.watches):
             self._end()
 
     def _tick(self) -> None:

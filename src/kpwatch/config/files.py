@@ -112,12 +112,18 @@ def input_names(directory: Path) -> list[str]:
 def read_input(directory: Path, name: str, report: Report) -> Document:
     """The document of the input `name`; empty if its folder is."""
     folder = directory / f"input.{name}"
-    for other in _names(folder):
-        if other.endswith(_FOREIGN_ENDINGS):
-            report.error(Place(str(folder / other)), "", "only TOML is read here; write its [[instances]] into a .toml")
     document = Document(str(folder), _read_all(folder, report))
     document.read(report)
+    for other in _names(folder):
+        if other.endswith(_FOREIGN_ENDINGS) and not (other.endswith(".json") and _lists_targets(document)):
+            report.error(Place(str(folder / other)), "", "only TOML is read here; write its [[instances]] into a .toml")
     return document
+
+
+def _lists_targets(document: Document) -> bool:
+    """Whether JSON beside it may be a list of targets: an instance has `file_sd`."""
+    instances = document.tables.get("instances")
+    return isinstance(instances, list) and any(isinstance(one, dict) and "file_sd" in one for one in instances)
 
 
 def _names(directory: Path) -> list[str]:

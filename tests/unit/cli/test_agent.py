@@ -16,6 +16,7 @@ import pytest
 
 from kpwatch.cli.agent import config_directory
 from tests.parts import require
+from tests.receivers import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,3 +269,29 @@ DIRECTORIES = [
 def test_where_the_configuration_is(asked: str, variables: dict[str, str], found: str) -> None:
     """--configs, ours, theirs, conf."""
     assert config_directory(asked, variables, Path("/usr/bin/kpwatch")) == Path(found)
+
+
+def test_debug_prints_what_it_sends(page: Page, tmp_path: Path) -> None:
+    """The lines of --test on stdout, and the samples to the receiver."""
+    config = write_config(tmp_path / "conf", page.url)
+    with Receiver() as receiver:
+        main = (config / "config.toml").read_text().replace("http://127.0.0.1:1", receiver.url(""))
+        (config / "config.toml").write_text(main)
+        code, out, error = run("-debug", "--once", "--configs", str(config))
+        assert {sample.name for sample in receiver.taken} == {"up", "a"}
+    assert code == 0, error
+    assert [line.split(" ", 1)[1] for line in out.splitlines()] == [
+        f"up agent_hostname={HOSTNAME} instance={page.url} job=kube-proxy 1",
+        f"a agent_hostname={HOSTNAME} instance={page.url} job=kube-proxy 1",
+    ]
+
+
+def test_targets_of_a_list(page: Page, tmp_path: Path) -> None:
+    """`file_sd` beside the file that names it, in --test too."""
+    config = write_config(tmp_path / "conf", page.url)
+    (config / "input.prometheus/prometheus.toml").write_text('[[instances]]\nfile_sd = ["t.json"]\n')
+    (config / "input.prometheus/t.json").write_text(f'[{{"targets": ["{page.url}"], "labels": {{"rack": "r1"}}}}]')
+    code, out, error = run("--test", "--once", "--configs", str(config))
+    assert code == 0, error
+    assert out.splitlines()[1].endswith(f" a agent_hostname={HOSTNAME} instance={page.url} rack=r1 1")
+    assert "input: local.prometheus started" in error

@@ -75,10 +75,12 @@ class DiscoveredWatch:
         registry: Registry,
         claims: set[TargetKey],
         finished: Callable[[bool], None],
+        once: Callable[[], bool] = lambda: False,
     ) -> None:
         """`make_watch` gets a target and whom to tell after each scrape whether it was up.
 
-        `claims` are the keys of all targets of the agent, shared by its discoveries. `finished` is told once.
+        `claims` are the keys of all targets of the agent, shared by its discoveries. `finished` is told once. `once`
+        says whether each target is scraped a single time.
         """
         self._options = options
         self._loop = loop
@@ -87,6 +89,7 @@ class DiscoveredWatch:
         self._log = log
         self._claims = claims
         self._finished = finished
+        self._once = once
         self._watches: dict[TargetOptions, Watch] = {}
         self._unscraped: set[TargetOptions] | None = None
         """Targets of the first answer that were not scraped yet; None before there is an answer."""
@@ -172,6 +175,8 @@ class DiscoveredWatch:
         if self._unscraped and target in self._unscraped:
             self._all_up = self._all_up and up
             self._unscraped.discard(target)
+            if self._once() and target in self._watches:
+                self._watches[target].stop()
             self._settle()
 
     def _settle(self) -> None:
