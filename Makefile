@@ -53,6 +53,7 @@ bench: .venv/hub.stamp
 # Files in git that are made from others.
 generate: .venv/dev.stamp
 	$(BIN)/python scripts/make-simulator-bodies
+	$(BIN)/python scripts/make-categraf-compat
 
 # All tests again with many more examples for each property: an hour, not minutes.
 long: .venv/dev.stamp
