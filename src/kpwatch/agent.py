@@ -62,8 +62,8 @@ def build(
     agent = Agent(log, clock)
     bounds = replace(options.spool, memory_samples=options.queue.queue_samples, memory_bytes=options.queue.queue_bytes)
     spool = agent.spool = open_spool(bounds, convert, log, agent.registry, clock)
-    for writer in options.writers:
-        reader = spool.reader(_writer_key(writer), Form(ident_mode(writer), "1.0"))
+    for writer, key in zip(options.writers, _writer_keys(options.writers), strict=True):
+        reader = spool.reader(key, Form(ident_mode(writer), "1.0"))
         agent.lanes.append(_lane(writer, reader, options, agent))
     note_forgotten(spool, log)
 
@@ -168,9 +168,14 @@ def ident_mode(writer: WriterOptions) -> IdentMode:
     return "off" if path.endswith(NIGHTINGALE_WRITE_PATH) else "rename"
 
 
-def _writer_key(writer: WriterOptions) -> str:
-    """Which writer a cursor belongs to, over restarts; no secret, and another secret is not another writer."""
-    return f"{redact_url(writer.url)}#{zlib.crc32(writer.url.encode()):08x}"
+def _writer_keys(writers: Sequence[WriterOptions]) -> list[str]:
+    """Which writer a cursor belongs to, over restarts; no secret, and another secret is not another writer.
+
+    Writers of one URL are told apart by their order.
+    """
+    names = [f"{redact_url(writer.url)}#{zlib.crc32(writer.url.encode()):08x}" for writer in writers]
+    earlier = [names[:index].count(name) for index, name in enumerate(names)]
+    return [f"{name}#{count + 1}" if count else name for name, count in zip(names, earlier, strict=True)]
 
 
 class _Lane(NamedTuple):

@@ -352,6 +352,18 @@ def test_each_receiver_is_told_who_it_is(path: str, ident: str, expected: set[st
         )
 
 
+def test_two_writers_of_one_url_both_get_everything() -> None:
+    """Categraf keeps the last one; here each has a place of its own in the spool, and nothing is lost at the end."""
+    with Server(HEALTHY) as one, Receiver() as receiver:
+        writers = [writer(receiver.url(WRITE), headers=(("X-Tenant", name),)) for name in ("a", "b")]
+        with RunningAgent([target(one.url())], writers) as running:
+            receiver.wait_for_samples(lambda taken: len(of(taken, "healthy")) >= 6, "samples of both")
+        assert not any("not delivered" in line for line in running.lines)
+    times = [sample.timestamp_ms for sample in of(receiver.taken, "healthy")]
+    assert {times.count(time) for time in times} == {2}
+    assert {request.headers["x-tenant"] for request in receiver.requests} == {"a", "b"}
+
+
 def test_once_means_every_target_once() -> None:
     """A slow target is waited for and a quick one is not asked twice meanwhile."""
     quick_asked = threading.Event()
