@@ -20,6 +20,8 @@ from kpwatch.base.errors import BadInput
 from kpwatch.exposition.text import Parsed, parse, read_rest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kpwatch.exposition.text import LineError
 
 _NO_SLOT = -1
@@ -44,6 +46,7 @@ class DeltaParser:
         self._lines: list[bytes] = []
         self._slot_of_line: list[int] = []
         self._head_of_slot: list[bytes] = []
+        self._left_out: frozenset[int] = frozenset()
         self.errors: list[LineError] = []
         """Lines of the latest body that do not count."""
         self.duplicates = 0
@@ -64,6 +67,10 @@ class DeltaParser:
         """How many samples the latest body has."""
         return len(self._head_of_slot)
 
+    def leave_out(self, slots: Iterable[int]) -> None:
+        """Until the next `Layout`, values of these slots are of no interest: they are not even read."""
+        self._left_out = frozenset(slots)
+
     def forget(self) -> None:
         """The next body is read anew: the scrape before it failed or its samples were not used."""
         self._lines = []
@@ -78,6 +85,8 @@ class DeltaParser:
             rest = line[len(self._head_of_slot[slot]) :]
             if rest[:1] not in (b" ", b"\t"):
                 return None
+            if slot in self._left_out:
+                continue  # its rule counts it, scrape by scrape
             try:
                 value, timestamp_ms = read_rest(rest)
             except BadInput:
@@ -96,6 +105,7 @@ class DeltaParser:
             if sample.timestamp_ms is None:
                 self._slot_of_line[sample.line_number - 1] = slot
         self._head_of_slot = [sample.head for sample in samples]
+        self._left_out = frozenset()
         self._lines = lines
         self.errors = parsed.errors
         self.duplicates = len(parsed.samples) - len(samples)

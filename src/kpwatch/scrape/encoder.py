@@ -87,6 +87,11 @@ class SeriesEncoder:
                 shown = self._map_of_slot[slot](value) if slot in self._map_of_slot else value
                 self._parts[part] = self._heads[part] + pack_value(shown)
 
+    @property
+    def left_out_slots(self) -> list[int]:
+        """Slots of the latest layout that rules leave out."""
+        return [slot for slot, block in enumerate(self._blocks.values()) if isinstance(block, str)]
+
     def encode(self, timestamp_ms: int, own: Iterable[OwnSample]) -> EncodedScrape:
         """Everything live, our own samples, and markers for what is gone, at `timestamp_ms`."""
         own_live = self._encode_own(own)

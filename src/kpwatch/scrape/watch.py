@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
-from kpwatch.exposition.delta import DeltaParser
+from kpwatch.exposition.delta import DeltaParser, Layout
 from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
 from kpwatch.scrape.fetch import ScrapeError, unusable
 from kpwatch.scrape.health import HealthPages
@@ -142,6 +142,8 @@ class TargetWatch:
         duplicates = max((encoder.duplicates for encoder in self._encoders.values()), default=0)
         self._counters.dropped("duplicate_series", duplicates)
         for encoder in list(self._encoders.values())[:1]:  # rules do not depend on the form
+            if isinstance(change, Layout):
+                self._parser.leave_out(encoder.left_out_slots)
             for reason, count in encoder.left_out.items():
                 self._counters.dropped(reason, count)
         self._counters.scraped(samples)

@@ -130,3 +130,14 @@ def test_a_real_recording(shared_dir: Path) -> None:
 
 def _recording(shared_dir: Path) -> bytes:
     return (shared_dir / "captures" / "recording-1.36.3-iptables.tar.xz").read_bytes()
+
+
+def test_what_is_left_out_is_not_read() -> None:
+    """Its values are not even looked at, until anything else changes; all other values are."""
+    parser = DeltaParser()
+    parser.feed(b"a 1\nb 1\n")
+    parser.leave_out([0])
+    assert parser.feed(b"a x\nb 2\n") == Values([(1, 2.0)])
+    assert parser.samples == 2
+    assert isinstance(parser.feed(b"c 1\nb 2\n"), Layout)
+    assert parser.feed(b"c 2\nb 2\n") == Values([(0, 2.0)])

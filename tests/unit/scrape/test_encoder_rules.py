@@ -76,6 +76,7 @@ def test_what_is_left_out_is_counted_at_every_scrape() -> None:
     for value in (b"1", b"2"):
         assert named(one.scrape(b"a " + value + b"\nb 2\nbb " + value + b"\nc 1\n")) == {"c": 1, "up": 1}
         assert one.encoder.left_out == {"ignore_metrics": 1, "metrics_drop": 2}
+        assert one.encoder.left_out_slots == [0, 1, 2]
     assert is_stale(named(one.scrape(None))["c"])
     assert one.encoder.left_out == {}
 
