@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 WARM_CYCLES = 3
+CALM_CYCLES = 2
+"""After the warm-up, for what a start has left waiting to be sent."""
 MEMORY_LOOKS = 8
 
 
@@ -163,6 +165,7 @@ def measure(running: Sequence[Measured], seconds: float, interval_seconds: float
     """Let agents that are started work for whole cycles, about `seconds`; what each cost."""
     for measured in running:
         measured.warm_up()
+    time.sleep(CALM_CYCLES * interval_seconds)
     for measured in running:
         measured.begin()
     window_seconds = max(1, round(seconds / interval_seconds)) * interval_seconds

@@ -71,7 +71,10 @@ scrape_configs:
 
 
 def _prepare_kpwatch(path: str, task: Task) -> list[str]:
-    return [path, "agent", "--configs", str(write_article_files(task))]
+    conf = write_article_files(task)
+    with (conf / "config.toml").open("a") as config:
+        config.write(f'[kpwatch]\nspool_dir = "{task.folder / "spool"}"\n')
+    return [path, "agent", "--configs", str(conf)]
 
 
 def _prepare_categraf(path: str, task: Task) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,4 +83,5 @@ def _machine() -> str:
 def _command() -> str:
     script = Path(sys.argv[0]).resolve()
     name = script.relative_to(REPOSITORY) if script.is_relative_to(REPOSITORY) else script.name
-    return " ".join(["python", str(name), *sys.argv[1:]])
+    words = [word for before, word in pairwise(sys.argv) if "--out" not in (before, word)]
+    return " ".join(["python", str(name), *words])
