@@ -61,6 +61,15 @@ class Segment:
         yield from read_records(content, offset)
 
 
+def open_segments(directory: Path) -> list[Segment]:
+    """A log's segments, oldest first, for reading only; foreign files are left alone."""
+    return [
+        Segment(path, int(path.stem, 16), path.stat().st_size)
+        for path in sorted(directory.glob("*.log"))
+        if _is_sequence(path.stem)
+    ]
+
+
 class RecordLog:
     """The log in one directory; one process at a time."""
 
@@ -72,11 +81,7 @@ class RecordLog:
         self._unsynced_bytes = 0
         self.torn_bytes = 0
         directory.mkdir(parents=True, exist_ok=True)
-        self.segments = [
-            Segment(path, int(path.stem, 16), path.stat().st_size)
-            for path in sorted(directory.glob("*.log"))
-            if _is_sequence(path.stem)
-        ]
+        self.segments = open_segments(directory)
         self.next_sequence = 1
         if self.segments:
             self._recover_tail(self.segments[-1])

@@ -4,6 +4,8 @@ Flags are Categraf's (see `goflags`) and some of ours. The directory of the conf
 KPWATCH_CONFIGS, else CATEGRAF_CONFIGS, else `conf`; relative to the working directory. Categraf goes to its
 executable's directory first; called as `categraf` we look there if the working directory has none.
 
+`kpwatch agent spool --inspect DIR` shows what waits on disk (see `agent_spool`).
+
 Exit: 0 after a signal, 1 bad configuration, 2 bad usage; --once: 1 if a target did not answer.
 """
 
@@ -60,6 +62,10 @@ _ELSEWHERE = {
 
 def main(arguments: list[str]) -> int:
     """Run the verb; gives the exit code."""
+    if arguments[:1] == ["spool"]:
+        from kpwatch.cli import agent_spool
+
+        return agent_spool.main(arguments[1:])
     try:
         flags = parse(FLAGS, arguments)
     except FlagError as error:

@@ -312,7 +312,7 @@ class Spool:
                 if record.kind == SCRAPE:
                     self.total = max(self.total, _read_entry(record.payload).total)
                 elif record.kind == CURSORS:
-                    self._restored = _read_cursors(record.payload)
+                    self._restored = read_cursors(record.payload)
             if self._restored is not None:
                 break
         self.total = max([self.total, *(self._restored or {}).values()])
@@ -389,13 +389,29 @@ class Reader:
             self.cursor = total
 
 
-def _read_entry(payload: bytes) -> _Entry:
+class ScrapeHead(NamedTuple):
+    """What a record says of its scrape."""
+
+    form: Form
+    samples: int
+    timestamp_ms: int
+    total: int
+    """Samples ever appended, this scrape's included."""
+
+
+def read_scrape_head(payload: bytes) -> ScrapeHead:
+    """The head of a SCRAPE record."""
     code, samples, timestamp_ms, total = _SCRAPE_HEAD.unpack_from(payload)
-    form = FORMS[code]
-    scrape = EncodedScrape(payload[_SCRAPE_HEAD.size :], samples, timestamp_ms)
-    return _Entry(total, samples, {form: scrape}, len(payload))
+    return ScrapeHead(FORMS[code], samples, timestamp_ms, total)
 
 
-def _read_cursors(payload: bytes) -> dict[str, int]:
+def _read_entry(payload: bytes) -> _Entry:
+    head = read_scrape_head(payload)
+    scrape = EncodedScrape(payload[_SCRAPE_HEAD.size :], head.samples, head.timestamp_ms)
+    return _Entry(head.total, head.samples, {head.form: scrape}, len(payload))
+
+
+def read_cursors(payload: bytes) -> dict[str, int]:
+    """Reader -> cursor of a CURSORS record."""
     lines = payload.decode().split("\n")[1:]
     return {key: int(cursor) for cursor, _, key in (line.partition(" ") for line in lines)}
