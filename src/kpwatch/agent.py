@@ -3,8 +3,8 @@
     targets -> watch (fetch, read, name, encode) -> spool -> a reader per writer -> writer ~~HTTP~~>
 
 `build` wires the rooms and nothing else, `build_printing` the same with a printer in the place of the writers; one
-loop on one thread runs everything. Several agents may share a process
-(`kpwatch up --demo`): each has its own loop, registry and name.
+loop on one thread runs everything. Several agents may share a process (`kpwatch up --demo`): each has its own loop,
+registry and name.
 """
 
 from __future__ import annotations
@@ -189,7 +189,9 @@ def _lane(options: WriterOptions, reader: Reader, agent_options: AgentOptions, a
     url = redact_url(options.url)
     registry = agent.registry
     registry.gauge("kpwatch_agent_queue_samples", "Samples that wait.", lambda: reader.samples, url=url)
-    registry.gauge("kpwatch_agent_samples_lost_total", "Samples a writer will never get.", lambda: reader.lost, url=url)
+    registry.read_counter(
+        "kpwatch_agent_samples_lost_total", "Samples a writer will never get.", lambda: reader.lost, url=url
+    )
     writer = Writer(
         options,
         reader,
