@@ -8,7 +8,8 @@
 Nodes send what a recorded kube-proxy said, scrapes 15 s apart, over 16 keep-alive connections as fast as they are
 answered (bench/lib/{movement,bodies,sender}.py). Requests are made before they are sent, some scrapes at a time, so the
 sender is not what is measured. CPU is all the server used, from being ready to the end of a clean stop: what is put off
-is not saved. Disk is what `du` shows after that stop. Every run asks the server how many samples it has.
+is not saved. Disk is what `du` shows after that stop, without caches that are made again. Every run asks the server
+how many samples it has.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bench.lib import compare, page, process, recording, reference
 from bench.lib.bodies import ForeignBodies, OwnBodies
 from bench.lib.compare import Column, Goal, Sides
 from bench.lib.movement import Fleet
-from bench.lib.process import BenchError, disk_bytes
+from bench.lib.process import BenchError
 from bench.lib.sender import Sender
 from bench.lib.stores import MEASURE, OURS, STORES, Running, Store
 from kpwatch.remote_write import snappy
@@ -204,7 +205,7 @@ def measure(server: Running, found: Found, stream: Stream, last_seconds: float) 
         cpu_seconds = server.program.total_cpu_seconds - idle_cpu_seconds - query_cpu_seconds
     return Cost(
         1e9 * cpu_seconds / stream.samples,
-        disk_bytes(server.folder) / stream.samples,
+        server.data_bytes() / stream.samples,
         anonymous_bytes / 1024 / stream.series,
         anonymous_bytes / page.MB,
         stream.samples / sending_seconds / 1e6,

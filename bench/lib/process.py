@@ -151,5 +151,5 @@ def free_port() -> int:
 
 
 def disk_bytes(folder: Path) -> int:
-    """What `du` shows: allocated blocks of everything in `folder`."""
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*")) + folder.lstat().st_blocks * 512
+    """What `du` shows: allocated blocks of `folder` and everything in it."""
+    return sum(path.lstat().st_blocks * 512 for path in (folder, *folder.rglob("*")) if path.exists())

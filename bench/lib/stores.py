@@ -9,7 +9,7 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from bench.lib.process import BenchError, Program, free_port
+from bench.lib.process import BenchError, Program, disk_bytes, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,8 @@ class Store(NamedTuple):
     command: Callable[[str, int, Path], list[str]]
     ready: str
     write: str = "/api/v1/write"
+    caches: str = ""
+    """Folder in its data that it would make again by itself; it does not count as disk."""
 
 
 def _kpwatch(path: str, port: int, folder: Path) -> list[str]:
@@ -57,7 +59,7 @@ MEASURE = "victoria-metrics"
 
 STORES = (
     Store(OURS, "kpwatch", _kpwatch, "/-/ready"),
-    Store(MEASURE, "victoria-metrics", _victoria_metrics, "/health"),
+    Store(MEASURE, "victoria-metrics", _victoria_metrics, "/health", caches="cache"),
     Store("prometheus", "prometheus", _prometheus, "/-/ready"),
 )
 
@@ -102,6 +104,11 @@ class Running:
                 return body
         except (URLError, ConnectionError):
             return None
+
+    def data_bytes(self) -> int:
+        """What its data takes on disk, without caches."""
+        caches = self.folder / self.store.caches
+        return disk_bytes(self.folder) - (disk_bytes(caches) if self.store.caches and caches.exists() else 0)
 
     def ask(self, query: str, unix_seconds: float) -> bytes:
         """The answer to an instant query; raises BenchError where there is none."""
