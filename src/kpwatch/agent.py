@@ -13,6 +13,7 @@ import random
 import zlib
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kpwatch.base.clock import SYSTEM_CLOCK
@@ -20,7 +21,7 @@ from kpwatch.base.http import redact_url
 from kpwatch.base.logs import Logger
 from kpwatch.base.loop import Loop
 from kpwatch.base.telemetry import Registry
-from kpwatch.model.encoded import Form
+from kpwatch.model.encoded import SOURCES, Form
 from kpwatch.relabel.identity import Identity
 from kpwatch.scrape.printer import SamplePrinter
 from kpwatch.scrape.printing import PrintingWatch
@@ -72,7 +73,10 @@ def build(
         for lane in agent.lanes:
             lane.writer.notice()
 
-    forms = sorted({lane.reader.form for lane in agent.lanes})
+    numbers = count(1)
+
+    def forms() -> tuple[Form, ...]:
+        return tuple(sorted({lane.reader.form for lane in agent.lanes}))
 
     def watch_of(target: TargetOptions, finished: Callable[[bool], None]) -> TargetWatch:
         identity = identity_of(target, options)
@@ -80,6 +84,7 @@ def build(
             target,
             identity,
             forms,
+            lambda: next(numbers) % SOURCES,
             loop=agent.loop,
             log=log,
             counters=Counters(agent.registry),

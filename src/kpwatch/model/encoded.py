@@ -38,3 +38,8 @@ class EncodedScrape(NamedTuple):
     block: bytes
     samples: int
     timestamp_ms: int
+    source: int = 0
+    """Scrapes of one source hold the same series; 0: not known. A number in [0, SOURCES)."""
+
+
+SOURCES = 1 << 24

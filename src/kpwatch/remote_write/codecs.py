@@ -19,8 +19,17 @@ if TYPE_CHECKING:
 class SeriesCodec(Protocol):
     """Encodes series of one target."""
 
+    @property
+    def symbols(self) -> int:
+        """How many texts go with every request, whatever its series."""
+        ...
+
     def label_block(self, labels: Labels, family_type: str, help_text: str) -> bytes:
-        """Everything a series says about itself; equal blocks are equal series."""
+        """Everything a series says about itself."""
+        ...
+
+    def series_key(self, block: bytes) -> bytes:
+        """The part of a block that tells series apart: all but metadata."""
         ...
 
     def series_head(self, block: bytes) -> bytes:
@@ -39,9 +48,15 @@ class SeriesCodec(Protocol):
 class CodecV1:
     """Remote Write 1.0: every series carries its labels in full and nothing about its family."""
 
+    symbols = 0
+
     def label_block(self, labels: Labels, _family_type: str, _help_text: str) -> bytes:
         """The label fields."""
         return v1.encode_labels(labels)
+
+    def series_key(self, block: bytes) -> bytes:
+        """There is nothing but labels."""
+        return block
 
     def series_head(self, block: bytes) -> bytes:
         """See `v1.series_head`."""
@@ -62,9 +77,18 @@ class CodecV2:
     def __init__(self) -> None:
         self._symbols = v2.SymbolTable()
 
+    @property
+    def symbols(self) -> int:
+        """Size of the table."""
+        return len(self._symbols)
+
     def label_block(self, labels: Labels, family_type: str, help_text: str) -> bytes:
         """References to the labels, and metadata."""
         return v2.encode_labels(labels, self._symbols) + v2.encode_metadata(family_type, help_text, self._symbols)
+
+    def series_key(self, block: bytes) -> bytes:
+        """The references alone."""
+        return v2.labels_field(block)
 
     def series_head(self, block: bytes) -> bytes:
         """See `v2.series_head`."""

@@ -82,6 +82,12 @@ def encode_metadata(family_type: str, help_text: str, symbols: SymbolTable) -> b
     return b"\x2a" + encode_varint(len(content)) + content if content else b""
 
 
+def labels_field(block: bytes) -> bytes:
+    """The field `labels_refs` with which a block of labels and metadata begins."""
+    length, begin = decode_varint(block, 1)
+    return block[: begin + length]
+
+
 def series_head(block: bytes) -> bytes:
     """What comes before the value of a series with one sample; `block` is labels_refs and metadata."""
     return b"\x2a" + encode_varint(len(block) + SAMPLE_BYTES) + block + SAMPLE_PREFIX

@@ -63,7 +63,7 @@ class SeriesEncoder:
         self._types: dict[str, str] = {}
         """What the blocks were made with: a family's type decides how its `le` or `quantile` is written."""
         self._live: dict[bytes, bytes] = {}
-        """Label block -> series head, of what the latest scrape had."""
+        """Series (`series_key`) -> series head, of what the latest scrape had."""
         self._gone: list[bytes] = []
         self._heads: list[bytes] = []
         self._parts: list[bytes] = []
@@ -86,6 +86,11 @@ class SeriesEncoder:
             if part != _NOWHERE:
                 shown = self._map_of_slot[slot](value) if slot in self._map_of_slot else value
                 self._parts[part] = self._heads[part] + pack_value(shown)
+
+    @property
+    def symbols(self) -> int:
+        """Texts that go with every request; those of series long gone are among them."""
+        return self._codec.symbols
 
     @property
     def left_out_slots(self) -> list[int]:
@@ -129,17 +134,19 @@ class SeriesEncoder:
             self._part_of_slot.append(_NOWHERE)
             if isinstance(block, str):
                 self.left_out[block] = self.left_out.get(block, 0) + 1
-            elif block in live or block == self._up_block:
+                continue
+            series = self._codec.series_key(block)
+            if series in live or block == self._up_block:
                 self.duplicates += 1
             else:
-                live[block] = self._place(slot, sample, block)
-        self._gone += [head for block, head in self._live.items() if block not in live]
+                live[series] = self._place(slot, sample, block)
+        self._gone += [head for series, head in self._live.items() if series not in live]
         self._live, self._blocks = live, blocks
         if self._value_maps:
             self._value_maps = {head: value_of for head, value_of in self._value_maps.items() if head in blocks}
 
     def _place(self, slot: int, sample: Sample, block: bytes) -> bytes:
-        head = self._live.get(block) or self._codec.series_head(block)
+        head = self._codec.series_head(block)
         value = sample.value
         if sample.head in self._value_maps:
             value_of = self._map_of_slot[slot] = self._value_maps[sample.head]

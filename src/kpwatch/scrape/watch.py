@@ -7,17 +7,19 @@ waits for the other. Whatever is dropped on the way has a counter.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
 from kpwatch.exposition.delta import DeltaParser, Layout
 from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
 from kpwatch.scrape.fetch import ScrapeError, unusable
+from kpwatch.scrape.forms import FormEncoders
 from kpwatch.scrape.health import HealthPages
 from kpwatch.scrape.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop
@@ -61,7 +63,8 @@ class TargetWatch:
         self,
         options: TargetOptions,
         identity: Identity,
-        forms: Iterable[Form],
+        forms: Callable[[], tuple[Form, ...]],
+        new_source: Callable[[], int],
         *,
         loop: Loop,
         log: Logger,
@@ -71,7 +74,10 @@ class TargetWatch:
         finished: Callable[[bool], None],
         printer: SamplePrinter | None = None,
     ) -> None:
-        """`finished` is told after each scrape whether the target was up; `printer` shows what is sent (-debug)."""
+        """`forms` says what the writers want now, `new_source` gives numbers for `EncodedScrape.source`.
+
+        `finished` is told after each scrape whether the target was up; `printer` shows what is sent (-debug).
+        """
         self.options = options
         self._shown_url = redact_url(options.url)
         self._loop = loop
@@ -83,12 +89,10 @@ class TargetWatch:
         self._printer = printer
         self._up: bool | None = None
         self._parser = DeltaParser()
-        self._encoders = {
-            form: SeriesEncoder(identity, form.ident, protocol=form.protocol, grain_ms=self._grain_ms) for form in forms
-        }
-        self._health_encoders = {
-            form: SeriesEncoder(identity, form.ident, protocol=form.protocol) for form in self._encoders
-        }
+        self._forms = forms
+        encoder_of = partial(_encoder, identity, self._grain_ms)
+        self._encoders = FormEncoders(forms(), encoder_of, new_source())
+        self._health_encoders = FormEncoders(forms(), encoder_of, new_source())
         self._target = Target(options, loop, began=self._ask_health, receive=self._received)
         self._health = HealthPages(options, loop) if options.health_url else None
 
@@ -106,8 +110,7 @@ class TargetWatch:
         """Stop because the target is gone: everything that was live gets a staleness marker."""
         self.stop()
         for encoders in (self._encoders, self._health_encoders):
-            for encoder in encoders.values():
-                encoder.end()
+            encoders.end()
             self._emit(encoders, self._loop.clock.unix_ms(), [])
 
     def _received(self, outcome: Outcome) -> None:
@@ -116,8 +119,7 @@ class TargetWatch:
             self._parser.forget()
             self._counters.failed(error.reason)
             self._log.error(f"failed to query url: {self._shown_url} {error.detail}", about=self._shown_url)
-            for encoder in self._encoders.values():
-                encoder.end()
+            self._encoders.end()
         up = OwnSample("up", (), 0.0 if error is not None else 1.0)
         self._emit(self._encoders, outcome.timestamp_ms, [up])
         if self._printer is not None:
@@ -129,6 +131,8 @@ class TargetWatch:
         """Feed a body to the encoders; gives the reason where it cannot be used."""
         if isinstance(answer, ScrapeError):
             return answer
+        if self._encoders.follow(self._forms()):
+            self._parser.forget()
         change = self._parser.feed(answer)
         self._counters.dropped("duplicate_line", self._parser.duplicates)
         samples = self._parser.samples
@@ -137,11 +141,10 @@ class TargetWatch:
         error = unusable(self.options, samples, len(answer))
         if error is not None:
             return error
-        for encoder in self._encoders.values():
-            encoder.feed(change)
-        duplicates = max((encoder.duplicates for encoder in self._encoders.values()), default=0)
+        self._encoders.feed(change)
+        duplicates = max((encoder.duplicates for encoder in self._encoders), default=0)
         self._counters.dropped("duplicate_series", duplicates)
-        for encoder in list(self._encoders.values())[:1]:  # rules do not depend on the form
+        for encoder in list(self._encoders)[:1]:  # rules do not depend on the form
             if isinstance(change, Layout):
                 self._parser.leave_out(encoder.left_out_slots)
             for reason, count in encoder.left_out.items():
@@ -164,6 +167,7 @@ class TargetWatch:
             self._health.ask(lambda samples: self._health_answered(timestamp_ms, samples))
 
     def _health_answered(self, timestamp_ms: int, samples: list[OwnSample]) -> None:
+        self._health_encoders.follow(self._forms())
         self._emit(self._health_encoders, timestamp_ms, samples)
         if self._printer is not None:
             self._printer.print_own(timestamp_ms, samples)
@@ -174,13 +178,17 @@ class TargetWatch:
             up, self._up = self._up, None
             self._finished(up)
 
-    def _emit(self, encoders: dict[Form, SeriesEncoder], timestamp_ms: int, own: list[OwnSample]) -> None:
+    def _emit(self, encoders: FormEncoders, timestamp_ms: int, own: list[OwnSample]) -> None:
         timestamp_ms -= timestamp_ms % self._grain_ms
         try:
-            scrapes = {form: encoder.encode(timestamp_ms, own) for form, encoder in encoders.items()}
+            scrapes = encoders.encode(timestamp_ms, own)
         except ValueError as error:
             self._counters.failed("clock")
             self._log.error(f"{self._shown_url}: {error}; this machine's clock is wrong, set it", about="clock")
             return
         if any(scrape.samples for scrape in scrapes.values()):
             self._hand_on(scrapes)
+
+
+def _encoder(identity: Identity, grain_ms: int, form: Form) -> SeriesEncoder:
+    return SeriesEncoder(identity, form.ident, protocol=form.protocol, grain_ms=grain_ms)

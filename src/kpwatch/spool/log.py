@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCRAPE = 1
 CURSORS = 2
-_SCRAPE_HEAD = struct.Struct("<BxxxIqQ")  # form, samples, timestamp_ms, total behind this record
+_SCRAPE_HEAD = struct.Struct("<B3sIqQ")  # form, source, samples, timestamp_ms, total behind this record
 
 
 class _Entry(NamedTuple):
@@ -172,7 +172,8 @@ class Spool:
         while self._unwritten:
             entry = self._recent[-self._unwritten]
             form, scrape = next(iter(entry.forms.items()))
-            head = _SCRAPE_HEAD.pack(FORMS.index(form), entry.samples, scrape.timestamp_ms, entry.total)
+            source = scrape.source.to_bytes(3, "little")
+            head = _SCRAPE_HEAD.pack(FORMS.index(form), source, entry.samples, scrape.timestamp_ms, entry.total)
             if not self._put(SCRAPE, head + scrape.block, entry.begins):
                 return
             self._unwritten -= 1
@@ -324,8 +325,8 @@ class Spool:
         at_hand = forms.get(form)
         if at_hand is not None:
             return at_hand
-        written, scrape = next(iter(forms.items()))
-        return self._convert(scrape, written, form)
+        written = next((other for other in forms if other.ident == form.ident), next(iter(forms)))
+        return self._convert(forms[written], written, form)
 
 
 class Reader:
@@ -372,6 +373,26 @@ class Reader:
             self._taken = total
         return batch
 
+    def drop_older(self, timestamp_ms: int, most_samples: int) -> int:
+        """Give up what waits first, as far as its scrapes are older; gives the samples.
+
+        Once `most_samples` are given up it ends, with more to do perhaps: nobody waits long for a long backlog.
+        """
+        begin, missing, dropped = self.cursor, self._at_risk, 0
+        self._at_risk = 0
+        for begins, total, forms in self._spool.entries_after(begin):
+            if next(iter(forms.values())).timestamp_ms >= timestamp_ms or self.cursor - begin >= most_samples:
+                break
+            gap = max(0, begins - self.cursor)
+            missing += gap
+            dropped += total - self.cursor - gap
+            self.cursor = total
+        self._spool.counts.lost[self.key] += missing
+        if self.cursor > begin:
+            self._taken, self._missing = self.cursor, 0
+            self._spool.note_settled()
+        return dropped
+
     def settle(self) -> None:
         """What was taken is delivered or given up."""
         self._spool.counts.lost[self.key] += self._missing
@@ -397,17 +418,18 @@ class ScrapeHead(NamedTuple):
     timestamp_ms: int
     total: int
     """Samples ever appended, this scrape's included."""
+    source: int
 
 
 def read_scrape_head(payload: bytes) -> ScrapeHead:
     """The head of a SCRAPE record."""
-    code, samples, timestamp_ms, total = _SCRAPE_HEAD.unpack_from(payload)
-    return ScrapeHead(FORMS[code], samples, timestamp_ms, total)
+    code, source, samples, timestamp_ms, total = _SCRAPE_HEAD.unpack_from(payload)
+    return ScrapeHead(FORMS[code], samples, timestamp_ms, total, int.from_bytes(source, "little"))
 
 
 def _read_entry(payload: bytes) -> _Entry:
     head = read_scrape_head(payload)
-    scrape = EncodedScrape(payload[_SCRAPE_HEAD.size :], head.samples, head.timestamp_ms)
+    scrape = EncodedScrape(payload[_SCRAPE_HEAD.size :], head.samples, head.timestamp_ms, head.source)
     return _Entry(head.total, head.samples, {head.form: scrape}, len(payload))
 
 
