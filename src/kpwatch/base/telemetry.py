@@ -78,6 +78,13 @@ class Registry:
             child = children[key] = make()
         return child  # type: ignore[return-value]
 
+    def forget(self, **labels: str) -> None:
+        """Show no metric with all of these labels any more: what they tell of is gone."""
+        gone = labels.items()
+        for _, _, children in self._families.values():
+            for key in [key for key in children if gone <= dict(key).items()]:
+                del children[key]
+
     def samples(self) -> Iterator[tuple[str, LabelPairs, float]]:
         """Every sample: name, labels, value."""
         for name, (_, _, children) in self._families.items():

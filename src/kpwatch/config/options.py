@@ -33,3 +33,5 @@ class AgentOptions:
     discoveries: tuple[DiscoveryOptions, ...] = ()
     """What finds more targets while the agent runs."""
     heartbeat: HeartbeatOptions | None = None
+    drain_seconds: float = 5.0
+    """How long an ending agent waits for its writers."""

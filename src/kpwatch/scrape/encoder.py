@@ -76,6 +76,16 @@ class SeriesEncoder:
         self._up_labels: Labels = ()
         self._up_block = self._own_block(UP, ())
 
+    def succeed(self, older: SeriesEncoder) -> None:
+        """Go on with a target that `older`, of the same form, encoded by other options.
+
+        What it had live ends with the next scrape unless that has it too. To be called before anything else.
+        """
+        self._codec = older._codec  # the blocks' own; of 2.0 they mean nothing to another
+        self._own_blocks, self._own_maps = {}, {}
+        self._up_block = self._own_block(UP, ())
+        self._live, self._own_live, self._gone = older._live, older._own_live, older._gone
+
     def feed(self, change: Values | Layout) -> None:
         """Take in what a body changed."""
         if isinstance(change, Layout):

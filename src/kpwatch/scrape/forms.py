@@ -51,6 +51,16 @@ class FormEncoders:
         self._coming = {form: self._make_encoder(form) for form in wanted if form not in self._encoders or form in full}
         return bool(self._coming)
 
+    def remake(self, make_encoder: Callable[[Form], SeriesEncoder]) -> None:
+        """Encode in another way from the next body on; what was live ends with it unless the new way has it too."""
+        self._make_encoder = make_encoder
+        older, self._encoders = self._encoders, {form: make_encoder(form) for form in self._encoders}
+        for form, encoder in self._encoders.items():
+            encoder.succeed(older[form])
+        self._wanted = tuple(self._encoders)
+        self._coming = {}
+        self._symbol_limits = {}
+
     def feed(self, change: Values | Layout) -> None:
         """Take in what a body changed."""
         for encoder in (*self._encoders.values(), *self._coming.values()):

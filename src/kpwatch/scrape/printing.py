@@ -41,12 +41,20 @@ class PrintingWatch:
         dialect: Dialect,
         finished: Callable[[bool], None],
     ) -> None:
+        self._loop = loop
         self._log = log
+        self._print_line = print_line
+        self._dialect: Dialect = dialect
         self._finished = finished
+        self._set_out(options, identity)
+
+    def _set_out(self, options: TargetOptions, identity: Identity) -> None:
+        """Everything that depends on how the target is watched, made anew."""
+        self._way = options, identity
         self._shown_url = redact_url(options.url)
-        self._printer = SamplePrinter(options, identity, print_line=print_line, dialect=dialect)
-        self._target = Target(options, loop, began=self._ask_health, receive=self._received)
-        self._health = HealthPages(options, loop) if options.health_url else None
+        self._printer = SamplePrinter(options, identity, print_line=self._print_line, dialect=self._dialect)
+        self._target = Target(options, self._loop, began=self._ask_health, receive=self._received)
+        self._health = HealthPages(options, self._loop) if options.health_url else None
         self._outcome: Outcome | None = None
         self._pages: list[OwnSample] | None = None
 
@@ -59,6 +67,14 @@ class PrintingWatch:
         self._target.stop()
         if self._health is not None:
             self._health.close()
+
+    def change(self, options: TargetOptions, identity: Identity) -> None:
+        """Watch the same target in another way; what is under way is asked again in time."""
+        if self._way != (options, identity):
+            delay_seconds = min(self._target.seconds_until_due, options.interval_seconds)
+            self.stop()
+            self._set_out(options, identity)
+            self._target.start(delay_seconds)
 
     def retire(self) -> None:
         """Stop because the target is gone."""

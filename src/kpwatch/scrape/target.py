@@ -63,6 +63,16 @@ class Target:
             self._timer.cancel()
         self._connection.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a scrape is under way."""
+        return self._connection.busy
+
+    @property
+    def seconds_until_due(self) -> float:
+        """From now to the next scrape; 0 where it is late."""
+        return max(0.0, self._due_seconds - self._loop.clock.monotonic_seconds())
+
     def _scrape(self) -> None:
         clock = self._loop.clock
         began_ms, began_seconds = clock.unix_ms(), clock.monotonic_seconds()

@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from kpwatch.scrape.printer import SamplePrinter
     from kpwatch.scrape.target import Outcome
 
+
+class Way(NamedTuple):
+    """How a target is watched: what a changed configuration may change of it."""
+
+    options: TargetOptions
+    identity: Identity
+    precision: str
+    """Timestamps are cut down to it."""
+
+
 _PRECISION_MS = {"ms": 1, "s": 1_000, "m": 60_000}
 
 
@@ -61,40 +71,45 @@ class TargetWatch:
 
     def __init__(
         self,
-        options: TargetOptions,
-        identity: Identity,
+        way: Way,
         forms: Callable[[], tuple[Form, ...]],
         new_source: Callable[[], int],
         *,
         loop: Loop,
         log: Logger,
         counters: Counters,
-        precision: str,
         hand_on: Callable[[Mapping[Form, EncodedScrape]], None],
         finished: Callable[[bool], None],
-        printer: SamplePrinter | None = None,
+        make_printer: Callable[[TargetOptions, Identity], SamplePrinter | None] = lambda _target, _identity: None,
     ) -> None:
         """`forms` says what the writers want now, `new_source` gives numbers for `EncodedScrape.source`.
 
-        `finished` is told after each scrape whether the target was up; `printer` shows what is sent (-debug).
+        `finished` is told after each scrape whether the target was up; a printer shows what is sent (-debug).
         """
-        self.options = options
-        self._shown_url = redact_url(options.url)
+        self._forms = forms
         self._loop = loop
         self._log = log
         self._counters = counters
-        self._grain_ms = _PRECISION_MS[precision]
         self._hand_on = hand_on
         self._finished = finished
-        self._printer = printer
+        self._make_printer = make_printer
         self._up: bool | None = None
+        self._new_way: Way | None = None
+        self._set_out(way)
+        self._encoders = FormEncoders(forms(), self._encoder_of, new_source())
+        self._health_encoders = FormEncoders(forms(), self._encoder_of, new_source())
+
+    def _set_out(self, way: Way) -> None:
+        """Everything that depends on how the target is watched, made anew."""
+        options, identity, precision = self._way = way
+        self.options = options
+        self._shown_url = redact_url(options.url)
+        self._grain_ms = _PRECISION_MS[precision]
+        self._printer = self._make_printer(options, identity)
         self._parser = DeltaParser()
-        self._forms = forms
-        encoder_of = partial(_encoder, identity, self._grain_ms)
-        self._encoders = FormEncoders(forms(), encoder_of, new_source())
-        self._health_encoders = FormEncoders(forms(), encoder_of, new_source())
-        self._target = Target(options, loop, began=self._ask_health, receive=self._received)
-        self._health = HealthPages(options, loop) if options.health_url else None
+        self._encoder_of = partial(_encoder, identity, self._grain_ms)
+        self._target = Target(options, self._loop, began=self._ask_health, receive=self._received)
+        self._health = HealthPages(options, self._loop) if options.health_url else None
 
     def start(self, delay_seconds: float = 0.0) -> None:
         """First scrape in `delay_seconds`, then every interval."""
@@ -112,6 +127,27 @@ class TargetWatch:
         for encoders in (self._encoders, self._health_encoders):
             encoders.end()
             self._emit(encoders, self._loop.clock.unix_ms(), [])
+
+    def change(self, way: Way) -> None:
+        """Watch the same target in another way from its next scrape on, which comes when it would have come
+        (sooner, where the new interval is shorter than that).
+
+        A scrape under way is finished in the old way. Series the new way does not have get staleness markers with the
+        next scrape; those it has go on.
+        """
+        self._new_way = way if way != self._way else None
+        self._turn_over()
+
+    def _turn_over(self) -> None:
+        if self._new_way is None or self._target.busy or (self._health is not None and self._health.busy):
+            return
+        way, self._new_way = self._new_way, None
+        delay_seconds = min(self._target.seconds_until_due, way.options.interval_seconds)
+        self.stop()
+        self._set_out(way)
+        self._encoders.remake(self._encoder_of)
+        self._health_encoders.remake(self._encoder_of)
+        self._target.start(delay_seconds)
 
     def _received(self, outcome: Outcome) -> None:
         error = self._take_in(outcome.answer)
@@ -177,6 +213,7 @@ class TargetWatch:
         if self._up is not None and (self._health is None or not self._health.busy):
             up, self._up = self._up, None
             self._finished(up)
+            self._turn_over()
 
     def _emit(self, encoders: FormEncoders, timestamp_ms: int, own: list[OwnSample]) -> None:
         timestamp_ms -= timestamp_ms % self._grain_ms

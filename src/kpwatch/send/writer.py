@@ -69,17 +69,13 @@ class Writer:
         registry: Registry,
         jitter: Callable[[], float],
     ) -> None:
-        self.options = options
         self._queue = queue
-        self._batch_samples = batch_samples
         self._loop = loop
         self._log = log
         self._jitter = jitter
         self._url = parse_url(options.url)
-        self._headers = _headers(options)
-        self._connection = Connection(
-            loop, self._url, tls=options.tls, dial_timeout_seconds=options.dial_timeout_seconds
-        )
+        self._new_way: tuple[WriterOptions, int] | None = None
+        self._set_out(options, batch_samples)
         self._timer: Timer | None = None
         self._pause_seconds = 0.0
         self._retry_seconds = 0.0
@@ -92,6 +88,29 @@ class Writer:
         )
         self._retries = registry.counter("kpwatch_agent_write_retries_total", "Requests sent again.", **label)
         self._sent_bytes = registry.counter("kpwatch_agent_write_bytes_total", "Compressed bytes sent.", **label)
+
+    def _set_out(self, options: WriterOptions, batch_samples: int) -> None:
+        self.options = options
+        self._batch_samples = batch_samples
+        self._headers = _headers(options)
+        self._connection = Connection(
+            self._loop, self._url, tls=options.tls, dial_timeout_seconds=options.dial_timeout_seconds
+        )
+
+    def change(self, options: WriterOptions, batch_samples: int) -> None:
+        """Deliver in another way, to the same URL, from the next request on; a pause after a failure ends."""
+        changed = (options, batch_samples) != (self.options, self._batch_samples)
+        self._new_way = (options, batch_samples) if changed else None
+        self._turn_over()
+
+    def _turn_over(self) -> None:
+        if self._new_way is None or self._connection.busy:
+            return
+        (options, batch_samples), self._new_way = self._new_way, None
+        self._connection.close()
+        self._set_out(options, batch_samples)
+        self._pause_seconds = self._retry_seconds = 0.0
+        self.notice()
 
     @property
     def idle(self) -> bool:
@@ -113,11 +132,15 @@ class Writer:
             self._pause_seconds = 0.0
             self._arm(0.0)
 
-    def close(self) -> None:
-        """No request any more; one under way is dropped, and what was not acknowledged is said."""
+    def let_go(self) -> None:
+        """No request any more; one under way is dropped."""
         if self._timer is not None:
             self._timer.cancel()
         self._connection.close()
+
+    def close(self) -> None:
+        """`let_go`, and what was not acknowledged is said."""
+        self.let_go()
         if self._queue.samples and self._queue.survives:
             self._log.info(f"{self._queue.samples} samples for {self._shown_url} wait in the spool for the next start")
         elif self._queue.samples:
@@ -159,6 +182,7 @@ class Writer:
             )
         self._retry_seconds = 0.0
         self._queue.settle()
+        self._turn_over()
         self.notice()
 
     def _retry_later(self, outcome: Answer | Failure, fate: Fate) -> None:
@@ -173,6 +197,7 @@ class Writer:
             about=f"retry {self._shown_url}",
         )
         self._arm(self._pause_seconds)
+        self._turn_over()
 
 
 def _headers(options: WriterOptions) -> dict[str, str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.model.encoded import FORMS, EncodedScrape, Form
@@ -108,6 +109,22 @@ class Spool:
         self._readers[key] = reader
         self.counts.lost.setdefault(key, 0)
         return reader
+
+    def forget(self, key: str) -> int:
+        """Nobody reads for the writer `key` any more; gives how many samples waited for it.
+
+        Should it come back, it begins with what is appended then.
+        """
+        reader = self._readers.pop(key)
+        (self._restored or {}).pop(key, None)
+        if self._restored is None:
+            self._restored = {}
+        self.note_settled()
+        return reader.samples
+
+    def change_bounds(self, options: SpoolOptions) -> None:
+        """Other bounds from now on; the directory stays what it was."""
+        self._options = replace(options, directory=self._options.directory)
 
     def forgotten(self) -> dict[str, int]:
         """Writers the log knows and nobody reads for any more -> samples that waited for them."""
@@ -206,7 +223,7 @@ class Spool:
 
     def note_settled(self) -> None:
         """A reader moved: remember it, and let go of what nobody needs any more."""
-        slowest = min(reader.cursor for reader in self._readers.values())
+        slowest = min((reader.cursor for reader in self._readers.values()), default=self.total)
         while self._recent and self._recent[0].total <= slowest:
             self._forget_oldest()
         if self._log is None or not self._log.segments:

@@ -7,26 +7,27 @@ write the same series.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.pairing import pair
 from kpwatch.base.urls import redacted
 from kpwatch.scrape.discovery.options import ConsulOptions
+from kpwatch.scrape.likeness import LIKENESSES, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Mapping
 
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop, Timer
     from kpwatch.base.telemetry import Registry
     from kpwatch.scrape.discovery.options import DiscoveryOptions
     from kpwatch.scrape.discovery.target_files import Found
-    from kpwatch.scrape.options import Pairs, TargetOptions
+    from kpwatch.scrape.likeness import TargetKey
+    from kpwatch.scrape.options import TargetOptions
 
 SPREAD_SECONDS = 0.5
 """First scrapes of targets that are found together are spread over this time."""
-
-TargetKey = tuple[str, "Pairs", "Pairs"]
 
 
 class Watch(Protocol):
@@ -45,9 +46,19 @@ class Watch(Protocol):
         ...
 
 
-def key_of(target: TargetOptions) -> TargetKey:
-    """What makes two targets the same series."""
-    return target.url, target.url_labels, target.labels
+OneWatch = TypeVar("OneWatch", bound=Watch)
+
+
+class Maker(Protocol[OneWatch]):
+    """Makes watches, and changes them."""
+
+    def make(self, target: TargetOptions, finished: Callable[[bool], None]) -> OneWatch:
+        """A watch of `target`; `finished` is told after each scrape whether it was up."""
+        ...
+
+    def change(self, watch: OneWatch, target: TargetOptions) -> None:
+        """Let a watch go on with `target`, the same in another way."""
+        ...
 
 
 class Discovery(Protocol):
@@ -62,13 +73,13 @@ class Discovery(Protocol):
         ...
 
 
-class DiscoveredWatch:
+class DiscoveredWatch(Generic[OneWatch]):
     """All targets of one discovery."""
 
     def __init__(
         self,
         options: DiscoveryOptions,
-        make_watch: Callable[[TargetOptions, Callable[[bool], None]], Watch],
+        maker: Maker[OneWatch],
         *,
         loop: Loop,
         log: Logger,
@@ -77,31 +88,65 @@ class DiscoveredWatch:
         finished: Callable[[bool], None],
         once: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`make_watch` gets a target and whom to tell after each scrape whether it was up.
-
-        `claims` are the keys of all targets of the agent, shared by its discoveries. `finished` is told once. `once`
+        """`claims` are the keys of all targets of the agent, shared by its discoveries. `finished` is told once. `once`
         says whether each target is scraped a single time.
         """
-        self._options = options
         self._loop = loop
         self._timer: Timer | None = None
-        self._make_watch = make_watch
+        self._maker = maker
         self._log = log
+        self._registry = registry
         self._claims = claims
         self._finished = finished
         self._once = once
-        self._watches: dict[TargetOptions, Watch] = {}
+        self._watches: dict[TargetOptions, OneWatch] = {}
         self._unscraped: set[TargetOptions] | None = None
         """Targets of the first answer that were not scraped yet; None before there is an answer."""
         self._all_up = True
-        self._discovery = _discovery(options, loop, log, self._found, self._failed)
-        kind, source = _names(options)
-        registry.gauge(
-            "kpwatch_agent_targets_discovered", "Targets found.", lambda: len(self._watches), kind=kind, source=source
-        )
+        self._found_latest: list[Found] | None = None
+        kind = self._look_by(options)
         self._failures = registry.counter(
             "kpwatch_agent_discovery_failures_total", "Lists, answers and targets that cannot be used.", kind=kind
         )
+
+    def _look_by(self, options: DiscoveryOptions) -> str:
+        """Make what finds targets by `options`; gives its kind."""
+        self.options = options
+        self._discovery = _discovery(options, self._loop, self._log, self._found, self._failed)
+        kind, source = _names(options)
+        self._registry.gauge(
+            "kpwatch_agent_targets_discovered", "Targets found.", lambda: len(self._watches), kind=kind, source=source
+        )
+        return kind
+
+    @property
+    def watches(self) -> Mapping[TargetOptions, OneWatch]:
+        """What is scraped now."""
+        return self._watches
+
+    def change(self, options: DiscoveryOptions) -> None:
+        """Find targets by other options of the same kind; those there are go on until the first answer."""
+        if options == self.options:
+            return
+        self._end_discovery()
+        kind, source = _names(self.options)
+        self._registry.forget(kind=kind, source=source)
+        self._found_latest = None
+        self._look_by(options)
+        self._discovery.start()
+
+    def reconsider(self) -> None:
+        """Who else claims targets, or how all are watched, has changed: hold what was found last against it."""
+        for target, watch in self._watches.items():
+            self._maker.change(watch, target)
+        if self._found_latest is not None:
+            self._adopt(self._targets(self._found_latest))
+
+    def give_up(self, key: TargetKey) -> None:
+        """Somebody else scrapes this target from now on."""
+        for target in [target for target in self._watches if key_of(target) == key]:
+            self._watches.pop(target).retire()
+            self._scraped(target, up=True)
 
     def start(self, delay_seconds: float = 0.0) -> None:
         """Look for targets in `delay_seconds`."""
@@ -117,6 +162,8 @@ class DiscoveredWatch:
         """Stop because the instance is gone: the series of all its targets end."""
         self._end_discovery()
         self._found([])
+        kind, source = _names(self.options)
+        self._registry.forget(kind=kind, source=source)
 
     def _end_discovery(self) -> None:
         if self._timer is not None:
@@ -126,6 +173,7 @@ class DiscoveredWatch:
     def _found(self, found: list[Found] | None) -> None:
         """Take in what there is now; None: nobody knows, so all stays as it is."""
         if found is not None:
+            self._found_latest = found
             self._adopt(self._targets(found))
         if self._unscraped is None:
             self._unscraped = set(self._watches)
@@ -137,15 +185,13 @@ class DiscoveredWatch:
         targets: dict[TargetKey, TargetOptions] = {}
         for url, labels in found:
             try:
-                target = self._options.instance.target(url, labels)
+                target = self.options.instance.target(url, labels)
             except ConfigError as error:
                 self._failed(f"target left out: {error}")
                 continue
             key = key_of(target)
-            if len(targets) >= self._options.target_limit and key not in targets:
-                self._failed(
-                    f"{len(found)} targets, the limit is {self._options.target_limit}: the others are left out"
-                )
+            if len(targets) >= self.options.target_limit and key not in targets:
+                self._failed(f"{len(found)} targets, the limit is {self.options.target_limit}: the others are left out")
                 break
             if key in self._claims and key not in own:
                 self._log.warning(f"target {redacted(target.url)} is scraped already by another instance")
@@ -154,19 +200,29 @@ class DiscoveredWatch:
         return list(targets.values())
 
     def _adopt(self, targets: list[TargetOptions]) -> None:
-        wanted = set(targets)
-        gone = [target for target in self._watches if target not in wanted]
+        before = list(self._watches)
+        self._claims.difference_update(map(key_of, before))
+        partners = pair(before, targets, LIKENESSES)
+        gone = [target for index, target in enumerate(before) if index not in partners]
         for target in gone:
             self._watches.pop(target).retire()
-            self._claims.discard(key_of(target))
             self._scraped(target, up=True)  # whoever is gone is no failure
-        new = [target for target in targets if target not in self._watches]
+        for target, partner in zip(targets, partners, strict=True):
+            if partner is not None and before[partner] != target:
+                self._go_on(before[partner], target)
+        new = [target for target, partner in zip(targets, partners, strict=True) if partner is None]
         for index, target in enumerate(new):
-            self._claims.add(key_of(target))
-            watch = self._watches[target] = self._make_watch(target, self._teller(target))
+            watch = self._watches[target] = self._maker.make(target, self._teller(target))
             watch.start(SPREAD_SECONDS * index / len(new))
+        self._claims.update(map(key_of, self._watches))
         if new or gone:
-            self._log.info(f"{_names(self._options)[1]}: {len(new)} targets appeared, {len(gone)} are gone")
+            self._log.info(f"{_names(self.options)[1]}: {len(new)} targets appeared, {len(gone)} are gone")
+
+    def _go_on(self, before: TargetOptions, target: TargetOptions) -> None:
+        """The same target in another way."""
+        self._scraped(before, up=True)
+        watch = self._watches[target] = self._watches.pop(before)
+        self._maker.change(watch, target)
 
     def _teller(self, target: TargetOptions) -> Callable[[bool], None]:
         return lambda up: self._scraped(target, up=up)
@@ -212,3 +268,11 @@ def _names(options: DiscoveryOptions) -> tuple[str, str]:
     if isinstance(options, ConsulOptions):
         return "consul", f"consul {redacted(options.agent_url)}"
     return "file", f"file_sd {' '.join(options.patterns)}"
+
+
+SAME_DISCOVERY: tuple[Callable[[DiscoveryOptions], Hashable], ...] = (
+    lambda options: options,
+    _names,
+    lambda options: _names(options)[0],
+)
+"""What two discoveries have in common if one goes on from the other (`base.pairing`)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from kpwatch.base.telemetry import Registry
 from kpwatch.scrape.discovery.instance import Instance
 from kpwatch.scrape.discovery.options import ConsulOptions, ConsulQuery, FileDiscoveryOptions
-from kpwatch.scrape.discovery.watch import DiscoveredWatch, TargetKey, key_of
+from kpwatch.scrape.discovery.watch import DiscoveredWatch
+from kpwatch.scrape.likeness import TargetKey, key_of
 from kpwatch.scrape.options import TargetOptions
 from tests.servers import Server, refused_port, response, serves
 from tests.unit.scrape.discovery.running import Running
@@ -54,7 +56,7 @@ class Found(Running):
         self.claims = claims if claims is not None else set()
         self.watch = DiscoveredWatch(
             options,
-            self._make,
+            self,
             loop=self.loop,
             log=self.log,
             registry=self.registry,
@@ -65,9 +67,14 @@ class Found(Running):
         self.loop.call_later(0.0, self.loop.stop)
         self.loop.run()  # one look of who looks at files
 
-    def _make(self, target: TargetOptions, finished: Callable[[bool], None]) -> Noted:
+    def make(self, target: TargetOptions, finished: Callable[[bool], None]) -> Noted:
         self.made.append(Noted(target, finished))
         return self.made[-1]
+
+    def change(self, watch: Noted, target: TargetOptions) -> None:
+        if target != watch.target:
+            watch.told.append("change")
+            watch.target = target
 
     def told(self) -> dict[str, str]:
         """Host -> what its watches were told."""
@@ -117,6 +124,49 @@ def test_targets_appear_and_go(listed: Found, path: Path) -> None:
     assert listed.told() == {"a:1": "start retire start", "b:1": "start", "c:1": "start retire"}
     listed.watch.stop()
     assert listed.told() == {"a:1": "start retire start stop", "b:1": "start stop", "c:1": "start retire"}
+
+
+def test_a_target_with_other_labels_goes_on(listed: Found, path: Path) -> None:
+    """It is changed where it is: neither retired nor started."""
+    path.write_text(json.dumps([{"targets": ["a:1", "b:1"], "labels": {"rack": "other"}}, {"targets": ["c:1"]}]))
+    listed.until(lambda: len(listed.made) == 3, "a third watch")
+    assert listed.told() == {"a:1": "start change", "b:1": "start change", "c:1": "start"}
+    assert listed.made[0].target.url_labels == (("instance", "http://a:1/metrics"), ("rack", "other"))
+    assert listed.claims == {key_of(watch.target) for watch in listed.made}
+
+
+def test_other_options(listed: Found, tmp_path: Path) -> None:
+    """What is found by them goes on from what was found before; the rest retires, and only when there is an answer."""
+    other = tmp_path / "other.json"
+    instance = replace(INSTANCE, shared=TargetOptions("", interval_seconds=7.0))
+    listed.watch.change(FileDiscoveryOptions(instance, (str(tmp_path / "none-[0-9].json"), str(other)), 0.001))
+    assert listed.told() == {"a:1": "start retire", "b:1": "start retire"}
+    write(other, "a:1")
+    listed.until(lambda: len(listed.made) == 3, "a third watch")
+    listed.watch.change(FileDiscoveryOptions(INSTANCE, (str(other),), 0.001))
+    assert listed.told()["a:1"] == "start retire start change"
+    gauges = [dict(labels) for name, labels, _ in listed.registry.samples() if name.endswith("discovered")]
+    assert gauges == [{"kind": "file", "source": f"file_sd {other}"}]
+
+
+def test_a_list_that_says_nothing_yet_keeps_all(listed: Found) -> None:
+    """A Consul that does not answer after a change costs no target."""
+    asked = ConsulQuery("x", url="http://a")
+    consul = ConsulOptions(INSTANCE, f"http://127.0.0.1:{refused_port()}", (asked,))
+    listed.watch.change(consul)
+    listed.until(lambda: listed.metric("kpwatch_agent_discovery_failures_total") > 0, "a failure")
+    assert listed.told() == {"a:1": "start", "b:1": "start"}
+
+
+def test_who_else_claims_a_target(listed: Found) -> None:
+    """It is given up at once, and taken back when nobody else has it any more."""
+    key = key_of(listed.made[0].target)
+    listed.watch.give_up(key)
+    listed.watch.reconsider()
+    assert listed.told() == {"a:1": "start retire", "b:1": "start"}
+    listed.claims.discard(key)
+    listed.watch.reconsider()
+    assert listed.told() == {"a:1": "start retire start", "b:1": "start"}
 
 
 def test_finished_once(listed: Found, path: Path) -> None:

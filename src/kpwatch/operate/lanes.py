@@ -1,0 +1,133 @@
+"""The writers of an agent and their ways through the spool: a lane each, which may come, change and go.
+
+A lane is its writer's URL. A writer that is configured otherwise goes on from its cursor, one that is gone takes its
+cursor along: what waited for it is counted and said. A new one gets what is scraped from then on.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpwatch.base.http import redact_url
+from kpwatch.model.encoded import Form
+from kpwatch.send.options import NIGHTINGALE_WRITE_PATH
+from kpwatch.send.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kpwatch.base.logs import Logger
+    from kpwatch.base.loop import Loop
+    from kpwatch.base.telemetry import Registry
+    from kpwatch.model.encoded import IdentMode
+    from kpwatch.send.options import QueueOptions, WriterOptions
+    from kpwatch.spool.log import Reader, Spool
+
+
+class Lane(NamedTuple):
+    """A writer and its way through the spool."""
+
+    reader: Reader
+    writer: Writer
+
+
+class Lanes:
+    """All writers of one agent."""
+
+    def __init__(self, spool: Spool, *, loop: Loop, log: Logger, registry: Registry) -> None:
+        self._spool = spool
+        self._loop = loop
+        self._log = log
+        self._registry = registry
+        self._lanes: dict[str, Lane] = {}
+        self._let_go = registry.counter(
+            "kpwatch_agent_samples_let_go_total", "Samples that waited for a writer when it was taken out."
+        )
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    def adopt(self, writers: Sequence[WriterOptions], queue: QueueOptions) -> None:
+        """Deliver to these writers from now on."""
+        wanted = dict(zip(writer_keys(writers), writers, strict=True))
+        for key in [key for key in self._lanes if key not in wanted]:
+            self._remove(key)
+        for key, options in wanted.items():
+            form = Form(ident_mode(options), "1.0")
+            if key in self._lanes:
+                self._lanes[key].reader.form = form
+                self._lanes[key].writer.change(options, queue.batch_samples)
+            else:
+                self._lanes[key] = self._lane(options, self._spool.reader(key, form), queue.batch_samples)
+
+    def forms(self) -> tuple[Form, ...]:
+        """How the writers want scrapes written down."""
+        return tuple(sorted({lane.reader.form for lane in self}))
+
+    def notice(self) -> None:
+        """Something was added to the spool."""
+        for lane in self:
+            lane.writer.notice()
+
+    def hurry(self) -> None:
+        """Try now what waits: the agent is about to end."""
+        for lane in self:
+            lane.writer.hurry()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything is delivered or given up."""
+        return all(lane.writer.idle for lane in self)
+
+    def close(self) -> None:
+        """No request any more."""
+        for lane in self:
+            lane.writer.close()
+
+    def _lane(self, options: WriterOptions, reader: Reader, batch_samples: int) -> Lane:
+        url, registry = redact_url(options.url), self._registry
+        registry.gauge("kpwatch_agent_queue_samples", "Samples that wait.", lambda: reader.samples, url=url)
+        registry.read_counter(
+            "kpwatch_agent_samples_lost_total", "Samples a writer will never get.", lambda: reader.lost, url=url
+        )
+        writer = Writer(
+            options,
+            reader,
+            batch_samples,
+            loop=self._loop,
+            log=self._log,
+            registry=registry,
+            jitter=random.random,
+        )
+        return Lane(reader, writer)
+
+    def _remove(self, key: str) -> None:
+        lane = self._lanes.pop(key)
+        lane.writer.let_go()
+        waited = self._spool.forget(key)
+        self._let_go.add(waited)
+        url = redact_url(lane.writer.options.url)
+        if not any(redact_url(other.writer.options.url) == url for other in self):
+            self._registry.forget(url=url)
+        say = self._log.warning if waited else self._log.info
+        say(f"writer {url} is no longer configured; {waited} samples that waited for it are let go")
+
+
+def ident_mode(writer: WriterOptions) -> IdentMode:
+    """The mode a writer's `ident` option comes down to."""
+    if writer.ident != "auto":
+        return writer.ident
+    path = writer.url.partition("?")[0].rstrip("/")
+    return "off" if path.endswith(NIGHTINGALE_WRITE_PATH) else "rename"
+
+
+def writer_keys(writers: Sequence[WriterOptions]) -> list[str]:
+    """Which writer a cursor belongs to, over restarts; no secret, and another secret is not another writer.
+
+    Writers of one URL are told apart by their order.
+    """
+    names = [f"{redact_url(writer.url)}#{zlib.crc32(writer.url.encode()):08x}" for writer in writers]
+    earlier = [names[:index].count(name) for index, name in enumerate(names)]
+    return [f"{name}#{count + 1}" if count else name for name, count in zip(names, earlier, strict=True)]
