@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
+    from kpwatch.base.looks import Look
+
 PEM_MARK = "-----BEGIN"
 """What holds this is PEM text, what does not is a path."""
 
@@ -72,6 +74,8 @@ class TlsOptions:
     max_version: str = ""
     cipher_suites: tuple[str, ...] = ()
     """Of CIPHER_SUITES; () are the library's own."""
+    looks: tuple[Look | None, ...] = field(default=(), repr=False)
+    """How the files looked when this was read: with a renewed certificate it is another configuration."""
 
 
 def make_context(options: TlsOptions) -> ssl.SSLContext:

@@ -4,6 +4,8 @@ Flags are Categraf's (see `goflags`) and some of ours. The directory of the conf
 KPWATCH_CONFIGS, else CATEGRAF_CONFIGS, else `conf`; relative to the working directory. Categraf goes to its
 executable's directory first; called as `categraf` we look there if the working directory has none.
 
+Changed files and SIGHUP have the configuration read again (`operate.reload`).
+
 `kpwatch agent spool --inspect DIR` shows what waits on disk (see `agent_spool`).
 
 Exit: 0 after a signal, 1 bad configuration, 2 bad usage; --once: 1 if a target did not answer.
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from kpwatch.base.logs import Logger
     from kpwatch.config.load import Loaded
     from kpwatch.exposition.categraf_view import Dialect
+    from kpwatch.operate.reload import Configuration
 
 CATEGRAF = "categraf"
 
@@ -92,9 +95,10 @@ def _run(flags: Flags) -> int:
     dialect = cast("Dialect", flags.text("dialect"))
     log = Logger(level="D" if flags.on("debug") else "I")
     startup.say_machine(log, dialect)
-    loaded = _load(flags, log)
-    if loaded is None:
+    configuration = _configuration(flags, log)
+    if configuration is None:
         return 1
+    loaded = configuration.loaded
     for warning in loaded.warnings:
         log.warning(str(warning))
     if flags.rest:
@@ -105,26 +109,37 @@ def _run(flags: Flags) -> int:
         wait_for_hosts(os.environ["WAIT_HOSTS"], log)
     startup.say_inputs(log, dialect, has_targets=bool(loaded.options.targets or loaded.options.discoveries))
     try:
-        return _gather(flags, loaded, dialect, log)
+        return _gather(flags, configuration, dialect, log)
     finally:
         log.flush()
 
 
-def _load(flags: Flags, log: Logger) -> Loaded | None:
-    """The configuration, or None after every error in it has been said."""
-    from kpwatch.config.load import load
+def _configuration(flags: Flags, log: Logger) -> Configuration | None:
+    """The configuration and how it is read again, or None after every error in it has been said."""
+    from kpwatch.config.load import OUR_INPUT, load
     from kpwatch.config.problems import BadConfig
+    from kpwatch.config.sight import Sight, look_at_all, named_files
+    from kpwatch.operate.reload import Configuration
 
     directory = config_directory(flags.text("configs"), os.environ, Path(sys.argv[0]))
     asked = frozenset(name.strip() for name in flags.text("inputs").split(":") if name.strip())
-    try:
-        return load(
+    once = flags.on("once")
+
+    def read() -> Loaded:
+        loaded = load(
             directory,
             environment=os.environ,
             hostname=os.uname().nodename,
             interval_override_seconds=max(flags.number("interval"), 0) or None,
             inputs=asked,
         )
+        return _beside_a_running_agent(loaded) if once else loaded
+
+    def look(loaded: Loaded) -> Sight:
+        return look_at_all(directory, named_files(loaded.options), OUR_INPUT)
+
+    try:
+        return Configuration(read, look, read())
     except BadConfig as bad:
         for warning in bad.warnings:
             log.warning(str(warning))
@@ -142,15 +157,19 @@ def config_directory(asked: str, environment: os._Environ[str] | dict[str, str],
     return directory
 
 
-def _gather(flags: Flags, loaded: Loaded, dialect: Dialect, log: Logger) -> int:
+def _beside_a_running_agent(loaded: Loaded) -> Loaded:
+    """A single gathering must not ask for the directory that a running agent holds."""
     from dataclasses import replace
 
-    from kpwatch.cli import running
     from kpwatch.spool.options import SpoolOptions
+
+    return replace(loaded, options=replace(loaded.options, spool=SpoolOptions()))
+
+
+def _gather(flags: Flags, configuration: Configuration, dialect: Dialect, log: Logger) -> int:
+    from kpwatch.cli import running
 
     once = flags.on("once")
     if flags.on("test"):
-        return running.print_samples(loaded.options, dialect, log, once=once)
-    # A single gathering beside a running agent must not ask for the directory that agent holds.
-    options = replace(loaded.options, spool=SpoolOptions()) if once else loaded.options
-    return running.send_samples(options, dialect, log, once=once, debug=flags.on("debug"))
+        return running.print_samples(configuration, dialect, log, once=once)
+    return running.send_samples(configuration, dialect, log, once=once, debug=flags.on("debug"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kpwatch.agent import build, build_printing
+from kpwatch.operate.reload import Reloader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,55 +16,59 @@ if TYPE_CHECKING:
 
     from kpwatch.agent import Agent
     from kpwatch.base.logs import Logger
-    from kpwatch.config.options import AgentOptions
     from kpwatch.exposition.categraf_view import Dialect
+    from kpwatch.operate.reload import Configuration
 
 _ENDING = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated", signal.SIGQUIT: "quit"}
 """Signals that end the agent, by the names Go gives them."""
 
 _WITHOUT_EFFECT = {
-    signal.SIGHUP: "nothing is read again in this version; restart to use a changed configuration",
     signal.SIGUSR2: "there is no profiler here",
 }
 """Signals that would end a process that does not know them."""
 
 
-def send_samples(options: AgentOptions, dialect: Dialect, log: Logger, *, once: bool, debug: bool) -> int:
+def send_samples(configuration: Configuration, dialect: Dialect, log: Logger, *, once: bool, debug: bool) -> int:
     """Scrape and send until a signal or, with `once`, one time; gives the exit code. `debug` prints what is sent."""
+    options = configuration.loaded.options
     if not debug:
-        return _drive(build(options, log=log), log, once=once)
+        return _drive(build(options, log=log), configuration, log, once=once)
     output = _Output()
     output.agent = agent = build(options, print_line=output.print_line, dialect=dialect, log=log)
-    return _drive_printing(agent, output, log, once=once)
+    return _drive_printing(agent, configuration, output, log, once=once)
 
 
-def print_samples(options: AgentOptions, dialect: Dialect, log: Logger, *, once: bool) -> int:
+def print_samples(configuration: Configuration, dialect: Dialect, log: Logger, *, once: bool) -> int:
     """`--test`: print what would be sent; raises BrokenPipeError when nobody reads it any more."""
     output = _Output()
-    agent = build_printing(options, output.print_line, dialect=dialect, log=log)
+    agent = build_printing(configuration.loaded.options, output.print_line, dialect=dialect, log=log)
     output.agent = agent
-    return _drive_printing(agent, output, log, once=once)
+    return _drive_printing(agent, configuration, output, log, once=once)
 
 
-def _drive_printing(agent: Agent, output: _Output, log: Logger, *, once: bool) -> int:
-    code = _drive(agent, log, once=once)
+def _drive_printing(agent: Agent, configuration: Configuration, output: _Output, log: Logger, *, once: bool) -> int:
+    code = _drive(agent, configuration, log, once=once)
     output.flush()
     if output.reader_is_gone:
         raise BrokenPipeError
     return code
 
 
-def _drive(agent: Agent, log: Logger, *, once: bool) -> int:
-    _on_signals(agent.stop, log)
+def _drive(agent: Agent, configuration: Configuration, log: Logger, *, once: bool) -> int:
     if once:
+        _on_signals(agent.stop, lambda: None, log)
         return 0 if agent.run_once() else 1
+    reloader = Reloader(configuration, agent.adopt, loop=agent.loop, log=log, registry=agent.registry)
+    reload = partial(agent.loop.call_from_thread, partial(reloader.reload, "SIGHUP"))
+    _on_signals(agent.stop, reload, log)
+    reloader.start()
     agent.run()
     log.info("exited")
     return 0
 
 
-def _on_signals(stop: Callable[[], None], log: Logger) -> None:
-    """Call `stop` when a signal asks for the end."""
+def _on_signals(stop: Callable[[], None], reload: Callable[[], None], log: Logger) -> None:
+    """Call `stop` when a signal asks for the end, `reload` at SIGHUP."""
 
     def end(number: int, _: FrameType | None) -> None:
         log.info(f"received signal: {_ENDING[signal.Signals(number)]}")
@@ -71,6 +77,7 @@ def _on_signals(stop: Callable[[], None], log: Logger) -> None:
     def explain(number: int, _: FrameType | None) -> None:
         log.warning(f"received signal: {signal.Signals(number).name}: {_WITHOUT_EFFECT[signal.Signals(number)]}")
 
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reload())
     for number in _ENDING:
         signal.signal(number, end)
     for number in _WITHOUT_EFFECT:

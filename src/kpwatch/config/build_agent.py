@@ -54,6 +54,8 @@ def agent_options(
         omit_hostname=settings.flag("omit_hostname"),
         global_labels=global_labels,
         precision=_precision(settings),
+        drain_seconds=max(limits.seconds("drain_timeout"), 0.0),
+        reload_seconds=max(limits.seconds("reload_interval"), 0.0),
         heartbeat=heartbeat_options(root.only("heartbeat"), named, hostname, global_labels),
     )
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.looks import look_at
 from kpwatch.base.tls import CIPHER_SUITES, PEM_MARK, VERSIONS, TlsOptions
 from kpwatch.config.checker import nearest
+from kpwatch.config.sight import tls_files
 
 if TYPE_CHECKING:
     from kpwatch.config.checker import Section
@@ -59,7 +62,7 @@ def tls_options(section: Section, *, always: bool) -> TlsOptions:
     oldest, newest = _version(section, "tls_min_version"), _version(section, "tls_max_version")
     if oldest and newest and oldest > newest:
         section.error("tls_min_version", f"{oldest!r} is newer than tls_max_version, {newest!r}")
-    return TlsOptions(
+    options = TlsOptions(
         ca_file=section.text("tls_ca"),
         cert_file=section.text("tls_cert"),
         key_file=section.text("tls_key"),
@@ -70,6 +73,7 @@ def tls_options(section: Section, *, always: bool) -> TlsOptions:
         max_version=newest,
         cipher_suites=_cipher_suites(section),
     )
+    return replace(options, looks=tuple(look_at(path) for path in tls_files(options)))
 
 
 def _check_readable(section: Section, name: str) -> None:

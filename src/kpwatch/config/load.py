@@ -17,6 +17,7 @@ from kpwatch.config.expand import Expander
 from kpwatch.config.files import input_names, read_input, read_root
 from kpwatch.config.host import address_provider, serial_number
 from kpwatch.config.input_keys import INPUT, INPUT_TABLES
+from kpwatch.config.masked import hash_of
 from kpwatch.config.problems import Place, Report
 from kpwatch.config.root_keys import ROOT, ROOT_TABLES
 
@@ -38,6 +39,8 @@ class Loaded:
 
     options: AgentOptions
     warnings: tuple[Problem, ...] = ()
+    hash: int = 0
+    """Of the files' content without secrets."""
 
 
 def load(
@@ -65,7 +68,8 @@ def load(
     expander = Expander(hostname=hostname, address=address, serial=serial, environment=environment)
     options = agent_options(root, plugin, expander, hostname, interval_override_seconds)
     report.raise_errors()
-    return Loaded(options, tuple(report.warnings))
+    tables = (root_document.tables, input_document.tables if input_document is not None else {})
+    return Loaded(options, tuple(report.warnings), hash_of(tables))
 
 
 def _input_document(directory: Path, asked: AbstractSet[str], report: Report) -> Document | None:

@@ -35,3 +35,5 @@ class AgentOptions:
     heartbeat: HeartbeatOptions | None = None
     drain_seconds: float = 5.0
     """How long an ending agent waits for its writers."""
+    reload_seconds: float = 5.0
+    """How often the files are looked at for changes; 0: never."""

@@ -213,3 +213,14 @@ def test_nothing_of_this_process_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
     write(minimal(main='[global]\nhostname = "$HOSTNAME"'), tmp_path)
     assert load_in(tmp_path).options.hostname == "node-a"
     assert os.environ["HOSTNAME"] == "wrong"
+
+
+def test_a_renewed_certificate_is_another_configuration(tmp_path: Path) -> None:
+    """Its path is the same; whoever uses it takes it up because the options differ."""
+    certificate = tmp_path / "ca.pem"
+    write({"config.toml": f'[[writers]]\nurl = "https://hub/write"\ntls_ca = "{certificate}"\n'}, tmp_path)
+    certificate.write_text("one")
+    before, same = load_in(tmp_path).options, load_in(tmp_path).options
+    assert before == same
+    certificate.write_text("another")
+    assert load_in(tmp_path).options.writers != before.writers

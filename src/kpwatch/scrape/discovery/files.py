@@ -8,10 +8,10 @@ nobody; a file that is gone takes its targets with it.
 from __future__ import annotations
 
 import glob
-import os
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import BadInput
+from kpwatch.base.looks import Look, look_at
 from kpwatch.scrape.discovery.target_files import Found, parse_targets
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 KIND = "file"
 FILE_LIMIT_BYTES = 4 << 20
-
-_Look = tuple[int, int, int]
-"""What of a file changes when its content does: time of change (ns), inode, size."""
 
 
 class FileDiscovery:
@@ -46,7 +43,7 @@ class FileDiscovery:
         self._found = found
         self._failed = failed
         self._timer: Timer | None = None
-        self._looks: dict[str, _Look] = {}
+        self._looks: dict[str, Look] = {}
         self._targets: dict[str, list[Found]] = {}
 
     def start(self) -> None:
@@ -60,7 +57,7 @@ class FileDiscovery:
 
     def _look(self, *, first: bool = False) -> None:
         self._timer = self._loop.call_later(self._options.refresh_seconds, self._look)
-        looks = {path: look for path in self._paths() if (look := _look_at(path)) is not None}
+        looks = {path: look for path in self._paths() if (look := look_at(path)) is not None}
         if looks == self._looks and not first:
             return
         changed = [path for path, look in looks.items() if self._looks.get(path) != look]
@@ -90,11 +87,3 @@ def _content(path: str) -> bytes:
     if len(text) > FILE_LIMIT_BYTES:
         raise BadInput(f"larger than {FILE_LIMIT_BYTES >> 20} MiB")
     return text
-
-
-def _look_at(path: str) -> _Look | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a path as glob gives it
-    except OSError:
-        return None  # it was there a moment ago; what is gone has no targets
-    return status.st_mtime_ns, status.st_ino, status.st_size
