@@ -1,7 +1,7 @@
 """`kpwatch check`: everything that is wrong with a configuration or a metrics page, each with its place.
 
     kpwatch check config DIR          what the agent would say of DIR: exit 0 if it would start, else 1
-    kpwatch check metrics FILE|-      FILE:LINE:COL: what breaks the text exposition: exit 0 if nothing does, else 1
+    kpwatch check metrics FILE|-      FILE:LINE:COL: what breaks its format: exit 0 if nothing does, else 1
 
 Findings go to stdout, one a line. No target or writer is contacted, and a configuration may be checked on another
 machine than it is for: environment variables and files that are only there give warnings.
@@ -13,8 +13,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kpwatch.exposition.formats import Format
 
 _STDIN = "-"
 
@@ -22,7 +26,7 @@ _STDIN = "-"
 def main(arguments: list[str]) -> int:
     """Check what is asked for; 0 valid, 1 not, 2 bad usage."""
     asked = _parser().parse_args(arguments)
-    return check_config(asked.directory) if asked.what == "config" else check_metrics(asked.file)
+    return check_config(asked.directory) if asked.what == "config" else check_metrics(asked.file, asked.format)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("directory", metavar="DIR")
     metrics = checks.add_parser("metrics", help="a saved metrics page")
     metrics.add_argument("file", metavar="FILE|-")
-    metrics.add_argument("--format", choices=["text"], default="text", help="of the page; one in this version")
+    metrics.add_argument(
+        "--format",
+        choices=["text", "openmetrics"],
+        default="text",
+        help="of the page: text exposition 0.0.4 and 1.0.0, or OpenMetrics 1.0 and all its rules; default text",
+    )
     return parser
 
 
@@ -62,20 +71,22 @@ def check_config(target: str) -> int:
     return 0
 
 
-def check_metrics(target: str) -> int:
-    """Say every line of a saved metrics page that breaks the text exposition 0.0.4."""
-    from kpwatch.exposition.text import parse
+def check_metrics(target: str, page_format: Format = "text") -> int:
+    """Say every line of a saved metrics page that breaks its format."""
+    from kpwatch.exposition.formats import grammar_of
 
     try:
         body = sys.stdin.buffer.read() if target == _STDIN else Path(target).read_bytes()
     except OSError as error:
         raise ConfigError(f"{target}: cannot be read: {error.strerror}") from error
-    parsed = parse(body)
-    for broken in parsed.errors:
-        print(f"{target}:{broken.line_number}:{broken.column}: {broken.reason}")
-    if not parsed.samples:
+    parsed = grammar_of(page_format).parse(body)
+    findings = sorted((*parsed.errors, *parsed.faults))
+    for line_number, column, reason, _ in findings:
+        print(f"{target}:{line_number}:{column}: {reason}")
+    empty = not parsed.samples and page_format == "text"
+    if empty:
         print(f"{target}:1:1: nothing in it is a metric")
-    return 1 if parsed.errors or not parsed.samples else 0
+    return 1 if findings or empty else 0
 
 
 def _count(number: int, what: str) -> str:

@@ -127,8 +127,8 @@ class DeltaParser:
                 self._slot_of_line[sample.line_number - 1] = slot
         self._head_of_slot = [sample.head for sample in samples]
         self._left_out = frozenset()
-        self._lines = lines
         self.errors = parsed.errors
+        self._lines = [] if self.refuses else lines
         self.exemplars = parsed.exemplars
         self.duplicates = len(parsed.samples) - len(samples)
         return Layout(parsed._replace(samples=samples))

@@ -225,7 +225,7 @@ class _Family:
 
     def _close_point(self) -> Iterator[LineError]:
         point, self._point = self._point, None
-        if point is None or not (point.buckets or point.numbers):
+        if point is None:
             return
         for reason in _histogram_faults(point, "_g" if self.kind == "gaugehistogram" else "_"):
             yield _fault(point.line_number, f"{self.kind} {self.name}: {reason}")

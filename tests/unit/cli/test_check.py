@@ -60,6 +60,27 @@ def test_metrics(body: bytes, code: int, out: str, tmp_path: Path, capsys: pytes
     assert bool(said) == bool(out)
 
 
+OPENMETRICS = [
+    (b"# TYPE a counter\na_total 1\n# EOF\n", 0, []),
+    (b"# EOF\n", 0, []),
+    (b"a 1\n", 1, ["FILE:1:4: no # EOF at the end: the body was cut"]),
+    (b"a 1\na{b=} 1\n\n# EOF", 1, [
+        "FILE:2:5: expected a quoted value",
+        "FILE:3:1: a blank line: OpenMetrics has none",
+    ]),
+    (b"# TYPE a counter\na_total -1\n# EOF\n", 1, ["FILE:2:1: a_total of type counter is -1: expected 0 or more"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "code", "lines"), OPENMETRICS)
+def test_openmetrics(body: bytes, code: int, lines: list[str], tmp_path: Path, capsys) -> None:
+    """Lines that cannot be read; where there are none, the rules that they break together."""
+    path = tmp_path / "m.txt"
+    path.write_bytes(body)
+    assert main(["check", "metrics", "--format", "openmetrics", str(path)]) == code
+    assert capsys.readouterr().out.replace(str(path), "FILE").splitlines() == lines
+
+
 def test_metrics_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`-` is stdin."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a b\n")))

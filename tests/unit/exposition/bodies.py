@@ -1,6 +1,7 @@
 """Bodies as they follow one another in a target's life: mostly the same lines with other values, now and then anything.
 
-`body_sequences` is what the tests of the delta parser and of the encoder share.
+`body_sequences` is what the tests of the delta parser and of the encoder share; `openmetrics_sequences` the same in
+OpenMetrics, where now and then the end is missing.
 """
 
 from __future__ import annotations
@@ -47,28 +48,66 @@ good_lines = st.tuples(st.sampled_from(HEADS[:12]), st.just(b" "), st.sampled_fr
 lines = good_lines | good_lines | sample_lines | st.sampled_from(COMMENTS)
 
 
+OPENMETRICS_LINES = (
+    b"# TYPE c counter",
+    b"# TYPE c gauge",
+    b"# TYPE h histogram",
+    b"# TYPE s summary",
+    b"# TYPE i info",
+    b"# HELP c text",
+    b"# UNIT c ",
+    b"c_total 1",
+    b'c_total{a="1"} 1',
+    b'c_total{a="1"} 1 # {trace="x # }"} 0.5',
+    b'c_total{a="1"} 1 # {trace="y"} 0.5 1.5',
+    b'c_total{a="1"} 1 # {',
+    b'c_total{a=" # {"} 1',
+    b"c_created 1700000000.5",
+    b'c_created{a="1"} 1700000000',
+    b'h_bucket{le="1.0"} 1 # {} 1',
+    b'h_bucket{le="+Inf"} 1',
+    b"h_count 1 1.5",
+    b"h_sum 1",
+    b"h_created 1600000000",
+    b's{quantile="0.50"} 1',
+    b"s_created NaN",
+    b'i_info{v="1"} 1',
+    b"c_total 1 1700000000.25",
+    b'{"u.v",x="y"} 1',
+    b"m 1 ",
+    b"m  1",
+    b"",
+    b"# EOF",
+    b"# any",
+)
+openmetrics_lines = st.sampled_from(OPENMETRICS_LINES)
+_OPENMETRICS_VALUES = (*VALUES, b"2 # {} 3", b"3 1700000001.5", b"1700000009", b'4 # {a="b"} 1 2')
+
+
 @st.composite
-def _other_value(draw: st.DrawFn, line: bytes) -> bytes:
+def _other_value(draw: st.DrawFn, line: bytes, values: tuple[bytes, ...]) -> bytes:
     """The same line with another value where it is a plain sample."""
     head, blank, _ = line.rpartition(b" ")
-    return head + blank + draw(st.sampled_from(VALUES)) if blank else line
+    return head + blank + draw(st.sampled_from(values)) if blank else line
 
 
 @st.composite
-def _edited(draw: st.DrawFn, body: list[bytes]) -> list[bytes]:
+def _edited(
+    draw: st.DrawFn, body: list[bytes], any_line: st.SearchStrategy[bytes] = lines, values: tuple[bytes, ...] = VALUES
+) -> list[bytes]:
     """`body` after a few edits; most often only values change."""
     body = list(body)
     for _ in range(draw(st.integers(0, 3))):
         what = draw(st.sampled_from(("value", "value", "value", "value", "replace", "insert", "delete", "swap")))
         index = draw(st.integers(0, len(body)))
         if what == "insert":
-            body.insert(index, draw(lines))
+            body.insert(index, draw(any_line))
         elif index == len(body):
             continue  # an edit of nothing
         elif what == "value":
-            body[index] = draw(_other_value(body[index]))
+            body[index] = draw(_other_value(body[index], values))
         elif what == "replace":
-            body[index] = draw(lines)
+            body[index] = draw(any_line)
         elif what == "delete":
             del body[index]
         else:
@@ -86,4 +125,18 @@ def body_sequences(draw: st.DrawFn) -> list[bytes | None]:
             sequence.append(None)
         body = draw(_edited(body))
         sequence.append(b"\n".join(body))
+    return sequence
+
+
+@st.composite
+def openmetrics_sequences(draw: st.DrawFn) -> list[bytes | None]:
+    """OpenMetrics bodies one after the other, most of them whole; None where a scrape failed."""
+    body = draw(st.lists(openmetrics_lines, max_size=8))
+    sequence: list[bytes | None] = []
+    for _ in range(draw(st.integers(2, 7))):
+        end = draw(st.sampled_from((b"# EOF\n", b"# EOF\n", b"# EOF\n", b"# EOF", b"")))
+        sequence.append(b"".join(line + b"\n" for line in body) + end)
+        if draw(st.integers(0, 9)) == 0:
+            sequence.append(None)
+        body = draw(_edited(body, openmetrics_lines, _OPENMETRICS_VALUES))
     return sequence

@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given
 
 from kpwatch.exposition.delta import DeltaParser, Layout, Values
+from kpwatch.exposition.formats import grammar_of
 from kpwatch.exposition.text import parse
-from tests.unit.exposition.bodies import body_sequences
+from tests.unit.exposition.bodies import body_sequences, openmetrics_sequences
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kpwatch.exposition.formats import Format
 
 BASE = b'# TYPE m gauge\nm 1\nm{a="1"} 2\nn 3\n'
 
@@ -72,23 +75,30 @@ def test_after_forget_everything_is_read_anew() -> None:
     assert isinstance(parser.feed(BASE), Layout)
 
 
-def _replay(parser: DeltaParser, state: list[tuple], body: bytes) -> list[tuple]:
-    """What a user of the parser knows after `body`: (head, name, labels, value's bytes, timestamp_ms) by slot."""
-    change = parser.feed(body)
+def _replay(parser: DeltaParser, state: list[tuple], body: bytes, body_format: Format) -> list[tuple]:
+    """What a user of the parser knows after `body`: (head, value's bytes, name, labels, times) by slot."""
+    change = parser.feed(body, body_format)
     if isinstance(change, Layout):
         return [
-            (sample.head, sample.name, sample.labels, struct.pack("<d", sample.value), sample.timestamp_ms)
+            (
+                sample.head,
+                struct.pack("<d", sample.value),
+                sample.name,
+                sample.labels,
+                sample.timestamp_ms,
+                sample.start_ms,
+            )
             for sample in change.parsed.samples
         ]
     for slot, value in change.changed:
-        head, name, labels, _, timestamp_ms = state[slot]
-        state[slot] = (head, name, labels, struct.pack("<d", value), timestamp_ms)
+        head, _, *rest = state[slot]
+        state[slot] = (head, struct.pack("<d", value), *rest)
     return state
 
 
-def _check_sequence(bodies: list[bytes | None]) -> int:
+def check_sequence(bodies: list[bytes | None], body_format: Format = "text", *, honor_timestamps: bool = True) -> int:
     """Hold the parser against `parse` of each body; gives how many bodies took the short path."""
-    parser = DeltaParser()
+    parser = DeltaParser(honor_timestamps=honor_timestamps)
     state: list[tuple] = []
     short = 0
     for body in bodies:
@@ -96,12 +106,13 @@ def _check_sequence(bodies: list[bytes | None]) -> int:
             parser.forget()
             continue
         before = state
-        state = _replay(parser, state, body)
+        state = _replay(parser, state, body, body_format)
         short += state is before
-        whole = _replay(DeltaParser(), [], body)
+        whole = _replay(DeltaParser(honor_timestamps=honor_timestamps), [], body, body_format)
         assert state == whole
-        parsed = parse(body)
+        parsed = grammar_of(body_format).parse(body)
         assert parser.errors == parsed.errors
+        assert parser.exemplars == parsed.exemplars
         assert parser.samples == len(whole) == len(parsed.samples) - parser.duplicates
         assert [row[0] for row in whole] == list(dict.fromkeys(sample.head for sample in parsed.samples))
     return short
@@ -110,7 +121,67 @@ def _check_sequence(bodies: list[bytes | None]) -> int:
 @given(body_sequences())
 def test_any_sequence_of_bodies(bodies: list[bytes | None]) -> None:
     """Both paths give the same samples, errors and duplicates, whatever bodies follow one another."""
-    _check_sequence(bodies)
+    check_sequence(bodies)
+
+
+@given(openmetrics_sequences())
+def test_any_sequence_of_openmetrics_bodies(bodies: list[bytes | None]) -> None:
+    """The same in OpenMetrics, exemplars and the times when counters began included."""
+    check_sequence(bodies, "openmetrics")
+
+
+@given(body_sequences(), openmetrics_sequences())
+def test_any_sequence_without_its_own_timestamps(text: list[bytes | None], openmetrics: list[bytes | None]) -> None:
+    """Where a body's timestamps do not count, a line that has one is read like any other."""
+    check_sequence(text, honor_timestamps=False)
+    check_sequence(openmetrics, "openmetrics", honor_timestamps=False)
+
+
+OPENMETRICS_BASE = b"""\
+# TYPE c counter
+c_total{a="1"} 1 # {t="x"} 1
+c_total{a="2"} 2
+c_created{a="1"} 5
+# TYPE g gauge
+g 3
+# EOF
+"""
+
+SECOND_OPENMETRICS_BODIES = [
+    # what happens to OPENMETRICS_BASE, its exemplars, what Values says
+    ("nothing", OPENMETRICS_BASE, 1, []),
+    ("a value", OPENMETRICS_BASE.replace(b"g 3", b"g 4"), 1, [(3, 4.0)]),
+    ("another exemplar", OPENMETRICS_BASE.replace(b'"x"', b'"y"'), 1, [(0, 1.0)]),
+    ("no exemplar", OPENMETRICS_BASE.replace(b' # {t="x"} 1', b""), 0, [(0, 1.0)]),
+    ("one more exemplar", OPENMETRICS_BASE.replace(b"} 2\n", b"} 2 # {} 1\n"), 2, [(1, 2.0)]),
+    ("a broken exemplar", OPENMETRICS_BASE.replace(b"} 2\n", b"} 2 # {} x\n"), 1, None),
+    ("a counter that began anew", OPENMETRICS_BASE.replace(b"} 5\n", b"} 6\n"), 1, None),
+    ("two blanks", OPENMETRICS_BASE.replace(b"g 3", b"g  3"), 1, None),
+    ("no end", OPENMETRICS_BASE.replace(b"# EOF", b"# EO"), 1, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "body", "exemplars", "changed"), SECOND_OPENMETRICS_BODIES)
+def test_second_openmetrics_body(
+    what: str, body: bytes, exemplars: int, changed: list[tuple[int, float]] | None
+) -> None:
+    """Other values and other exemplars are read alone; when a counter began concerns other lines too."""
+    parser = DeltaParser()
+    assert isinstance(parser.feed(OPENMETRICS_BASE, "openmetrics"), Layout), what
+    change = parser.feed(body, "openmetrics")
+    assert (change.changed if isinstance(change, Values) else None) == changed
+    assert parser.exemplars == exemplars
+
+
+def test_another_format_is_read_anew() -> None:
+    """Even where the bytes are the same; text has no end that could be missing."""
+    parser = DeltaParser()
+    parser.feed(b"m 1\n")
+    assert not parser.refuses
+    assert isinstance(parser.feed(b"m 1\n", "openmetrics"), Layout)
+    assert parser.refuses
+    assert isinstance(parser.feed(b"m 1\n"), Layout)
+    assert not parser.refuses
 
 
 def test_a_real_recording(shared_dir: Path) -> None:
@@ -125,7 +196,7 @@ def test_a_real_recording(shared_dir: Path) -> None:
             content = archive.extractfile(member)
             assert content is not None
             bodies.append(content.read())
-    assert _check_sequence(bodies) >= 30
+    assert check_sequence(bodies) >= 30
 
 
 def _recording(shared_dir: Path) -> bytes:
