@@ -33,7 +33,8 @@ class Connection:
         self, loop: Loop, url: Url, *, tls: TlsOptions | None = None, dial_timeout_seconds: float = 10.0
     ) -> None:
         self._loop = loop
-        self._url = url
+        self.url = url
+        """Where it goes; of its target only the host, the port and the scheme matter."""
         self._tls = tls
         self._tls_context: ssl.SSLContext | None = None
         self._dial_timeout_seconds = dial_timeout_seconds
@@ -83,8 +84,8 @@ class Connection:
         exchange = self._exchange
         resolve(
             self._loop,
-            self._url.host,
-            self._url.port,
+            self.url.host,
+            self.url.port,
             lambda found: self._resolved(found) if self._exchange is exchange else None,
         )
 
@@ -116,7 +117,7 @@ class Connection:
 
     def _dial_failed(self, code: int) -> None:
         reason = "refused" if code == errno.ECONNREFUSED else "timeout" if code == errno.ETIMEDOUT else "unreachable"
-        self._last_failure = Failure(reason, f"{self._url.authority}: {errno.errorcode.get(code, str(code))}")
+        self._last_failure = Failure(reason, f"{self.url.authority}: {errno.errorcode.get(code, str(code))}")
         self._dial_next()
 
     def _connected(self) -> None:
@@ -124,7 +125,7 @@ class Connection:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._dial_failed(code)
-        elif self._url.scheme == "https":
+        elif self.url.scheme == "https":
             self._begin_tls()
         else:
             self._dialled()
@@ -139,7 +140,7 @@ class Connection:
                 self._tls_context = make_context(options)
             self._loop.unwatch(self._sock)
             self._sock = self._tls_context.wrap_socket(
-                self._sock, server_hostname=options.server_name or self._url.host, do_handshake_on_connect=False
+                self._sock, server_hostname=options.server_name or self.url.host, do_handshake_on_connect=False
             )
         except (ConfigError, OSError, ValueError) as error:
             self._fail(Failure("tls", str(error)))
@@ -157,7 +158,7 @@ class Connection:
         except ssl.SSLWantWriteError:
             self._loop.watch(self._sock, WRITE, self._handshake)
         except OSError as error:
-            self._fail(Failure("tls", f"{self._url.authority}: {error}"))
+            self._fail(Failure("tls", f"{self.url.authority}: {error}"))
         else:
             self._dialled()
 
@@ -222,7 +223,7 @@ class Connection:
             self._drop_socket()
             self._dial()
         else:
-            self._fail(Failure(reason, f"{self._url.authority}: {detail}"))
+            self._fail(Failure(reason, f"{self.url.authority}: {detail}"))
 
     def _finish(self, *, keep: bool) -> None:
         exchange = self._exchange

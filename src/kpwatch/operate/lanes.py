@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
 from kpwatch.model.encoded import Form
-from kpwatch.send.options import NIGHTINGALE_WRITE_PATH
+from kpwatch.send.protocol import first_version
 from kpwatch.send.writer import Writer
 
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ class Lanes:
         for key in [key for key in self._lanes if key not in wanted]:
             self._remove(key)
         for key, options in wanted.items():
-            form = Form(ident_mode(options), "1.0")
+            ident = ident_mode(options)
             if key in self._lanes:
-                self._lanes[key].reader.form = form
-                self._lanes[key].writer.change(options, queue.batch_samples)
+                reader, writer = self._lanes[key]
+                reader.form = reader.form._replace(ident=ident)
+                writer.change(options, queue.batch_samples)
             else:
-                self._lanes[key] = self._lane(options, self._spool.reader(key, form), queue.batch_samples)
+                reader = self._spool.reader(key, Form(ident, first_version(options.protocol)))
+                self._lanes[key] = self._lane(options, reader, queue.batch_samples)
 
     def forms(self) -> tuple[Form, ...]:
         """How the writers want scrapes written down."""
@@ -119,8 +121,7 @@ def ident_mode(writer: WriterOptions) -> IdentMode:
     """The mode a writer's `ident` option comes down to."""
     if writer.ident != "auto":
         return writer.ident
-    path = writer.url.partition("?")[0].rstrip("/")
-    return "off" if path.endswith(NIGHTINGALE_WRITE_PATH) else "rename"
+    return "off" if writer.has_nightingales_path else "rename"
 
 
 def writer_keys(writers: Sequence[WriterOptions]) -> list[str]:

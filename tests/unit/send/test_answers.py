@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from kpwatch.base.http import REASONS, Answer, Failure
@@ -11,8 +13,12 @@ FATES = [
     (200, Fate.DELIVERED),
     (202, Fate.DELIVERED),
     (204, Fate.DELIVERED),
-    (301, Fate.DROP),
-    (304, Fate.DROP),
+    (301, Fate.HOLD),
+    (302, Fate.HOLD),
+    (303, Fate.HOLD),
+    (304, Fate.HOLD),
+    (307, Fate.ELSEWHERE),
+    (308, Fate.ELSEWHERE),
     (400, Fate.DROP),
     (401, Fate.HOLD),
     (403, Fate.HOLD),
@@ -20,7 +26,7 @@ FATES = [
     (405, Fate.DROP),
     (408, Fate.RETRY),
     (409, Fate.DROP),
-    (413, Fate.DROP),
+    (413, Fate.SMALLER),
     (415, Fate.DROP),
     (422, Fate.DROP),
     (425, Fate.RETRY),
@@ -34,6 +40,7 @@ FATES = [
     (600, Fate.DROP),
 ]
 
+NOW_SECONDS = datetime(2026, 10, 21, 7, 27, 30, tzinfo=UTC).timestamp()
 RETRY_AFTER = [
     # the header, seconds
     (None, 0.0),
@@ -47,7 +54,15 @@ RETRY_AFTER = [
     ("1.5", 0.0),
     ("٣", 0.0),
     ("soon", 0.0),
-    ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0),
+    ("Wed, 21 Oct 2026 07:28:00 GMT", 30.0),
+    ("Wednesday, 21-Oct-26 07:28:00 GMT", 30.0),
+    ("Wed Oct 21 07:28:00 2026", 30.0),
+    ("Thu Oct  1 07:28:00 2026", 0.0),
+    ("Wed, 21 Oct 2026 07:27:30 GMT", 0.0),
+    ("Wed, 21 Oct 2026 09:28:00 GMT", 600.0),
+    ("Wed, 41 Oct 2026 07:28:00 GMT", 0.0),
+    ("Wed, 21 Okt 2026 07:28:00 GMT", 0.0),
+    ("Wed, 21 Oct 2026 07:28:00 +0200", 0.0),
     ("", 0.0),
 ]
 
@@ -62,14 +77,14 @@ def test_status(status: int, fate: Fate) -> None:
 def test_no_answer_means_again(reason: str) -> None:
     """Whatever kept the answer away, the samples may not have arrived."""
     assert fate_of(Failure(reason, "")) is Fate.RETRY
-    assert retry_after_seconds(Failure(reason, "")) == 0
+    assert retry_after_seconds(Failure(reason, ""), NOW_SECONDS) == 0
 
 
 @pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER)
 def test_retry_after(header: str | None, seconds: float) -> None:
-    """Whole seconds, at most ten minutes; anything else asks for nothing."""
+    """Whole seconds or a date in one of HTTP's three forms, at most ten minutes; anything else asks for nothing."""
     headers = {} if header is None else {"retry-after": header}
-    assert retry_after_seconds(Answer(429, headers, b"")) == seconds
+    assert retry_after_seconds(Answer(429, headers, b""), NOW_SECONDS) == seconds
 
 
 DESCRIBED = [

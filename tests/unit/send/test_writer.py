@@ -17,7 +17,9 @@ from kpwatch.base.telemetry import Registry
 from kpwatch.model.encoded import EncodedScrape, Form
 from kpwatch.remote_write import snappy, v1
 from kpwatch.send.options import WriterOptions
+from kpwatch.send.protocol import first_version
 from kpwatch.send.writer import LINGER_SECONDS, Writer
+from kpwatch.spool.convert import convert
 from kpwatch.spool.log import Spool
 from kpwatch.spool.options import SpoolOptions
 from tests.clocks import MovedClock
@@ -43,8 +45,8 @@ FORM = Form("off", "1.0")
 
 
 def memory_spool(clock: MovedClock) -> Spool:
-    """A spool that keeps scrapes in memory and converts nothing."""
-    return Spool(SpoolOptions(), None, lambda scrape, _written, _wanted: scrape, clock)
+    """A spool that keeps scrapes in memory."""
+    return Spool(SpoolOptions(), None, convert, clock)
 
 
 class Sending:
@@ -58,9 +60,10 @@ class Sending:
         self.loop = Loop(self.errors.append, self.clock)
         log = Logger(self.lines.append, clock=self.clock, repeat_seconds=repeat_seconds)
         self.spool = memory_spool(self.clock)
-        self.queue = self.spool.reader("writer", FORM)
+        chosen = replace(WriterOptions(url), **{"protocol": "1.0"} | options)
+        self.queue = self.spool.reader("writer", Form("off", first_version(chosen.protocol)))
         self.writer = Writer(
-            replace(WriterOptions(url), **options),
+            chosen,
             self.queue,
             BATCH_SAMPLES,
             loop=self.loop,
@@ -125,9 +128,22 @@ class Sending:
         """Wait until everything is delivered or given up."""
         self.wait_for(lambda: self.writer.idle, "the writer to be idle")
 
+    def pass_time_until_idle(self) -> None:
+        """Let the moment for company pass, then wait."""
+        self.advance(LINGER_SECONDS)
+        self.wait_until_idle()
+
+    def speaks(self) -> str:
+        """The version that its metric says is in use."""
+        name = "kpwatch_agent_writer_protocol_info"
+        (version,) = (
+            dict(pairs)["protocol"] for full, pairs, value in self.registry.samples() if full == name and value
+        )
+        return version
+
     def idle_after_pauses(self) -> bool:
         """Let time pass while no request is under way, so that pauses end and nothing times out."""
-        if not self.writer._connection.busy:
+        if not self.writer.busy:
             self.clock.advance(0.1)
         return self.writer.idle
 
@@ -291,7 +307,7 @@ def test_no_answer_within_the_time() -> None:
         assert server.requests[0] == server.requests[1]
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 302])
+@pytest.mark.parametrize("status", [400, 405, 409, 415, 422])
 def test_what_the_receiver_will_never_take_is_given_up(status: int) -> None:
     """Dropped, counted and said, once a minute; what comes after it goes its way."""
     refusals = [response(b"out of order", status)] * 3
