@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import partial
 from itertools import compress, count, cycle
 from operator import ne
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.lib import compare, page, programs, recording, reference
-from bench.lib.bodies import ForeignBodies, OwnBodies, identity
+from bench.lib.bodies import ForeignBodies, OwnBodies, foreign_2_0, identity
 from bench.lib.movement import Fleet
 from bench.lib.rig import answer_bytes
 from kpwatch.base.http import Exchange, format_request, parse_url
@@ -40,6 +41,8 @@ from kpwatch.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from kpwatch.model.encoded import Protocol
 
 REPEATS = 7
 REPEAT_SECONDS = 0.03
@@ -145,9 +148,9 @@ def _agent(_: ExitStack) -> Callable[[], object]:
     return operation
 
 
-def _own_requests() -> list[bytes]:
+def _own_requests(protocol: Protocol = "1.0") -> list[bytes]:
     """As many scrapes of TARGETS nodes as a repeat may want, in a circle: time does not matter to a decoder."""
-    fleet, bodies = Fleet(TARGETS), [OwnBodies(number) for number in range(TARGETS)]
+    fleet, bodies = Fleet(TARGETS), [OwnBodies(number, protocol=protocol) for number in range(TARGETS)]
     return [
         body.request(NOW_MS + 15_000 * scrape, values)
         for scrape in range(8)
@@ -155,34 +158,52 @@ def _own_requests() -> list[bytes]:
     ]
 
 
-def _decompress(_: ExitStack) -> Callable[[], object]:
-    block = _own_requests()[0]
+def _own_contents(protocol: Protocol) -> list[bytes]:
+    return [snappy.decompress(request, _LIMIT_BYTES) for request in _own_requests(protocol)]
+
+
+def _decompress(_: ExitStack, protocol: Protocol) -> Callable[[], object]:
+    block = _own_requests(protocol)[0]
     return lambda: snappy.decompress(block, _LIMIT_BYTES)
 
 
-def _decode_known(_: ExitStack) -> Callable[[], object]:
-    contents = [snappy.decompress(request, _LIMIT_BYTES) for request in _own_requests()]
+def _decode_known(_: ExitStack, protocol: Protocol) -> Callable[[], object]:
+    contents = _own_contents(protocol)
     decoder, following = Decoder(ReceiveOptions()), cycle(contents)
     for content in contents:
-        decoder.decode(content)
-    return lambda: decoder.decode(next(following))
+        decoder.decode(content, protocol)
+    return lambda: decoder.decode(next(following), protocol)
 
 
-def _decode_cold(_: ExitStack) -> Callable[[], object]:
-    content = snappy.decompress(_own_requests()[0], _LIMIT_BYTES)
-    return lambda: Decoder(ReceiveOptions()).decode(content)
+def _decode_new_node(_: ExitStack, protocol: Protocol) -> Callable[[], object]:
+    """Every body the first of its node, the column names known: agents start, the hub runs."""
+    contents = _own_contents(protocol)[:TARGETS]
+
+    def operation() -> None:
+        decoder = Decoder(ReceiveOptions())
+        for content in contents:
+            decoder.decode(content, protocol)
+
+    return operation
 
 
-def _decode_foreign(_: ExitStack) -> Callable[[], object]:
+def _decode_cold(_: ExitStack, protocol: Protocol) -> Callable[[], object]:
+    content = _own_contents(protocol)[0]
+    return lambda: Decoder(ReceiveOptions()).decode(content, protocol)
+
+
+def _decode_foreign(_: ExitStack, protocol: Protocol) -> Callable[[], object]:
     fleet, bodies = Fleet(TARGETS), ForeignBodies(TARGETS)
     requests = [request for scrape in range(4) for request in bodies.requests(_times(scrape), fleet.advance())]
     requests += bodies.rest()
     contents = [snappy.decompress(request, _LIMIT_BYTES) for _, request in requests]
+    if protocol == "2.0":
+        contents = [foreign_2_0(content) for content in contents]
     decoder = Decoder(ReceiveOptions())
 
     def operation() -> None:
         for content in contents:
-            decoder.decode(content)
+            decoder.decode(content, protocol)
 
     return operation
 
@@ -239,10 +260,16 @@ STAGES = (
     Stage("agent: snappy", _snappy),
     Stage("agent: body to block, all of the above", _agent),
     Stage("agent: request of two scrapes", _request, 2),
-    Stage("hub: snappy", _decompress),
-    Stage("hub: decode, known run", _decode_known),
-    Stage("hub: decode, cold", _decode_cold),
-    Stage("hub: decode, foreign", _decode_foreign, 4 * TARGETS),
+    Stage("hub: snappy", partial(_decompress, protocol="1.0")),
+    Stage("hub: snappy, 2.0", partial(_decompress, protocol="2.0")),
+    Stage("hub: decode, known run", partial(_decode_known, protocol="1.0")),
+    Stage("hub: decode, known run, 2.0", partial(_decode_known, protocol="2.0")),
+    Stage("hub: decode, 16 new nodes", partial(_decode_new_node, protocol="1.0"), TARGETS),
+    Stage("hub: decode, 16 new nodes, 2.0", partial(_decode_new_node, protocol="2.0"), TARGETS),
+    Stage("hub: decode, cold", partial(_decode_cold, protocol="1.0")),
+    Stage("hub: decode, cold, 2.0", partial(_decode_cold, protocol="2.0")),
+    Stage("hub: decode, foreign", partial(_decode_foreign, protocol="1.0"), 4 * TARGETS),
+    Stage("hub: decode, foreign, 2.0", partial(_decode_foreign, protocol="2.0"), 4 * TARGETS),
     Stage("hub: append of 16 frames, synced", _append, TARGETS),
     Stage("hub: select one metric, 16 targets, 240 rows", _select),
 )

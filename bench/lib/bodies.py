@@ -1,4 +1,4 @@
-"""Remote Write 1.0 requests as senders make them, from a matrix of values.
+"""Remote Write requests as senders make them, from a matrix of values.
 
 `OwnBodies` are our agent's: one target a request, byte for byte what `scrape.encoder` gives (a template made by it,
 with values and timestamp put in their places). `ForeignBodies` are packed as Prometheus' own sender does it: series
@@ -7,6 +7,7 @@ sharded by a hash, samples of many targets and instants in a request, zeros omit
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import numpy as np
 from bench.lib import recording
 from kpwatch.exposition.delta import DeltaParser
 from kpwatch.relabel.identity import Identity
-from kpwatch.remote_write import snappy, v1
+from kpwatch.remote_write import snappy, v1, v2
 from kpwatch.remote_write.protobuf import encode_varint
 from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bench.lib.movement import Values
+    from kpwatch.model.encoded import Protocol
 
 URL = "http://127.0.0.1:10249/metrics"
 SHARD_REQUEST_SAMPLES = 2000
@@ -30,8 +32,6 @@ SHARD_REQUEST_SAMPLES = 2000
 SHARDS = 4
 
 _VALUE_BYTES, _TIME_BYTES = 8, 6
-_VALUE_BEFORE_END = 15
-"""A series ends in value (8), tag (1), timestamp (6)."""
 _LIMIT_BYTES = 64 << 20
 
 
@@ -45,9 +45,9 @@ def identity(number: int) -> Identity:
     )
 
 
-def encoded_scrape(number: int, body: bytes, timestamp_ms: int) -> bytes:
+def encoded_scrape(number: int, body: bytes, timestamp_ms: int, protocol: Protocol = "1.0") -> bytes:
     """One scrape of node `number` as our agent encodes it, `up` included, not compressed."""
-    encoder = SeriesEncoder(identity(number), "rename")
+    encoder = SeriesEncoder(identity(number), "rename", protocol=protocol)
     encoder.feed(DeltaParser().feed(body))
     block = encoder.encode(timestamp_ms, [OwnSample("up", (), 1.0)]).block
     return snappy.decompress(block, _LIMIT_BYTES)
@@ -56,12 +56,13 @@ def encoded_scrape(number: int, body: bytes, timestamp_ms: int) -> bytes:
 class OwnBodies:
     """Our agent's requests for one node."""
 
-    def __init__(self, number: int, series: int | None = None) -> None:
+    def __init__(self, number: int, series: int | None = None, protocol: Protocol = "1.0") -> None:
         """`series` keeps only so many, the first of the recording (and `up`)."""
-        content = encoded_scrape(number, _first_series(series), v1.TAIL_TIMESTAMP_MIN_MS)
-        ends = np.cumsum([len(v1.encode_series(one.label_block, one.samples)) for one in v1.decode_series(content)])
+        content = encoded_scrape(number, _first_series(series), v1.TAIL_TIMESTAMP_MIN_MS, protocol)
+        tail = re.escape(v1.timestamp_tail(v1.TAIL_TIMESTAMP_MIN_MS))
+        found = re.finditer(rb"\x12\x10\x09(?s:.{8})" + tail, content)
         self._template = np.frombuffer(content, np.uint8)
-        self.places = ends - _VALUE_BEFORE_END
+        self.places = np.array([sample.start() + 3 for sample in found])
         self._values_at = self.places[:, None] + np.arange(_VALUE_BYTES)
         self._times_at = self.places[:, None] + _VALUE_BYTES + 1 + np.arange(_TIME_BYTES)
 
@@ -139,3 +140,19 @@ def _first_series(count: int | None) -> bytes:
         return body
     lines = [line for line in body.split(b"\n") if line and not line.startswith(b"#")]
     return b"\n".join(lines[:count]) + b"\n"
+
+
+def foreign_2_0(content: bytes) -> bytes:
+    """A 1.0 request's samples as Prometheus' 2.0 sender lays them out: symbols as they come, metadata last."""
+    symbols = v2.SymbolTable()
+    fields = []
+    for series in v1.decode_series(content):
+        labels = v1.decode_labels(series.label_block)
+        metadata = v2.encode_metadata("counter", f"What {dict(labels)['__name__']} counts.", symbols)
+        samples = b"".join(
+            b"\x12\x07" + v1.timestamp_tail(at_ms) if not value else v1.encode_samples([(at_ms, value)])
+            for at_ms, value in series.samples
+        )
+        one = v2.encode_labels(labels, symbols) + samples + metadata
+        fields.append(b"\x2a" + encode_varint(len(one)) + one)
+    return symbols.encode() + b"".join(fields)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kpwatch.model.numbers import STALE_NAN
-from kpwatch.remote_write import v1
+from kpwatch.remote_write import v1, v2
+from kpwatch.remote_write.codecs import CodecV2
 from kpwatch.remote_write.protobuf import encode_varint
 from kpwatch.remote_write.snappy import compress
 from tests.e2e.hub_scene import WRITE, WRITE_HEADERS, HubProcess, now_ms, series
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.e2e.hub_scene import Client
+    from tests.e2e.hub_scene import Answer, Client
 
 MIB = 1 << 20
 
@@ -68,7 +69,7 @@ def test_host_becomes_ident_only_when_asked(query: str, stored: dict, client: Cl
         ({}, 204),
         ({"Content-Type": "application/x-protobuf;proto=prometheus.WriteRequest"}, 204),
         ({"Content-Type": "application/x-protobuf", "Content-Encoding": "SNAPPY"}, 204),
-        ({"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}, 415),
+        ({"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v3.Request"}, 415),
         ({"Content-Type": "application/json"}, 415),
         ({"Content-Type": "image/png"}, 415),
         ({"Content-Encoding": "gzip"}, 415),
@@ -81,6 +82,69 @@ def test_types_and_encodings(headers: dict, status: int, client: Client) -> None
         answer = client.request("POST", WRITE, body, headers)
         assert answer.status == (status if body != b"garbage" or status == 415 else 400)
         assert answer.status == 204 or answer.body.endswith(b"\n")
+
+
+V2_HEADERS = {"Content-Type": v2.CONTENT_TYPE, "Content-Encoding": "snappy"}
+
+
+def body_2_0(*written: tuple[dict[str, str], int, float]) -> bytes:
+    """A 2.0 body by our own encoder: (labels, timestamp_ms, value) each."""
+    codec = CodecV2()
+    parts = [
+        codec.encode_series(codec.label_block(tuple(sorted(labels.items())), "gauge", "Help."), [(at_ms, value)])
+        for labels, at_ms, value in written
+    ]
+    return codec.request(b"".join(parts))
+
+
+def says_written(answer: Answer) -> list[str | None]:
+    return [
+        answer.headers.get(f"x-prometheus-remote-write-{what}-written")
+        for what in ("samples", "histograms", "exemplars")
+    ]
+
+
+@pytest.mark.parametrize("path", ["/prometheus/v1/write", "/api/v1/write", "/prometheus/api/v1/write"])
+def test_2_0_on_three_paths(path: str, client: Client) -> None:
+    """204, what was written in three headers, and the sample there at once under `ident`; 1.0 gets no such headers."""
+    at_ms = now_ms()
+    name = "taken_2_0_" + path.replace("/", "_")
+    body = body_2_0(({"__name__": name, "agent_hostname": "node-a"}, at_ms, 4.5))
+    answer = client.request("POST", path, compress(body), V2_HEADERS)
+    assert (answer.status, answer.body, says_written(answer)) == (204, b"", ["1", "0", "0"])
+    assert client.values(name, at_ms / 1000) == [({"__name__": name, "ident": "node-a"}, "4.5")]
+    assert says_written(client.write(one(name, at_ms), path)) == [None, None, None]
+
+
+def test_2_0_of_a_wrong_body_says_that_nothing_was_written(client: Client) -> None:
+    """Every refusal has the headers, and refuses the whole request."""
+    at_ms = now_ms()
+    good, nameless = ({"__name__": "half_2_0"}, at_ms, 1.0), ({"job": "x"}, at_ms, 1.0)
+    refused = [
+        (compress(body_2_0(good, nameless)), {}, 400, "it has no metric name"),
+        (compress(one("sent_as_2_0", at_ms)), {}, 400, "Remote Write 1.0's"),
+        (b"garbage", {}, 400, "snappy"),
+        (compress(body_2_0(good)), {"Content-Encoding": "zstd"}, 415, "send snappy"),
+        (lying(2**32 - 1), {}, 413, "limit"),
+        (compress(b"\x22\x00" * 1_000_000), {}, 413, "more than 250000 symbols"),
+    ]
+    for body, headers, status, words in refused:
+        answer = client.request("POST", WRITE, body, V2_HEADERS | headers)
+        assert (answer.status, says_written(answer)) == (status, ["0", "0", "0"]), answer.body
+        assert words in answer.body.decode()
+    assert client.values("half_2_0", at_ms / 1000) == []
+    answer = client.request("POST", WRITE, compress(body_2_0(good)), WRITE_HEADERS)
+    assert (answer.status, b"is Remote Write 2.0's" in answer.body) == (400, True)
+
+
+def test_2_0_bombs_cost_no_memory(hub: HubProcess, client: Client) -> None:
+    """Half a gigabyte of labels in half a megabyte of references is refused before it is written out."""
+    table = b"\x22\x00\x22\x08__name__\x22" + encode_varint(16_000) + b"x" * 16_000
+    series_field = b"\x2a\x16\x0a\x02\x01\x02" + v1.encode_samples([(now_ms(), 1.0)])
+    before = hub.memory_bytes()
+    answer = client.request("POST", WRITE, compress(table + series_field * 32_000), V2_HEADERS)
+    assert (answer.status, b"written out take more than" in answer.body) == (413, True)
+    assert hub.memory_bytes() - before < 32 * MIB
 
 
 def lying(length: int, body: bytes = b"\x00a") -> bytes:

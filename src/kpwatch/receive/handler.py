@@ -1,6 +1,10 @@
-"""POST .../write: the HTTP edge of Remote Write 1.0.
+"""POST .../write: the HTTP edge of Remote Write 1.0 and 2.0.
 
-204 means on disk: it is sent when the store's Future is done, not before. A request is stored whole or not at all.
+204 means on disk: it is sent when the store's Future is done, not before. A request is stored whole or not at all, but
+for what the hub never keeps: exemplars, metadata and start timestamps are passed over and counted; native histograms
+are samples, so a 2.0 request that has some is answered 400 when all others of it are stored, as the specification asks
+(a 1.0 sender could do nothing with that answer). Every answer to 2.0 says how much was written.
+
 Headers are judged before a byte of the body is read; the body is read against limits; only one body is decoded at a
 time (a big one on a thread of its own, so that the event loop goes on), and what waits for its turn is bounded too.
 """
@@ -26,17 +30,25 @@ from kpwatch.base.errors import (
 )
 from kpwatch.receive.decode import Decoder
 from kpwatch.remote_write.snappy import decompress
+from kpwatch.remote_write.v2 import WRITTEN_HEADERS
 
 if TYPE_CHECKING:
     from kpwatch.base.asgi import Request
     from kpwatch.base.telemetry import Registry
+    from kpwatch.model.encoded import Protocol
     from kpwatch.model.source import Appended, Appender
-    from kpwatch.receive.decode import Decoded
+    from kpwatch.receive.gather import Decoded
     from kpwatch.receive.limits import ReceiveOptions
 
 _BIG_BODY_BYTES = 64 << 10
 """A compressed body above this is decoded on a thread."""
-_VERSION_2 = "io.prometheus.write.v2.Request"
+_MESSAGE_2_0 = "io.prometheus.write.v2.Request"
+_PROTOCOLS: dict[str, Protocol] = {
+    "": "1.0",
+    "prometheus.writerequest": "1.0",
+    _MESSAGE_2_0.lower(): "2.0",
+}
+"""By the `proto` parameter of the Content-Type, in lower case."""
 _GO_BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
     ("0", "f", "F", "FALSE", "false", "False"), False
 )
@@ -69,31 +81,37 @@ class WriteHandler:
 
     async def __call__(self, request: Request) -> Answer:
         """Answer one request; raises ClientGone."""
+        protocol: Protocol = "1.0"
         try:
-            answer = await self._take(request)
+            protocol = _protocol(request.header(b"content-type"))
+            answer = await self._take(request, protocol)
         except ClientGone:
             self._counts.gone.add()
             raise
         except KpwatchError as error:
-            answer = self._refuse(error)
-        self._counts.answered(answer.status)
+            answer = self._refuse(error, protocol)
+        self._counts.answered(answer.status, protocol)
         return answer
 
-    async def _take(self, request: Request) -> Answer:
-        _check_type(request.header(b"content-type"))
+    async def _take(self, request: Request, protocol: Protocol) -> Answer:
         _check_encoding(request.header(b"content-encoding"))
         decoder = self._decoder(host_is_ident=_host_is_ident(request.query))
         body = await self._read(request)
         self._held_bytes += len(body)
         try:
             async with self._turn:
-                decoded = await self._decode(decoder, body)
+                decoded = await self._decode(decoder, body, protocol)
         finally:
             self._held_bytes -= len(body)
         self._counts.received(decoded)
+        written = 0
         if decoded.frames:
-            self._counts.stored(await asyncio.wrap_future(self._store.append(decoded.frames)))
-        return Answer(204)
+            appended = await asyncio.wrap_future(self._store.append(decoded.frames))
+            self._counts.stored(appended)
+            written = appended.samples
+        if decoded.histograms:
+            return Answer(400, _histograms_refused(decoded.histograms, written), headers=_written(protocol, written))
+        return Answer(204, headers=_written(protocol, written))
 
     async def _read(self, request: Request) -> bytes:
         """The compressed body; raises TooLarge, StoreOverloaded, TooSlow, ClientGone."""
@@ -127,13 +145,13 @@ class WriteHandler:
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body is longer than {self._options.body_bytes} bytes; send fewer samples at once")
 
-    async def _decode(self, decoder: Decoder, body: bytes) -> Decoded:
+    async def _decode(self, decoder: Decoder, body: bytes, protocol: Protocol) -> Decoded:
         if len(body) > _BIG_BODY_BYTES:
-            return await asyncio.to_thread(self._decode_now, decoder, body)
-        return self._decode_now(decoder, body)
+            return await asyncio.to_thread(self._decode_now, decoder, body, protocol)
+        return self._decode_now(decoder, body, protocol)
 
-    def _decode_now(self, decoder: Decoder, body: bytes) -> Decoded:
-        return decoder.decode(decompress(body, self._options.decoded_bytes))
+    def _decode_now(self, decoder: Decoder, body: bytes, protocol: Protocol) -> Decoded:
+        return decoder.decode(decompress(body, self._options.decoded_bytes), protocol)
 
     def _decoder(self, *, host_is_ident: bool) -> Decoder:
         decoder = self._decoders.get(host_is_ident)
@@ -141,10 +159,10 @@ class WriteHandler:
             decoder = self._decoders[host_is_ident] = Decoder(self._options, host_is_ident=host_is_ident)
         return decoder
 
-    def _refuse(self, error: KpwatchError) -> Answer:
+    def _refuse(self, error: KpwatchError, protocol: Protocol) -> Answer:
         status = next((status for kind, status in _REFUSALS if isinstance(error, kind)), 500)
         wait = (("retry-after", str(self._options.retry_after_seconds)),) if status in _REPEATABLE else ()
-        return Answer(status, f"{error}\n".encode(), headers=wait)
+        return Answer(status, f"{error}\n".encode(), headers=wait + _written(protocol, 0))
 
     def held_bytes(self) -> float:
         """Bytes of bodies that are being read or wait to be decoded."""
@@ -179,7 +197,21 @@ class _Counts:
             what: telemetry.counter(
                 "kpwatch_hub_write_dropped_total", "Parts of admitted requests not kept.", what=what
             )
-            for what in ("duplicate_sample", "exemplar_or_histogram", "metadata", "series_without_samples")
+            for what in (
+                "duplicate_sample",
+                "exemplar_or_histogram",
+                "metadata",
+                "series_without_samples",
+                "start_timestamp",
+            )
+        }
+        self._by_protocol = {
+            protocol: telemetry.counter(
+                "kpwatch_hub_write_protocol_total",
+                "Write requests answered, by the protocol their type names.",
+                protocol=protocol,
+            )
+            for protocol in ("1.0", "2.0")
         }
         telemetry.gauge(
             "kpwatch_hub_write_held_bytes", "Bytes of write bodies being read or decoded.", handler.held_bytes
@@ -190,36 +222,64 @@ class _Counts:
             handler.forgotten,
         )
 
-    def answered(self, status: int) -> None:
+    def answered(self, status: int, protocol: Protocol) -> None:
         self._telemetry.counter(
             "kpwatch_hub_write_requests_total", "Write requests answered, by status.", status=str(status)
         ).add()
+        self._by_protocol[protocol].add()
 
     def received(self, decoded: Decoded) -> None:
         self._samples.add(decoded.samples)
         self._in_runs.add(decoded.in_runs)
         self._dropped["duplicate_sample"].add(decoded.duplicates)
         self._dropped["exemplar_or_histogram"].add(decoded.ignored)
-        self._dropped["metadata"].add(decoded.fields_skipped)
+        self._dropped["metadata"].add(decoded.metadata)
         self._dropped["series_without_samples"].add(decoded.without_samples)
+        self._dropped["start_timestamp"].add(decoded.start_timestamps)
 
     def stored(self, appended: Appended) -> None:
         self._stored.add(appended.samples)
         self._overwritten.add(appended.overwritten)
 
 
-def _check_type(content_type: str) -> None:
-    """No type means Remote Write 1.0, as Prometheus takes it; raises WrongType."""
+def _protocol(content_type: str) -> Protocol:
+    """The protocol that a Content-Type names; none means 1.0, as Prometheus takes it. Raises WrongType."""
     if not content_type:
-        return
-    media_type, *parameters = (part.strip() for part in content_type.split(";"))
-    proto = next((value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "proto"), "")
-    if media_type.lower() != "application/x-protobuf":
-        raise WrongType(f"Content-Type {content_type!r} is not taken; send application/x-protobuf (Remote Write 1.0)")
-    if proto == _VERSION_2:
-        raise WrongType("Remote Write 2.0 is not taken yet; send Remote Write 1.0 (application/x-protobuf)")
-    if proto not in ("", "prometheus.WriteRequest"):
-        raise WrongType(f"message {proto!r} is not taken; send prometheus.WriteRequest (Remote Write 1.0)")
+        return "1.0"
+    media_type, *parameters = content_type.split(";")
+    if media_type.strip().lower() != "application/x-protobuf":
+        raise WrongType(
+            f"Content-Type {content_type[:200]!r} is not taken; send application/x-protobuf (Remote Write 1.0) "
+            f"or application/x-protobuf;proto={_MESSAGE_2_0} (2.0)"
+        )
+    named = {name.strip().lower(): value.strip().strip('"').strip() for name, _, value in map(_halves, parameters)}
+    proto = named.get("proto", "")
+    protocol = _PROTOCOLS.get(proto.lower())
+    if protocol is None:
+        raise WrongType(
+            f"message {proto[:200]!r} is not taken; send prometheus.WriteRequest (Remote Write 1.0) "
+            f"or {_MESSAGE_2_0} (2.0)"
+        )
+    return protocol
+
+
+def _halves(parameter: str) -> tuple[str, str, str]:
+    return parameter.partition("=")
+
+
+def _written(protocol: Protocol, samples: int) -> tuple[tuple[str, str], ...]:
+    """What an answer says of what was written; 1.0 has no words for it."""
+    if protocol == "1.0":
+        return ()
+    counts = {"samples": samples, "histograms": 0, "exemplars": 0}
+    return tuple((WRITTEN_HEADERS[what], str(count)) for what, count in counts.items())
+
+
+def _histograms_refused(histograms: int, samples: int) -> bytes:
+    return (
+        f"native histograms are not kept: {histograms} of this request were left out, its {samples} other samples are "
+        "stored; send classic histograms (Prometheus: send_native_histograms: false)\n"
+    ).encode()
 
 
 def _check_encoding(encoding: str) -> None:

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kpwatch.model.labels import Labels
+    from kpwatch.receive.labels import Pairs
     from kpwatch.receive.limits import ReceiveOptions
 
-_ENTRY_BYTES = 300
+ENTRY_BYTES = 300
 """About what CPython needs for one dict entry, its key's header and the objects it leads to."""
 _LABEL_TAG = 0x0A
 
@@ -62,14 +63,15 @@ class Names:
     def __init__(self, options: ReceiveOptions, *, host_is_ident: bool) -> None:
         self._options = options
         self._host_is_ident = host_is_ident
-        self._target_names = TARGET_LABEL_NAMES | ({"host"} if host_is_ident else set())
-        share = options.label_cache_bytes // 8
-        self._series: Recent[bytes, KnownSeries] = Recent(4 * share, lambda block, _: len(block) + _ENTRY_BYTES)
-        self._is_target: Recent[bytes, bool] = Recent(share, lambda field, _: len(field) + _ENTRY_BYTES)
+        self.target_names = TARGET_LABEL_NAMES | ({"host"} if host_is_ident else set())
+        """Labels that say where a series was scraped, by their names as sent."""
+        share = options.label_cache_bytes // 2 // 8
+        self._series: Recent[bytes, KnownSeries] = Recent(4 * share, lambda block, _: len(block) + ENTRY_BYTES)
+        self._is_target: Recent[bytes, bool] = Recent(share, lambda field, _: len(field) + ENTRY_BYTES)
         self._targets: Recent[Fields, Labels] = Recent(share // 2, lambda key, _: _fields_bytes(key))
         self._columns: Recent[Fields, Column] = Recent(share, lambda key, _: _fields_bytes(key))
         self._numbers: Recent[Labels, Column] = Recent(share, lambda labels, _: _labels_bytes(labels))
-        self._layouts: Recent[Sequence[int], Layout] = Recent(share // 2, lambda key, _: 40 * len(key) + _ENTRY_BYTES)
+        self._layouts: Recent[Sequence[int], Layout] = Recent(share // 2, lambda key, _: 40 * len(key) + ENTRY_BYTES)
         self._next_number = 0
         self.find = self._series.get
         """The series a label block means, None where it has to be read first."""
@@ -118,6 +120,10 @@ class Names:
             pairs = decode_labels(block)
         except BadInput as error:
             raise BadInput(f"series with the label bytes {block[:100]!r}: {error}") from error
+        return self.judge_pairs(pairs)
+
+    def judge_pairs(self, pairs: Pairs) -> KnownSeries:
+        """What a series of these labels is; raises BadInput naming the series and the rule it breaks."""
         target, labels = split_target(admit(pairs, self._options, host_is_ident=self._host_is_ident))
         column = self._numbers.get(labels)
         if column is None:
@@ -131,7 +137,7 @@ class Names:
         answer = self._is_target.get(field)
         if answer is None:
             ((name, _),) = _pair_or_none(field)
-            answer = name in self._target_names
+            answer = name in self.target_names
             self._is_target.put(field, answer)
         return answer
 
@@ -167,8 +173,8 @@ def label_fields(block: bytes) -> list[bytes] | None:
 
 
 def _fields_bytes(key: Fields) -> int:
-    return _ENTRY_BYTES + sum(50 + len(field) for field in key)
+    return ENTRY_BYTES + sum(50 + len(field) for field in key)
 
 
 def _labels_bytes(labels: Labels) -> int:
-    return _ENTRY_BYTES + sum(170 + len(name) + len(value) for name, value in labels)
+    return ENTRY_BYTES + sum(170 + len(name) + len(value) for name, value in labels)

@@ -21,12 +21,16 @@ class ReceiveOptions:
     """Of all requests that are being read or wait to be decoded; above it: 429."""
     body_seconds: float = 60.0
     """For the whole body to arrive."""
+    samples_per_request: int = 1_000_000
+    """Also of series and other fields that carry no sample."""
+    symbols_per_request: int = 250_000
+    """Of a Remote Write 2.0 request. Labels written out may take `decoded_bytes`: no more than 1.0 could say."""
     labels_per_series: int = 64
     label_name_bytes: int = 1024
     label_value_bytes: int = 16 << 10
-    label_cache_bytes: int = 64 << 20
-    """Memory for label blocks that need not be read again."""
+    label_cache_bytes: int = 128 << 20
+    """Memory for labels that need not be read again, half of it for each protocol."""
     run_cache_bytes: int = 256 << 20
-    """Memory for runs of series whose bytes are known (see runs.py)."""
+    """Memory for runs of series whose bytes are known (see runs.py); a quarter of it for symbol tables."""
     retry_after_seconds: int = 5
     """What 429 and 503 ask a sender to wait."""

@@ -47,13 +47,14 @@ class Run(NamedTuple):
     layout: Layout
     blank: bytes
     places: NDArray[np.intp]
+    metadata: int
+    """How many of the series describe their family (2.0)."""
 
 
-class Stretch(NamedTuple):
-    """What the general path saw: consecutive series of one target and time, all of the eighteen-byte form."""
+class StretchBytes(NamedTuple):
+    """Where the general path saw consecutive series of one target and time, all of the eighteen-byte form."""
 
-    key: bytes
-    """Label block of the first series."""
+    body: bytes
     begin: int
     end: int
     places: Sequence[int]
@@ -61,25 +62,29 @@ class Stretch(NamedTuple):
 
 
 class Runs:
-    """The runs known so far, by the label block of their first series. One thread at a time."""
+    """The runs known so far, by the bytes that name their first series. One thread at a time."""
 
     def __init__(self, limit_bytes: int) -> None:
         seen_bytes = limit_bytes // 16
         self._runs: Recent[bytes, Run] = Recent(limit_bytes - seen_bytes, _run_bytes)
         self._seen: Recent[bytes, tuple[int, int]] = Recent(seen_bytes, lambda key, _: len(key) + 200)
         self.find = self._runs.get
-        """The run that may begin with this label block, or None."""
+        """The run that may begin with these bytes, or None."""
 
-    def learn(self, body: bytes, stretch: Stretch, target: Labels, layout: Layout, *, at_once: bool) -> None:
-        """Keep a stretch as a run: `at_once`, or when it comes for the second time with the same length and count."""
-        shape = (stretch.end - stretch.begin, len(stretch.places))
-        if not at_once and self._seen.get(stretch.key) != shape:
-            self._seen.put(stretch.key, shape)
-            return
-        content = bytearray(memoryview(body)[stretch.begin : stretch.end])
-        places = np.array(stretch.places, np.intp) - stretch.begin
+    def came_before(self, key: bytes, seen: StretchBytes) -> bool:
+        """Whether the latest stretch asked about under this key had the same length and count."""
+        shape = (seen.end - seen.begin, len(seen.places))
+        if self._seen.get(key) == shape:
+            return True
+        self._seen.put(key, shape)
+        return False
+
+    def keep(self, key: bytes, seen: StretchBytes, target: Labels, layout: Layout, metadata: int = 0) -> None:
+        """Keep a stretch as a run."""
+        content = bytearray(memoryview(seen.body)[seen.begin : seen.end])
+        places = np.array(seen.places, np.intp) - seen.begin
         _take_words(content, places)
-        self._runs.put(stretch.key, Run(target, layout, bytes(content), places))
+        self._runs.put(key, Run(target, layout, bytes(content), places, metadata))
 
     def forgotten(self) -> int:
         """How many runs were dropped for want of room."""

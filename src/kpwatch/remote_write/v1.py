@@ -21,7 +21,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from kpwatch.base.errors import BadInput
+from kpwatch.base.errors import BadInput, TooLarge
 from kpwatch.remote_write.protobuf import decode_varint, encode_varint, signed, skip_field
 
 if TYPE_CHECKING:
@@ -102,8 +102,11 @@ class WriteSeries(NamedTuple):
     """Exemplars and native histograms that stood beside the samples and are not read."""
 
 
-def decode_series(body: bytes) -> Iterator[WriteSeries]:
-    """Every TimeSeries of a decompressed WriteRequest; raises BadInput with the byte where it stops making sense."""
+def decode_series(body: bytes, samples_max: int | None = None) -> Iterator[WriteSeries]:
+    """Every TimeSeries of a decompressed WriteRequest.
+
+    Raises BadInput with the byte where it stops making sense, TooLarge where one has more than `samples_max` samples.
+    """
     end = len(body)
     position = 0
     while position < end:
@@ -113,12 +116,12 @@ def decode_series(body: bytes) -> Iterator[WriteSeries]:
             position = begin + length
             if position > end:
                 raise BadInput(f"protobuf: series at byte {begin} reaches byte {position}, the body ends at {end}")
-            yield _decode_one(body, begin, position)
+            yield _decode_one(body, begin, position, samples_max)
         else:
             position = skip_field(body, tag, position, end)
 
 
-def _decode_one(body: bytes, begin: int, end: int) -> WriteSeries:
+def _decode_one(body: bytes, begin: int, end: int, samples_max: int | None) -> WriteSeries:
     label_fields: list[bytes] = []
     samples: list[tuple[int, float]] = []
     ignored = 0
@@ -138,6 +141,8 @@ def _decode_one(body: bytes, begin: int, end: int) -> WriteSeries:
                 raise BadInput(f"protobuf: sample at byte {position} reaches beyond its series, which ends at {end}")
             samples.append(decode_sample(body, position, position + length))
             position += length
+            if samples_max is not None and len(samples) > samples_max:
+                raise TooLarge(f"one series has more than {samples_max} samples; send fewer at once")
         else:
             ignored += 1
             position = skip_field(body, tag, position, end)

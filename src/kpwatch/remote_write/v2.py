@@ -2,6 +2,7 @@
 
     Request     4 symbols*  5 timeseries*
     TimeSeries  1 labels_refs (packed)  2 samples*  3 histograms*  4 exemplars*  5 metadata
+                6 created_timestamp (int64, ms; until rc.3, before samples had one)
     Sample      1 value (double)  2 timestamp (int64, ms)  3 start_timestamp (int64, ms)
     Metadata    1 type  3 help_ref  4 unit_ref
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kpwatch.base.errors import BadInput
+from kpwatch.base.errors import BadInput, TooLarge
 from kpwatch.remote_write.protobuf import decode_varint, encode_varint, skip_field
 from kpwatch.remote_write.v1 import SAMPLE_BYTES, SAMPLE_PREFIX, decode_sample, encode_samples
 
@@ -107,8 +108,24 @@ class Metadata(NamedTuple):
     unit: str
 
 
+class RawSeries(NamedTuple):
+    """One TimeSeries as it stands: with references."""
+
+    references: list[int]
+    samples: list[tuple[int, float]]
+    """(timestamp_ms, value) in the body's order; NaN bits kept."""
+    metadata: tuple[int, int, int]
+    """Type, references to help and unit; zeros where nothing is said."""
+    described: bool
+    """Whether there was any metadata."""
+    histograms: int
+    exemplars: int
+    start_timestamps: int
+    """How many were given; they are not read."""
+
+
 class WriteSeries(NamedTuple):
-    """One TimeSeries as received."""
+    """One TimeSeries with its texts."""
 
     labels: tuple[tuple[str, str], ...]
     """As sent: unsorted and unchecked."""
@@ -146,7 +163,17 @@ def decode_request(body: bytes) -> Iterator[WriteSeries]:
     if spans and (not symbols or symbols[0]):
         raise BadInput('remote write 2.0: the first symbol must be ""')
     for begin, stop in spans:
-        yield _decode_series(body, begin, stop, symbols)
+        series = decode_series(body, begin, stop)
+        check_references(series, len(symbols), begin)
+        texts = [symbols[reference] for reference in series.references]
+        kind, help_ref, unit_ref = series.metadata
+        yield WriteSeries(
+            tuple(zip(texts[::2], texts[1::2], strict=True)),
+            series.samples,
+            Metadata(_TYPE_NAMES.get(kind, "unspecified"), symbols[help_ref], symbols[unit_ref]),
+            series.histograms,
+            series.exemplars,
+        )
 
 
 def _text(content: bytes, position: int) -> str:
@@ -156,36 +183,85 @@ def _text(content: bytes, position: int) -> str:
         raise BadInput(f"remote write 2.0: the symbol at byte {position} is not UTF-8: {content[:60]!r}") from error
 
 
-def _decode_series(body: bytes, position: int, end: int, symbols: list[str]) -> WriteSeries:
-    begin = position
+def decode_series(body: bytes, begin: int, end: int, parts_max: int | None = None) -> RawSeries:
+    """The TimeSeries whose content is body[begin:end].
+
+    Raises BadInput with the byte where it stops making sense, TooLarge where it has more than `parts_max` references,
+    samples or other parts.
+    """
+    position = begin
     references: list[int] = []
     samples: list[tuple[int, float]] = []
-    metadata = Metadata("unspecified", "", "")
-    histograms = exemplars = 0
+    metadata, described = (0, 0, 0), False
+    histograms = exemplars = start_timestamps = parts = 0
     while position < end:
         tag, position = decode_varint(body, position)
+        parts += 1
         if tag in (0x0A, 0x12, 0x2A):
             length, content = decode_varint(body, position)
             position = content + length
             if position > end:
                 raise BadInput(f"protobuf: field {tag >> 3} at byte {content} reaches beyond its series at {begin}")
             if tag == 0x0A:
+                parts += length
+                _check_parts(parts, parts_max)
                 references += _packed(body, content, position)
             elif tag == 0x12:
-                samples.append(decode_sample(body, content, position))
+                timestamp_ms, value, starts = _decode_sample(body, content, position)
+                samples.append((timestamp_ms, value))
+                start_timestamps += starts
             else:
-                metadata = _decode_metadata(body, content, position, symbols)
-            continue
-        if tag == 0x08:  # labels_refs unpacked: allowed by protobuf
+                metadata, described = decode_metadata(body, content, position), True
+        elif tag == 0x08:  # labels_refs unpacked: allowed by protobuf
             reference, position = decode_varint(body, position)
             references.append(reference)
-            continue
-        histograms += tag == 0x1A
-        exemplars += tag == 0x22
-        position = skip_field(body, tag, position, end)
+        else:
+            histograms += tag == 0x1A
+            exemplars += tag == 0x22
+            start_timestamps += tag == 0x30
+            position = skip_field(body, tag, position, end)
+        _check_parts(parts, parts_max)
     if position > end:
         raise BadInput(f"protobuf: a field of the series at byte {begin} reaches byte {position}, it ends at {end}")
-    return WriteSeries(_resolve(references, symbols, begin), samples, metadata, histograms, exemplars)
+    return RawSeries(references, samples, metadata, described, histograms, exemplars, start_timestamps)
+
+
+def check_references(series: RawSeries, symbols: int, begin: int) -> None:
+    """Raises BadInput where the series at byte `begin` refers to what is not there, or not in pairs."""
+    if len(series.references) % 2:
+        raise BadInput(
+            f"remote write 2.0: the series at byte {begin} has {len(series.references)} label references, an odd number"
+        )
+    if (highest := max(series.references, default=0)) >= symbols:
+        raise BadInput(f"remote write 2.0: the series at byte {begin} refers to symbol {highest}, there are {symbols}")
+    check_metadata(series.metadata, symbols, begin)
+
+
+def check_metadata(metadata: tuple[int, int, int], symbols: int, begin: int) -> None:
+    """Raises BadInput where the metadata at byte `begin` refers to what is not there."""
+    if max(metadata[1:]) >= max(1, symbols):
+        raise BadInput(
+            f"remote write 2.0: the metadata at byte {begin} refers to symbol {max(metadata[1:])}, there are {symbols}"
+        )
+
+
+def decode_metadata(body: bytes, position: int, end: int) -> tuple[int, int, int]:
+    """Type, references to help and unit."""
+    numbers = {1: 0, 3: 0, 4: 0}
+    while position < end:
+        tag, position = decode_varint(body, position)
+        if tag in (0x08, 0x18, 0x20):
+            numbers[tag >> 3], position = decode_varint(body, position)
+        else:
+            position = skip_field(body, tag, position, end)
+    if position > end:
+        raise BadInput(f"protobuf: metadata reaches byte {position}, it ends at {end}")
+    return numbers[1], numbers[3], numbers[4]
+
+
+def _check_parts(parts: int, parts_max: int | None) -> None:
+    if parts_max is not None and parts > parts_max:
+        raise TooLarge(f"one series has more than {parts_max} labels and samples; send fewer at once")
 
 
 def _packed(body: bytes, position: int, end: int) -> list[int]:
@@ -198,30 +274,12 @@ def _packed(body: bytes, position: int, end: int) -> list[int]:
     return numbers
 
 
-def _resolve(references: list[int], symbols: list[str], begin: int) -> tuple[tuple[str, str], ...]:
-    if len(references) % 2:
-        raise BadInput(
-            f"remote write 2.0: the series at byte {begin} has {len(references)} label references, an odd number"
-        )
-    if references and max(references) >= len(symbols):
-        raise BadInput(
-            f"remote write 2.0: the series at byte {begin} refers to symbol {max(references)}, there are {len(symbols)}"
-        )
-    texts = [symbols[reference] for reference in references]
-    return tuple(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _decode_metadata(body: bytes, position: int, end: int, symbols: list[str]) -> Metadata:
-    numbers = {1: 0, 3: 0, 4: 0}
-    begin = position
+def _decode_sample(body: bytes, position: int, end: int) -> tuple[int, float, bool]:
+    """(timestamp_ms, value, whether there is a start timestamp) of a Sample."""
+    timestamp_ms, value = decode_sample(body, position, end)
     while position < end:
         tag, position = decode_varint(body, position)
-        if tag in (0x08, 0x18, 0x20):
-            numbers[tag >> 3], position = decode_varint(body, position)
-        else:
-            position = skip_field(body, tag, position, end)
-    if max(numbers[3], numbers[4]) >= max(1, len(symbols)):
-        raise BadInput(f"remote write 2.0: the metadata at byte {begin} refers to a symbol that is not there")
-    help_text = symbols[numbers[3]] if numbers[3] else ""
-    unit = symbols[numbers[4]] if numbers[4] else ""
-    return Metadata(_TYPE_NAMES.get(numbers[1], "unspecified"), help_text, unit)
+        if tag == 0x18:
+            return timestamp_ms, value, True
+        position = skip_field(body, tag, position, end)
+    return timestamp_ms, value, False

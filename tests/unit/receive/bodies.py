@@ -9,14 +9,18 @@ from kpwatch.model.labels import join_target
 from kpwatch.receive.decode import Decoder
 from kpwatch.receive.limits import ReceiveOptions
 from kpwatch.remote_write import v1
+from kpwatch.remote_write.codecs import CodecV1, CodecV2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from kpwatch.model.encoded import Protocol
     from kpwatch.model.frames import Frame
     from kpwatch.model.labels import Labels
 
 NOW_MS = 1_795_374_456_789
+Written = list[tuple["Labels", list[tuple[int, float]]]]
+"""What a request says: series and their samples (timestamp_ms, value)."""
 Samples = dict[tuple["Labels", int], bytes]
 
 
@@ -37,6 +41,19 @@ def scrape(node: str, names: Sequence[str], values: Sequence[float], at_ms: int 
     return b"".join(head + v1.pack_value(value) + tail for head, value in zip(heads, values, strict=True))
 
 
+def written_1_0(written: Written) -> bytes:
+    """A 1.0 body."""
+    codec = CodecV1()
+    return b"".join(codec.encode_series(codec.label_block(one, "", ""), samples) for one, samples in written)
+
+
+def written_2_0(written: Written) -> bytes:
+    """By our encoder, with metadata before the samples."""
+    codec = CodecV2()
+    parts = [codec.encode_series(codec.label_block(one, "counter", "Help."), samples) for one, samples in written]
+    return codec.request(b"".join(parts))
+
+
 def bits(value: float) -> bytes:
     """The eight bytes of a value, for NaN is not equal to itself."""
     return struct.pack("<d", value)
@@ -54,6 +71,6 @@ def meaning(frames: Iterable[Frame]) -> Samples:
     return found
 
 
-def fresh_meaning(body: bytes) -> Samples:
+def fresh_meaning(body: bytes, protocol: Protocol = "1.0") -> Samples:
     """What a decoder that has seen nothing before makes of a body: the general path."""
-    return meaning(Decoder(ReceiveOptions()).decode(body).frames)
+    return meaning(Decoder(ReceiveOptions()).decode(body, protocol).frames)

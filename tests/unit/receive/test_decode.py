@@ -195,7 +195,7 @@ def test_what_is_not_kept_is_counted() -> None:
     body = b"\x0a" + bytes([len(field)]) + field
     result = decoder().decode(body)
     assert (result.frames, result.ignored, result.without_samples) == ([], 1, 1)
-    assert decoder().decode(b"\x1a\x02\x08\x01" * 3).fields_skipped == 3
+    assert decoder().decode(b"\x1a\x02\x08\x01" * 3).metadata == 3
 
 
 @pytest.mark.parametrize("at_ms", [-1, TIMESTAMP_MAX_MS + 1, -(2**63), 2**63 - 1])

@@ -16,7 +16,8 @@ from kpwatch.receive.limits import ReceiveOptions
 from kpwatch.remote_write.snappy import compress
 from kpwatch.store.database import Store
 from kpwatch.store.options import StoreOptions
-from tests.unit.receive.bodies import NOW_MS, labels, scrape, series
+from tests.unit.receive.bodies import NOW_MS, labels, scrape, series, written_1_0, written_2_0
+from tests.unit.remote_write.oracle import Request2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -230,3 +231,98 @@ def test_headers_are_judged_before_the_body_is_read(scene: Callable[..., Scene])
 def test_url_parameters(query: bytes, status: int, scene: Callable[..., Scene]) -> None:
     """Go's booleans; unknown parameters are nobody's business here."""
     assert scene().write(one_sample(), query=query).status == status
+
+
+V2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+CONTENT_TYPES = [
+    # Content-Type, protocol or status
+    ("", "1.0"),
+    ("application/x-protobuf", "1.0"),
+    ("application/x-protobuf;", "1.0"),
+    ("application/x-protobuf; charset=utf-8", "1.0"),
+    ("application/x-protobuf;proto=prometheus.WriteRequest", "1.0"),
+    (V2, "2.0"),
+    ("Application/X-Protobuf ; Proto = io.prometheus.write.v2.Request ", "2.0"),
+    ('application/x-protobuf; charset=utf-8; proto="io.prometheus.write.v2.Request"', "2.0"),
+    ("application/x-protobuf;PROTO=IO.Prometheus.Write.V2.Request", "2.0"),
+    ("application/x-protobuf;proto=io.prometheus.write.v3.Request", "415"),
+    ("application/x-protobuf;proto=v2", "415"),
+    ("application/json", "415"),
+]
+
+
+@pytest.mark.parametrize(("content_type", "protocol"), CONTENT_TYPES)
+def test_the_content_type_names_the_protocol(content_type: str, protocol: str, scene: Callable[..., Scene]) -> None:
+    """Blanks, case and quotes do not matter; only an answer to 2.0 says how much was written."""
+    hub = scene()
+    samples = [(labels(name), [(NOW_MS, 1.0)]) for name in NAMES]
+    body = written_2_0(samples) if protocol == "2.0" else written_1_0(samples)
+    answer = hub.write(compress(body), content_type=content_type)
+    assert answer.status == (415 if protocol == "415" else 204)
+    assert written(answer) == ((40, 0, 0) if protocol == "2.0" else None)
+    if protocol != "415":
+        assert hub.stored("m7") == 1
+        assert hub.count("kpwatch_hub_write_protocol_total", protocol=protocol) == 1
+
+
+def written(answer: Answer) -> tuple[int, int, int] | None:
+    """What the answer says of samples, histograms, exemplars; None where it says nothing."""
+    said = {name: int(value) for name, value in answer.headers if name.startswith("X-Prometheus-Remote-Write-")}
+    if not said:
+        return None
+    return tuple(said[f"X-Prometheus-Remote-Write-{what}-Written"] for what in ("Samples", "Histograms", "Exemplars"))
+
+
+def test_native_histograms_are_refused_and_the_rest_is_stored(scene: Callable[..., Scene]) -> None:
+    """A partial write: 400, because a sample was not kept, with the count of those that were."""
+    hub = scene()
+    request = Request2(symbols=["", "__name__", "m", "h"])
+    request.timeseries.add(labels_refs=[1, 2]).samples.add(value=1.0, timestamp=NOW_MS)
+    request.timeseries.add(labels_refs=[1, 3]).histograms.add(sum=1.0, timestamp=NOW_MS)
+    answer = hub.write(compress(request.SerializeToString()), content_type=V2)
+    assert (answer.status, written(answer)) == (400, (1, 0, 0))
+    assert b"native histograms are not kept: 1 of this request" in answer.body
+    assert hub.stored("m") == 1
+    assert hub.count("kpwatch_hub_write_dropped_total", what="exemplar_or_histogram") == 1
+
+
+def test_exemplars_metadata_and_start_timestamps_are_no_reason_to_refuse(scene: Callable[..., Scene]) -> None:
+    """204, and the header says that no exemplar was kept."""
+    hub = scene()
+    request = Request2(symbols=["", "__name__", "m", "what it is"])
+    series = request.timeseries.add(labels_refs=[1, 2])
+    series.samples.add(value=1.0, timestamp=NOW_MS, start_timestamp=NOW_MS - 9)
+    series.exemplars.add(value=1.0, timestamp=NOW_MS)
+    series.metadata.type, series.metadata.help_ref = 1, 3
+    answer = hub.write(compress(request.SerializeToString()), content_type=V2)
+    assert (answer.status, written(answer)) == (204, (1, 0, 0))
+    for what in ("exemplar_or_histogram", "metadata", "start_timestamp"):
+        assert hub.count("kpwatch_hub_write_dropped_total", what=what) == 1, what
+
+
+def test_every_refusal_of_2_0_says_that_nothing_was_written(scene: Callable[..., Scene]) -> None:
+    """4xx and 5xx alike; a bad series refuses its request whole, as in 1.0."""
+    hub = scene()
+    good, bad = (labels("m"), [(NOW_MS, 1.0)]), ((("job", "x"),), [(NOW_MS, 1.0)])
+    refused = [
+        (compress(written_2_0([good, bad])), {}, 400),
+        (b"garbage", {}, 400),
+        (compress(written_1_0([good])), {}, 400),
+        (compress(written_2_0([good])), {"content_encoding": "gzip"}, 415),
+        (compress(b"\x22\x00" * 300_000), {}, 413),
+    ]
+    for body, headers, status in refused:
+        answer = hub.write(body, content_type=V2, **headers)
+        assert (answer.status, written(answer)) == (status, (0, 0, 0)), answer
+    assert hub.stored("m") == 0
+    hub.store.close()
+    answer = hub.write(compress(written_2_0([good])), content_type=V2)
+    assert (answer.status, written(answer)) == (503, (0, 0, 0))
+
+
+def test_an_empty_2_0_request_is_204(scene: Callable[..., Scene]) -> None:
+    """With symbols or without."""
+    hub = scene()
+    for body in (b"", b"\x22\x00"):
+        answer = hub.write(compress(body), content_type=V2)
+        assert (answer.status, written(answer)) == (204, (0, 0, 0))

@@ -1,0 +1,379 @@
+"""A decompressed Remote Write 2.0 body -> frames. Pure.
+
+Our agent's body is one target's scrape: symbols, then series, and both are the last scrape's bytes but for values and
+time. So where the body begins with a symbol table that is known and continues with a run that was seen with this table
+(runs.py), the run gives the frame, and no symbol and no series is looked at. Any other body is read: its symbols get
+their numbers (symbols.py), and its series are taken some thousand at a time, the references of all of them decoded at
+once, each looked up by its numbers. A series that is not of a usual form (labels, one sample, metadata before or behind
+it) is read field by field (remote_write/v2.py).
+
+A small body can name much: labels written out may take no more bytes than a 1.0 body may have.
+"""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kpwatch.base.errors import BadInput, TooLarge
+from kpwatch.receive.gather import Decoded, Gatherer, Stretch
+from kpwatch.receive.runs import StretchBytes, match, six_byte_timestamp
+from kpwatch.receive.symbols import NUMBER_BYTES, packed_references
+from kpwatch.remote_write.protobuf import decode_varint, skip_field
+from kpwatch.remote_write.v2 import RawSeries, check_metadata, check_references, decode_metadata, decode_series
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kpwatch.receive.layouts import KnownSeries, Names
+    from kpwatch.receive.limits import ReceiveOptions
+    from kpwatch.receive.runs import Runs
+    from kpwatch.receive.symbols import KnownTable, Symbols, Table, Tables
+
+_SYMBOL_TAG, _SERIES_TAG = 0x22, 0x2A
+_LABELS_TAG, _METADATA_TAG = 0x0A, 0x2A
+_TAGS_OF_1_0 = frozenset({0x0A, 0x1A})
+_CHUNK_SERIES = 4096
+# A series' only sample: 12 10 09 value(8) 10 time(6), or, where the sender omits a zero, 12 07 10 time(6).
+_VALUE_SAMPLE, _VALUE_SAMPLE_BYTES = b"\x12\x10\x09", 18
+_ZERO_SAMPLE, _ZERO_SAMPLE_BYTES = b"\x12\x07", 9
+_NO_VALUE = 0
+_TIME_FIELD_BYTES = 7
+_unpack_double = struct.Struct("<d").unpack_from
+
+
+class Memory(NamedTuple):
+    """What outlives a body."""
+
+    names: Names
+    symbols: Symbols
+    tables: Tables
+    runs: Runs
+    options: ReceiveOptions
+
+
+_Usual = tuple[int, bytes, int, bytes, bool]
+"""A series of labels, one sample and perhaps metadata: where it begins, its field labels_refs whole, where its value is
+(0: omitted), its field timestamp, whether it has metadata."""
+
+
+class WalkV2:
+    """One way through one body."""
+
+    def __init__(self, memory: Memory, body: bytes, *, any_order: bool = False) -> None:
+        """`any_order`: symbols may stand anywhere, which is legal protobuf nobody writes."""
+        self._memory = memory
+        self._body = body
+        self._any_order = any_order
+        self._gather = Gatherer(memory.names, memory.options.samples_per_request)
+        self._table: Table
+        self._known_table: KnownTable | None = None
+        self._symbols_end = 0
+        self._waiting: list[_Usual] = []
+        self._references: list[bytes] = []
+        """Packed, of the series that wait."""
+        self._good_metadata: set[bytes] = set()
+        self._time_field = b""
+        """The latest that was seen to be one of six bytes."""
+        self._written_out_bytes = 0
+        self._stretch: Stretch | None = None
+        self._series_read = 0
+        self._ignored = self._without_samples = self._metadata = self._histograms = self._start_timestamps = 0
+
+    def through(self) -> bool:
+        """Take everything; False, with nothing taken, where symbols stand behind series. Raises BadInput."""
+        position = 0 if self._any_order else self._take_runs()
+        if position == len(self._body):
+            return True
+        texts: list[bytes] = []
+        self._symbols_end = self._leading_symbols(texts)
+        if self._any_order:
+            self._other_symbols(texts)
+        elif not texts:
+            return False
+        self._table = self._memory.symbols.table(texts)
+        if not self._take_all(max(position, self._symbols_end)):
+            return False
+        self._take_waiting()
+        self._close(len(self._body))
+        return True
+
+    def decoded(self) -> Decoded:
+        """The result, once everything is taken."""
+        gather = self._gather
+        samples = gather.finish()
+        return Decoded(
+            gather.frames,
+            samples,
+            gather.in_runs,
+            gather.duplicates,
+            self._ignored,
+            self._without_samples,
+            self._metadata,
+            self._histograms,
+            self._start_timestamps,
+        )
+
+    def _take_runs(self) -> int:
+        """Take the runs the body begins with; the position behind them."""
+        body = self._body
+        table = self._known_table = self._memory.tables.find(body)
+        if table is None:
+            return 0
+        position = len(table.encoded)
+        while position < len(body) and (run_end := self._take_run(position, table)):
+            position = run_end
+        return position
+
+    def _take_run(self, position: int, table: KnownTable) -> int:
+        """Take the run that begins here, if one does; the position behind it, else 0."""
+        body = self._body
+        if body[position] != _SERIES_TAG:
+            return 0
+        begin, after = self._bounds(position)
+        run = self._memory.runs.find(_run_key(table, body[begin : _labels_end(body, begin, after)]))
+        found = match(run, body, position) if run is not None else None
+        if run is None or found is None:
+            return 0
+        self._gather.run(run, *found)
+        self._metadata += run.metadata
+        return position + len(run.blank)
+
+    def _leading_symbols(self, texts: list[bytes]) -> int:
+        """The symbols that the body begins with; the position behind them."""
+        body, end = self._body, len(self._body)
+        check_count = self._memory.symbols.check_count
+        position = 0
+        while position + 1 < end and body[position] == _SYMBOL_TAG:
+            length, begin = body[position + 1], position + 2
+            if length >= 0x80:
+                length, begin = decode_varint(body, position + 1)
+            position = begin + length
+            texts.append(body[begin:position])
+            if not len(texts) % _CHUNK_SERIES:
+                check_count(len(texts))
+        if position > end:
+            raise BadInput(f"protobuf: a symbol reaches byte {position}, the body ends at {end}")
+        check_count(len(texts))
+        return position
+
+    def _other_symbols(self, texts: list[bytes]) -> None:
+        """Those that do not stand at the beginning."""
+        position, end = self._symbols_end, len(self._body)
+        while position < end:
+            tag, after_tag = decode_varint(self._body, position)
+            position = skip_field(self._body, tag, after_tag, end)
+            if tag == _SYMBOL_TAG:
+                texts.append(self._body[decode_varint(self._body, after_tag)[1] : position])
+                if not len(texts) % _CHUNK_SERIES:
+                    self._memory.symbols.check_count(len(texts))
+        self._memory.symbols.check_count(len(texts))
+
+    def _take_all(self, position: int) -> bool:
+        """Take every field from here on; False where a symbol comes that was not expected."""
+        body, end = self._body, len(self._body)
+        while position < end:
+            if body[position] == _SERIES_TAG:
+                begin, position_after = self._bounds(position)
+                self._take_series(position, begin, position_after)
+                position = position_after
+                continue
+            tag, after_tag = decode_varint(body, position)
+            if tag == _SYMBOL_TAG:
+                if not self._any_order:
+                    return False
+            elif tag in _TAGS_OF_1_0:
+                raise BadInput(
+                    f"protobuf: field {tag >> 3} at byte {position} is Remote Write 1.0's; "
+                    "send Content-Type: application/x-protobuf with it"
+                )
+            else:
+                self._take_waiting()
+                self._close(position)
+                self._gather.count(1)
+            position = skip_field(body, tag, after_tag, end)
+        return True
+
+    def _bounds(self, position: int) -> tuple[int, int]:
+        """Where the content of the series at `position` begins and ends."""
+        body = self._body
+        if position + 1 < len(body) and body[position + 1] < 0x80:  # nearly every series
+            begin = position + 2
+            after = begin + body[position + 1]
+        else:
+            length, begin = decode_varint(body, position + 1)
+            after = begin + length
+        if after > len(body):
+            raise BadInput(f"protobuf: series at byte {position} reaches byte {after}, the body ends at {len(body)}")
+        return begin, after
+
+    def _take_series(self, position: int, begin: int, after: int) -> None:
+        """Take the series with the content body[begin:after], or let it wait for company."""
+        if not self._is_usual(position, begin, after):
+            series = decode_series(self._body, begin, after, self._memory.options.samples_per_request)
+            self._gather.count(1 + len(series.samples))
+            self._take_waiting()
+            self._close(position)
+            self._take_raw(position, series)
+        elif len(self._waiting) == _CHUNK_SERIES:
+            self._take_waiting()
+
+    def _is_usual(self, position: int, begin: int, after: int) -> bool:
+        """Let the series wait if it is labels, one sample and perhaps metadata; whether it is.
+
+        Called once per series of every sender but our own, so it is flat and calls little.
+        """
+        body = self._body
+        labels_end = _labels_end(body, begin, after)
+        if not labels_end or labels_end + 1 >= after:
+            return False
+        sample, sample_end = labels_end, after
+        first_end = sample + 2 + body[sample + 1]
+        if first_end < after:  # two fields: metadata before the sample as our agent has it, or behind as Prometheus
+            if body[sample] == _METADATA_TAG:
+                metadata, sample = body[labels_end:first_end], first_end
+            else:
+                metadata, sample_end = body[first_end:after], first_end
+            if metadata not in self._good_metadata and not self._is_metadata(metadata, sample_end):
+                return False
+        size = sample_end - sample
+        if size == _VALUE_SAMPLE_BYTES and body[sample : sample + 3] == _VALUE_SAMPLE:
+            value_place = sample + 3
+        elif size == _ZERO_SAMPLE_BYTES and body[sample : sample + 2] == _ZERO_SAMPLE:
+            value_place = _NO_VALUE
+        else:
+            return False
+        time_field = body[sample_end - _TIME_FIELD_BYTES : sample_end]
+        if time_field != self._time_field:
+            if six_byte_timestamp(time_field, 0) is None:
+                return False
+            self._time_field = time_field
+        self._references.append(body[begin + 2 : labels_end])
+        self._waiting.append((position, body[begin:labels_end], value_place, time_field, first_end < after))
+        return True
+
+    def _is_metadata(self, field: bytes, begin: int) -> bool:
+        """Whether a field is metadata; raises BadInput where it refers to what is not there."""
+        if field[0] != _METADATA_TAG or field[1] >= 0x80 or field[1] != len(field) - 2:
+            return False
+        check_metadata(decode_metadata(field, 2, len(field)), len(self._table.symbols), begin)
+        if len(self._good_metadata) < _CHUNK_SERIES:
+            self._good_metadata.add(field)
+        return True
+
+    def _take_waiting(self) -> None:
+        """Name the series that wait and take their samples, in their order."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        find, body, stretch = self._memory.symbols.find, self._body, self._stretch
+        keys, references, bounds = self._keys(waiting)
+        for (position, labels, value_place, time_field, described), key, begin, end in zip(
+            waiting, keys, bounds, bounds[1:], strict=False
+        ):
+            target, column = find(key) or self._read(key, references[begin:end])
+            if stretch is None or target is not stretch.target or time_field != stretch.time_field:
+                self._close(position)
+                timestamp_ms = six_byte_timestamp(time_field, 0)
+                assert timestamp_ms is not None
+                stretch = Stretch(target, timestamp_ms, position, labels, time_field, self._series_read)
+                self._stretch = stretch
+            stretch.columns.append(column)
+            stretch.metadata += described
+            if value_place:
+                stretch.values.append(_unpack_double(body, value_place)[0])
+                stretch.places.append(value_place)
+            else:
+                stretch.values.append(0.0)
+        self._metadata += sum(described for *_, described in waiting)
+
+    def _keys(self, waiting: list[_Usual]) -> tuple[list[bytes], NDArray[np.int64], list[int]]:
+        """(keys, all references, where each series' begin and end) of the series that wait; raises BadInput."""
+        fields, self._references = self._references, []
+        symbols = len(self._table.symbols)
+        packed = packed_references(fields)
+        if packed is None:
+            raise BadInput(
+                f"remote write 2.0: label references of the series from byte {waiting[0][0]} on are cut, or longer "
+                "than a uint32"
+            )
+        references, ends = packed
+        counts = np.diff(ends, prepend=0)
+        for wrong in np.flatnonzero(counts % 2)[:1].tolist():
+            raise BadInput(
+                f"remote write 2.0: the series at byte {waiting[wrong][0]} has {counts[wrong]} label references, "
+                "an odd number"
+            )
+        for wrong in np.flatnonzero(references >= symbols)[:1].tolist():
+            position = waiting[int(np.searchsorted(ends, wrong, "right"))][0]
+            raise BadInput(
+                f"remote write 2.0: the series at byte {position} refers to symbol {references[wrong]}, "
+                f"there are {symbols}"
+            )
+        self._write_out(int(self._table.lengths[references].sum()))
+        content = self._table.numbers[references].tobytes()
+        bounds = [0, *ends.tolist()]
+        keys = [content[NUMBER_BYTES * begin : NUMBER_BYTES * end] for begin, end in pairwise(bounds)]
+        return keys, references, bounds
+
+    def _write_out(self, label_bytes: int) -> None:
+        self._written_out_bytes += label_bytes
+        limit = self._memory.options.decoded_bytes
+        if self._written_out_bytes > limit:
+            raise TooLarge(
+                f"remote write 2.0: the labels written out take more than {limit} bytes; send fewer series at once"
+            )
+
+    def _take_raw(self, position: int, series: RawSeries) -> None:
+        """A series that was read field by field."""
+        table = self._table
+        check_references(series, len(table.symbols), position)
+        references = np.array(series.references, np.int64)
+        self._write_out(int(table.lengths[references].sum()))
+        key = table.numbers[references].tobytes()
+        known = self._memory.symbols.find(key) or self._read(key, references)
+        self._ignored += series.histograms + series.exemplars
+        self._histograms += series.histograms
+        self._start_timestamps += series.start_timestamps
+        self._metadata += series.described
+        self._without_samples += not series.samples
+        self._gather.series(known, series.samples)
+
+    def _read(self, key: bytes, references: NDArray[np.int64]) -> KnownSeries:
+        self._series_read += 1
+        return self._memory.symbols.read(key, references.tolist(), self._table)
+
+    def _close(self, end: int) -> None:
+        """The stretch ends here, if there is one; it is learned, with the table, if it may come again."""
+        stretch, self._stretch = self._stretch, None
+        layout = self._gather.stretch(stretch) if stretch is not None else None
+        if stretch is None or layout is None or self._any_order:
+            return
+        seen = StretchBytes(self._body, stretch.begin, end, stretch.places)
+        is_new = 2 * (self._series_read - stretch.read_before) > len(stretch.columns)
+        if is_new or self._memory.runs.came_before(self._stretch_key(stretch), seen):
+            table = self._known_table or self._memory.tables.remember(self._body, self._symbols_end)
+            self._known_table = table
+            key = _run_key(table, stretch.key)
+            self._memory.runs.keep(key, seen, stretch.target, layout, stretch.metadata)
+
+    def _stretch_key(self, stretch: Stretch) -> bytes:
+        """For telling whether it came before; taking another for it would only remember it too early."""
+        table_hash = hash(self._body[: self._symbols_end])
+        return table_hash.to_bytes(8, "little", signed=True) + stretch.key
+
+
+def _labels_end(body: bytes, begin: int, after: int) -> int:
+    """Where the field labels_refs at the beginning of the series' content ends; 0 where there is no usual one."""
+    if begin + 1 >= after or body[begin] != _LABELS_TAG or body[begin + 1] >= 0x80:
+        return 0
+    end = begin + 2 + body[begin + 1]
+    return end if end <= after else 0
+
+
+def _run_key(table: KnownTable, labels: bytes) -> bytes:
+    """Names a run; no label block of 1.0, all of which begin with 0x0a, is equal to it."""
+    return b"\x2a" + table.number.to_bytes(8, "little") + labels
