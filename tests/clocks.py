@@ -15,6 +15,10 @@ class MovedClock:
         self._unix_seconds += seconds
         self._monotonic_seconds += seconds
 
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock; no time passes."""
+        self._unix_seconds += seconds
+
     def unix_seconds(self) -> float:
         """Seconds since 1970."""
         return self._unix_seconds

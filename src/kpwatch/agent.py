@@ -215,7 +215,10 @@ class Agent:
             return
         self._ending = True
         if self.watches is not None:
-            self.watches.stop()
+            if self.options.stale_at_shutdown:
+                self.watches.retire()
+            else:
+                self.watches.stop()
         if self.lanes is not None:
             self.lanes.hurry()
         self.loop.call_later(self.options.drain_seconds, self.loop.stop)

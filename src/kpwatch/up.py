@@ -29,7 +29,7 @@ from kpwatch.base.logs import Logger
 from kpwatch.config.options import AgentOptions
 from kpwatch.hub import HubOptions
 from kpwatch.hub import build as build_hub
-from kpwatch.scrape.health import PROXY_MODES
+from kpwatch.scrape.health_documents import PROXY_MODES
 from kpwatch.scrape.options import TargetOptions
 from kpwatch.send.options import NIGHTINGALE_WRITE_PATH, WriterOptions
 from kpwatch.simulate.faults import Fault

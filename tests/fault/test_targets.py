@@ -11,6 +11,7 @@ import pytest
 from kpwatch.agent import build
 from kpwatch.config.options import AgentOptions
 from kpwatch.model.numbers import STALE_NAN_BYTES
+from kpwatch.scrape.about import ABOUT_NAMES
 from kpwatch.send.options import QueueOptions
 from tests.agents import HOSTNAME, RunningAgent, target, writer
 from tests.receivers import Receiver, Taken
@@ -103,7 +104,10 @@ def test_a_bad_target(what: str, script: Callable[[Peer], None], reason: str, wo
     assert agent.counted("scrapes_failed") == agent.counted("scrapes_failed", reason=reason)
     assert {one.value for one in of(receiver.taken, "up", "bad")} == {0.0}
     assert {one.value for one in of(receiver.taken, "up", "good")} == {1.0}
-    assert {one.name for one in receiver.taken if one.labels["instance"] == "bad"} == {"up"}
+    assert {one.name for one in receiver.taken if one.labels["instance"] == "bad"} == ABOUT_NAMES | {
+        "scrape_error_info"
+    }
+    assert {one.labels["reason"] for one in of(receiver.taken, "scrape_error_info", "bad")} == {reason}
 
 
 def test_a_target_that_refuses() -> None:
@@ -205,6 +209,17 @@ def test_a_failed_scrape_marks_everything_stale() -> None:
         assert times == sorted(set(times))
 
 
+@pytest.mark.parametrize("stale_at_shutdown", [False, True])
+def test_series_end_with_the_agent_only_if_it_is_told_so(stale_at_shutdown: bool) -> None:
+    """Then everything that was live ends with a marker, `up` and `scrape_*` included, while the writers drain."""
+    with Server(HEALTHY) as server, Receiver() as receiver:
+        with RunningAgent([target(server.url())], [writer(receiver.url(WRITE))], stale_at_shutdown=stale_at_shutdown):
+            receiver.wait_for_samples(lambda taken: len(of(taken, "up")) >= 2, "two scrapes")
+        ended = {one.name for one in receiver.taken if is_marker(one)}
+    assert ended == (ABOUT_NAMES | {"healthy"} if stale_at_shutdown else set())
+    assert all(is_marker(of(receiver.taken, name)[-1]) for name in ended)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [(None, "No such file"), (b"\xff\xfe", "decode"), (b"two\nlines", "line break")],
@@ -258,7 +273,7 @@ class Counting:
         return response(b"n %d\nconstant 1\n" % self.asked)
 
 
-SAMPLES_A_SCRAPE = 3  # n, constant, up
+SAMPLES_A_SCRAPE = 2 + len(ABOUT_NAMES)  # n, constant, and what is said about each
 
 
 def test_a_hub_that_is_down() -> None:
@@ -269,7 +284,7 @@ def test_a_hub_that_is_down() -> None:
         RunningAgent(
             [target(server.url())],
             [writer(f"http://127.0.0.1:{port}{WRITE}")],
-            queue=QueueOptions(batch_samples=6, queue_samples=20 * SAMPLES_A_SCRAPE),
+            queue=QueueOptions(batch_samples=2 * SAMPLES_A_SCRAPE, queue_samples=20 * SAMPLES_A_SCRAPE),
         ) as agent,
     ):
         server.wait_for_requests(60)
@@ -384,4 +399,5 @@ def test_once_means_every_target_once() -> None:
         )
         assert build(options).run_once()
         assert (len(one.requests), len(other.requests)) == (1, 2)
-    assert sorted(sample.name for sample in receiver.taken) == ["quick", "quick", "slow", "up", "up", "up"]
+    names = sorted(sample.name for sample in receiver.taken if not sample.name.startswith("scrape_"))
+    assert names == ["quick", "quick", "slow", "up", "up", "up"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 from functools import partial
@@ -55,6 +56,7 @@ def _drive_printing(agent: Agent, configuration: Configuration, output: _Output,
 
 
 def _drive(agent: Agent, configuration: Configuration, log: Logger, *, once: bool) -> int:
+    _allow_open_files()
     if once:
         _on_signals(agent.stop, lambda: None, log)
         return 0 if agent.run_once() else 1
@@ -65,6 +67,13 @@ def _drive(agent: Agent, configuration: Configuration, log: Logger, *, once: boo
     agent.run()
     log.info("exited")
     return 0
+
+
+def _allow_open_files() -> None:
+    """As many connections as this process may have: a kube-proxy takes three, and the soft limit is often 1,024."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _on_signals(stop: Callable[[], None], reload: Callable[[], None], log: Logger) -> None:

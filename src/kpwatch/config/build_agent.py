@@ -56,6 +56,7 @@ def agent_options(
         precision=_precision(settings),
         drain_seconds=max(limits.seconds("drain_timeout"), 0.0),
         reload_seconds=max(limits.seconds("reload_interval"), 0.0),
+        stale_at_shutdown=limits.flag("stale_at_shutdown"),
         heartbeat=heartbeat_options(root.only("heartbeat"), named, hostname, global_labels),
     )
 

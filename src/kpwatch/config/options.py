@@ -37,3 +37,5 @@ class AgentOptions:
     """How long an ending agent waits for its writers."""
     reload_seconds: float = 5.0
     """How often the files are looked at for changes; 0: never."""
+    stale_at_shutdown: bool = False
+    """Whether all series get staleness markers when the agent ends; not by default: a restart tears graphs."""

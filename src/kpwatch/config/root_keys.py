@@ -169,6 +169,7 @@ KPWATCH = Table(
         Key("spool_max_age", "duration", 31 * 86400.0, WORKS, "samples that wait longer go (31 days)"),
         Key("drain_timeout", "duration", 5.0, WORKS, "how long an ending agent waits for its writers"),
         Key("reload_interval", "duration", 5.0, WORKS, "how often changed files are looked for; 0: only SIGHUP"),
+        Key("stale_at_shutdown", "bool", False, WORKS, "series end with the agent; else as if it had only lost touch"),
         Key("http_address", "string", "", LATER, _OWN_ENDPOINT),
         Key("self_metrics", "bool", False, LATER, "writes kpwatch_agent_* beside the samples"),
     ),

@@ -99,6 +99,11 @@ class Watches(Generic[OneWatch]):
         for watch in self._all():
             watch.stop()
 
+    def retire(self) -> None:
+        """No scrape any more, and all series end."""
+        for watch in self._all():
+            watch.retire()
+
     def _all(self) -> list[Watch]:
         return [*self._listed.values(), *self._discovered]
 

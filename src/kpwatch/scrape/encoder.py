@@ -6,23 +6,24 @@ nothing from then on. What was live and is gone gets a staleness marker: a serie
 scrape fails.
 
 Two heads may come down to one series (a deleted label, a renamed one): the first keeps the name, the others are
-counted as duplicates and not sent, because a request with one series twice is refused by receivers. `up` is ours: a
-target's own gives way to it.
+counted as duplicates and not sent, because a request with one series twice is refused by receivers. What is said
+`about` every scrape (`up`, `scrape_*`) is ours: a target's own gives way to it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.exposition.delta import Layout, Values
 from kpwatch.exposition.text import Parsed, Sample, family_of
 from kpwatch.model.encoded import EncodedScrape
 from kpwatch.model.numbers import STALE_NAN_BYTES
 from kpwatch.relabel.identity import on_the_wire
-from kpwatch.relabel.pipeline import UP, Pipeline
+from kpwatch.relabel.pipeline import Pipeline
 from kpwatch.remote_write import snappy
 from kpwatch.remote_write.codecs import CODECS
 from kpwatch.remote_write.v1 import pack_value, timestamp_tail
+from kpwatch.scrape.about import ABOUT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,14 +31,7 @@ if TYPE_CHECKING:
     from kpwatch.model.encoded import IdentMode, Protocol
     from kpwatch.model.labels import Labels
     from kpwatch.relabel.identity import Identity
-
-
-class OwnSample(NamedTuple):
-    """A sample of ours about the target (`up`, health); always a gauge."""
-
-    name: str
-    labels: tuple[tuple[str, str], ...]
-    value: float
+    from kpwatch.scrape.about import OwnSample
 
 
 _NOWHERE = -1
@@ -54,6 +48,8 @@ class SeriesEncoder:
         self._grain_ms = grain_ms
         self.duplicates = 0
         """Samples of the latest body left out because they come down to a series that is there already."""
+        self.added = 0
+        """Series of the latest body that the one before it did not have; the first body's are all new."""
         self.left_out: dict[str, int] = {}
         """Samples of the latest body that rules leave out, by the rule (`pipeline.LEFT_OUT`)."""
         self._blocks: dict[bytes, bytes | str] = {}
@@ -73,8 +69,9 @@ class SeriesEncoder:
         self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | str] = {}
         self._own_maps: dict[tuple[str, tuple[tuple[str, str], ...]], Callable[[float], float]] = {}
         self._own_live: dict[bytes, bytes] = {}
-        self._up_labels: Labels = ()
-        self._up_block = self._own_block(UP, ())
+        self._ours: dict[Labels, bytes | str] = {}
+        """Series that are ours in every scrape -> their blocks."""
+        self._reserve_ours()
 
     def succeed(self, older: SeriesEncoder) -> None:
         """Go on with a target that `older`, of the same form, encoded by other options.
@@ -83,14 +80,21 @@ class SeriesEncoder:
         """
         self._codec = older._codec  # the blocks' own; of 2.0 they mean nothing to another
         self._own_blocks, self._own_maps = {}, {}
-        self._up_block = self._own_block(UP, ())
+        self._reserve_ours()
         self._live, self._own_live, self._gone = older._live, older._own_live, older._gone
+
+    def _reserve_ours(self) -> None:
+        self._ours = {}
+        for name in ABOUT_NAMES:
+            self._own_block(name, ())
+        self._our_blocks = frozenset(self._ours.values())
 
     def feed(self, change: Values | Layout) -> None:
         """Take in what a body changed."""
         if isinstance(change, Layout):
             self._relay(change)
             return
+        self.added = 0
         for slot, value in change.changed:
             part = self._part_of_slot[slot]
             if part != _NOWHERE:
@@ -126,7 +130,7 @@ class SeriesEncoder:
 
     def _clear(self) -> None:
         """Forget where the samples of a body stand."""
-        self.duplicates = 0
+        self.duplicates = self.added = 0
         self.left_out = {}
         self._heads, self._parts, self._part_of_slot, self._map_of_slot, self._stamped = [], [], [], {}, {}
 
@@ -139,17 +143,18 @@ class SeriesEncoder:
             self._value_maps = {}
         self._clear()
         for slot, sample in enumerate(layout.parsed.samples):
-            block = self._blocks.get(sample.head) or self._block_of(sample, layout.parsed)
-            blocks[sample.head] = block
+            known = self._blocks.get(sample.head)
+            block = blocks[sample.head] = known or self._block_of(sample, layout.parsed)
             self._part_of_slot.append(_NOWHERE)
             if isinstance(block, str):
                 self.left_out[block] = self.left_out.get(block, 0) + 1
                 continue
             series = self._codec.series_key(block)
-            if series in live or block == self._up_block:
+            if series in live or block in self._our_blocks:
                 self.duplicates += 1
             else:
                 live[series] = self._place(slot, sample, block)
+                self.added += known is None
         self._gone += [head for series, head in self._live.items() if series not in live]
         self._live, self._blocks = live, blocks
         if self._value_maps:
@@ -178,8 +183,9 @@ class SeriesEncoder:
         if named.value_of is not None:
             self._value_maps[sample.head] = named.value_of
         labels = on_the_wire(named.labels, self._mode)
-        if labels == self._up_labels:
-            return self._up_block
+        ours = self._ours.get(labels)
+        if ours is not None:
+            return ours
         return self._codec.label_block(labels, family_type, parsed.helps.get(family, ""))
 
     def _own_block(self, name: str, labels: tuple[tuple[str, str], ...]) -> bytes | str:
@@ -189,9 +195,10 @@ class SeriesEncoder:
         if named.value_of is not None:
             self._own_maps[name, labels] = named.value_of
         labels = on_the_wire(named.labels, self._mode)
-        if name == UP:
-            self._up_labels = labels
-        return self._codec.label_block(labels, "gauge", "")
+        block = self._codec.label_block(labels, "gauge", "")
+        if name in ABOUT_NAMES:
+            self._ours[labels] = block
+        return block
 
     def _encode_own(self, own: Iterable[OwnSample]) -> dict[bytes, tuple[bytes, bytes]]:
         live = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch import __version__
+from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure, Url, format_request
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
 
 _LOOPBACK_HOSTS = ("localhost", "127.", "::1")
+
+
+UNMAKEABLE = (OSError, UnicodeDecodeError, ConfigError)
+"""What `scrape_request` raises."""
 
 
 class ScrapeError(NamedTuple):

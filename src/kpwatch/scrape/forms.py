@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from kpwatch.exposition.delta import Layout, Values
     from kpwatch.model.encoded import EncodedScrape, Form
-    from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+    from kpwatch.scrape.about import OwnSample
+    from kpwatch.scrape.encoder import SeriesEncoder
 
 
 SPARE_SYMBOLS = 512

@@ -12,7 +12,7 @@ from kpwatch.base.clock import local_text
 from kpwatch.exposition.categraf_view import format_line, view
 from kpwatch.exposition.text import Parsed, parse
 from kpwatch.relabel.pipeline import UP, Pipeline
-from kpwatch.scrape.encoder import OwnSample
+from kpwatch.scrape.about import OwnSample
 from kpwatch.scrape.fetch import ScrapeError, unusable
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from kpwatch.base.loop import Loop
     from kpwatch.exposition.categraf_view import Dialect
     from kpwatch.relabel.identity import Identity
-    from kpwatch.scrape.encoder import OwnSample
+    from kpwatch.scrape.about import OwnSample
+    from kpwatch.scrape.health import HealthAnswer
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.scrape.target import Outcome
 
@@ -71,10 +72,10 @@ class PrintingWatch:
     def change(self, options: TargetOptions, identity: Identity) -> None:
         """Watch the same target in another way; what is under way is asked again in time."""
         if self._way != (options, identity):
-            delay_seconds = min(self._target.seconds_until_due, options.interval_seconds)
+            scraped_ms = self._target.scraped_ms
             self.stop()
             self._set_out(options, identity)
-            self._target.start(delay_seconds)
+            self._target.start_on_grid(scraped_ms)
 
     def retire(self) -> None:
         """Stop because the target is gone."""
@@ -87,8 +88,8 @@ class PrintingWatch:
             self._pages = None
             self._health.ask(self._pages_answered)
 
-    def _pages_answered(self, samples: list[OwnSample]) -> None:
-        self._pages = samples
+    def _pages_answered(self, said: HealthAnswer) -> None:
+        self._pages = said.samples
         self._print_when_complete()
 
     def _received(self, outcome: Outcome) -> None:

@@ -1,18 +1,23 @@
 """One target: asked on time, one request at a time, its answer handed on.
 
 `Target` fetches and knows nothing of samples; what an outcome becomes (Remote Write, a printed line) is its receiver's
-business. The first scrape is at once, the next ones every interval from the start of the one before; a scrape that is
-still under way when the next is due makes that one wait, never overlap. A target knows no other target.
+business. A target knows no other target.
+
+The first scrape is at once. Later ones are on a grid of the wall clock: multiples of the interval plus an offset that
+`spread_key` decides, so that a fleet does not ask in step and a restart changes nothing. The timestamp of a scrape is
+its place on the grid as long as it began within TOLERANCE of it, else the instant it began: even timestamps are cheap
+to store. A scrape that is still under way when the next is due makes that one wait, never overlap. The wall clock is
+read anew for every step: after a jump the grid is that of the new time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 from kpwatch.base.connection import Connection
-from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import parse_url
-from kpwatch.scrape.fetch import ScrapeError, judge, scrape_request
+from kpwatch.scrape.fetch import UNMAKEABLE, ScrapeError, judge, scrape_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +27,20 @@ if TYPE_CHECKING:
     from kpwatch.scrape.options import TargetOptions
 
 
+TOLERANCE = 0.01
+"""Of the interval: how late a scrape may begin and still bear the timestamp of its place on the grid."""
+
+TOLERANCE_MAX_MS = 100
+
+COMPANY_SECONDS = 1.0
+"""A place on the grid so soon after the first scrape is left out (or half an interval after it, if that is less)."""
+
+
 class Outcome(NamedTuple):
     """What one scrape gave: a body or the reason why there is none."""
 
     timestamp_ms: int
-    """When the scrape began."""
+    """When the scrape began, or its place on the grid just before."""
     duration_seconds: float
     answer: bytes | ScrapeError
 
@@ -41,8 +55,9 @@ class Target:
         *,
         began: Callable[[int], None],
         receive: Callable[[Outcome], None],
+        spread_key: str = "",
     ) -> None:
-        """`began` gets the timestamp when a scrape begins, `receive` its outcome."""
+        """`began` gets the timestamp when a scrape begins, `receive` its outcome; `spread_key` names the target."""
         self.options = options
         self._loop = loop
         self._began = began
@@ -50,12 +65,23 @@ class Target:
         self._url = parse_url(options.url)
         self._connection = Connection(loop, self._url, tls=options.tls, dial_timeout_seconds=options.timeout_seconds)
         self._timer: Timer | None = None
-        self._due_seconds = 0.0
+        self._interval_ms = max(1, round(options.interval_seconds * 1000))
+        self._offset_ms = crc32(spread_key.encode()) % self._interval_ms
+        self._due_ms = 0
+        """The place on the grid of the scrape that is waited for; 0 before the first."""
+        self.scraped_ms = 0
+        """Timestamp of the latest scrape, under way or over; 0 before the first."""
 
     def start(self, delay_seconds: float = 0.0) -> None:
-        """First scrape in `delay_seconds`, then every interval."""
-        self._due_seconds = self._loop.clock.monotonic_seconds() + delay_seconds
+        """First scrape in `delay_seconds`, then on the grid."""
         self._timer = self._loop.call_later(delay_seconds, self._scrape)
+
+    def start_on_grid(self, after_ms: int) -> None:
+        """First scrape at the first place on the grid after one that somebody else made (0: none, so at once)."""
+        if after_ms:
+            self._wait_for_place_after(after_ms)
+        else:
+            self.start()
 
     def stop(self) -> None:
         """No scrape any more; one under way is dropped."""
@@ -68,24 +94,21 @@ class Target:
         """Whether a scrape is under way."""
         return self._connection.busy
 
-    @property
-    def seconds_until_due(self) -> float:
-        """From now to the next scrape; 0 where it is late."""
-        return max(0.0, self._due_seconds - self._loop.clock.monotonic_seconds())
-
     def _scrape(self) -> None:
         clock = self._loop.clock
-        began_ms, began_seconds = clock.unix_ms(), clock.monotonic_seconds()
+        began_ms, began_seconds = self._timestamp_ms(clock.unix_ms()), clock.monotonic_seconds()
+        first_ms = 0 if self._due_ms else min(round(COMPANY_SECONDS * 1000), self._interval_ms // 2)
+        self.scraped_ms = began_ms
         self._began(began_ms)
 
         def done(outcome: Answer | Failure) -> None:
-            self._schedule_next()
+            self._schedule_next(first_ms)
             self._receive(Outcome(began_ms, clock.monotonic_seconds() - began_seconds, judge(outcome)))
 
         try:
             request = scrape_request(self.options, self._url)
-        except (OSError, UnicodeDecodeError, ConfigError) as error:
-            self._schedule_next()
+        except UNMAKEABLE as error:
+            self._schedule_next(first_ms)
             file = self.options.bearer_token_file
             detail = f"bearer_token_file {file!r}: {error}" if file else str(error)
             self._receive(Outcome(began_ms, 0.0, ScrapeError("auth", detail)))
@@ -97,9 +120,18 @@ class Target:
             body_limit_bytes=self.options.body_limit_bytes,
         )
 
-    def _schedule_next(self) -> None:
-        """The next multiple of the interval after now: a late scrape does not make all later ones late."""
-        now = self._loop.clock.monotonic_seconds()
-        interval = self.options.interval_seconds
-        self._due_seconds += interval * max(1, -(-(now - self._due_seconds) // interval))
-        self._timer = self._loop.call_later(self._due_seconds - now, self._scrape)
+    def _timestamp_ms(self, now_ms: int) -> int:
+        tolerance_ms = min(self._interval_ms * TOLERANCE, TOLERANCE_MAX_MS)
+        return self._due_ms if abs(now_ms - self._due_ms) <= tolerance_ms else now_ms
+
+    def _schedule_next(self, at_least_ms: int) -> None:
+        """The first place on the grid after now, `at_least_ms` away."""
+        now_ms = self._loop.clock.unix_ms()
+        early = 0 <= self._due_ms - now_ms < self._interval_ms / 2  # the clocks drift: this place has been served
+        self._wait_for_place_after(self._due_ms if early else now_ms + at_least_ms)
+
+    def _wait_for_place_after(self, after_ms: int) -> None:
+        steps = (after_ms - self._offset_ms) // self._interval_ms + 1
+        self._due_ms = steps * self._interval_ms + self._offset_ms
+        delay_seconds = max(0, self._due_ms - self._loop.clock.unix_ms()) / 1000
+        self._timer = self._loop.call_later(delay_seconds, self._scrape)

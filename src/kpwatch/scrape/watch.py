@@ -1,8 +1,8 @@
 """One target watched: fetched, read, named, encoded, handed on.
 
-Every scrape hands on one EncodedScrape per form in use: the samples and `up` 1, or `up` 0 and staleness markers
-where there was nothing to read. Health pages, where the target has them, go out as scrapes of their own, so neither
-waits for the other. Whatever is dropped on the way has a counter.
+Every scrape hands on one EncodedScrape per form in use: the samples and what is said `about` the scrape (`up` 1), or
+`up` 0 and staleness markers where there was nothing to read. Health pages, where the target has them, go out as scrapes
+of their own, so neither waits for the other. Whatever is dropped on the way has a counter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
 from kpwatch.exposition.delta import DeltaParser, Layout
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import ScrapeSize, about_scrape
+from kpwatch.scrape.encoder import SeriesEncoder
 from kpwatch.scrape.fetch import ScrapeError, unusable
 from kpwatch.scrape.forms import FormEncoders
 from kpwatch.scrape.health import HealthPages
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from kpwatch.base.telemetry import Registry
     from kpwatch.model.encoded import EncodedScrape, Form
     from kpwatch.relabel.identity import Identity
+    from kpwatch.scrape.about import OwnSample
+    from kpwatch.scrape.health import HealthAnswer
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.scrape.printer import SamplePrinter
     from kpwatch.scrape.target import Outcome
@@ -64,6 +67,14 @@ class Counters(NamedTuple):
         self.registry.counter(
             "kpwatch_agent_samples_dropped_total", "Lines and samples left out of a scrape, by reason.", reason=reason
         ).add(count)
+
+    def page_not_understood(self, path: str) -> None:
+        """A health page answered with something else."""
+        self.registry.counter(
+            "kpwatch_agent_health_pages_not_understood_total",
+            "Answers of health pages that are not kube-proxy's, by path.",
+            path=path,
+        ).add()
 
 
 class TargetWatch:
@@ -108,7 +119,13 @@ class TargetWatch:
         self._printer = self._make_printer(options, identity)
         self._parser = DeltaParser()
         self._encoder_of = partial(_encoder, identity, self._grain_ms)
-        self._target = Target(options, self._loop, began=self._ask_health, receive=self._received)
+        self._target = Target(
+            options,
+            self._loop,
+            began=self._ask_health,
+            receive=self._received,
+            spread_key=f"{identity.hostname} {options.url} {options.url_labels} {options.labels}",
+        )
         self._health = HealthPages(options, self._loop) if options.health_url else None
 
     def start(self, delay_seconds: float = 0.0) -> None:
@@ -129,8 +146,8 @@ class TargetWatch:
             self._emit(encoders, self._loop.clock.unix_ms(), [])
 
     def change(self, way: Way) -> None:
-        """Watch the same target in another way from its next scrape on, which comes when it would have come
-        (sooner, where the new interval is shorter than that).
+        """Watch the same target in another way from its next scrape on, which comes when it would have come (or at the
+        next place on the grid of a new interval).
 
         A scrape under way is finished in the old way. Series the new way does not have get staleness markers with the
         next scrape; those it has go on.
@@ -142,36 +159,37 @@ class TargetWatch:
         if self._new_way is None or self._target.busy or (self._health is not None and self._health.busy):
             return
         way, self._new_way = self._new_way, None
-        delay_seconds = min(self._target.seconds_until_due, way.options.interval_seconds)
+        scraped_ms = self._target.scraped_ms
         self.stop()
         self._set_out(way)
         self._encoders.remake(self._encoder_of)
         self._health_encoders.remake(self._encoder_of)
-        self._target.start(delay_seconds)
+        self._target.start_on_grid(scraped_ms)
 
     def _received(self, outcome: Outcome) -> None:
-        error = self._take_in(outcome.answer)
+        size = ScrapeSize(outcome)
+        error = self._take_in(outcome.answer, size)
         if error is not None:
             self._parser.forget()
             self._counters.failed(error.reason)
             self._log.error(f"failed to query url: {self._shown_url} {error.detail}", about=self._shown_url)
             self._encoders.end()
-        up = OwnSample("up", (), 0.0 if error is not None else 1.0)
-        self._emit(self._encoders, outcome.timestamp_ms, [up])
+        self._emit(self._encoders, outcome.timestamp_ms, about_scrape(size, error))
         if self._printer is not None:
             self._printer.print_scrape(outcome)
         self._up = error is None
         self._finish_when_complete()
 
-    def _take_in(self, answer: bytes | ScrapeError) -> ScrapeError | None:
-        """Feed a body to the encoders; gives the reason where it cannot be used."""
+    def _take_in(self, answer: bytes | ScrapeError, size: ScrapeSize) -> ScrapeError | None:
+        """Feed a body to the encoders and note its size; gives the reason where it cannot be used."""
         if isinstance(answer, ScrapeError):
             return answer
+        size.response_bytes = len(answer)
         if self._encoders.follow(self._forms()):
             self._parser.forget()
         change = self._parser.feed(answer)
         self._counters.dropped("duplicate_line", self._parser.duplicates)
-        samples = self._parser.samples
+        samples = size.samples = self._parser.samples
         if self._parser.errors:
             self._report_broken_lines()
         error = unusable(self.options, samples, len(answer))
@@ -185,6 +203,8 @@ class TargetWatch:
                 self._parser.leave_out(encoder.left_out_slots)
             for reason, count in encoder.left_out.items():
                 self._counters.dropped(reason, count)
+            size.samples_kept = samples - sum(encoder.left_out.values())
+            size.series_added = encoder.added
         self._counters.scraped(samples)
         return None
 
@@ -200,13 +220,16 @@ class TargetWatch:
 
     def _ask_health(self, timestamp_ms: int) -> None:
         if self._health is not None and not self._health.busy:
-            self._health.ask(lambda samples: self._health_answered(timestamp_ms, samples))
+            self._health.ask(lambda said: self._health_answered(timestamp_ms, said))
 
-    def _health_answered(self, timestamp_ms: int, samples: list[OwnSample]) -> None:
+    def _health_answered(self, timestamp_ms: int, said: HealthAnswer) -> None:
         self._health_encoders.follow(self._forms())
-        self._emit(self._health_encoders, timestamp_ms, samples)
+        self._emit(self._health_encoders, timestamp_ms, said.samples)
+        for path in said.not_understood:
+            self._counters.page_not_understood(path)
+            self._log.warning(f"{self._shown_url}: {path} answers something else than a kube-proxy", about=path)
         if self._printer is not None:
-            self._printer.print_own(timestamp_ms, samples)
+            self._printer.print_own(timestamp_ms, said.samples)
         self._finish_when_complete()
 
     def _finish_when_complete(self) -> None:

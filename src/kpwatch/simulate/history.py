@@ -11,45 +11,76 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kpwatch.base.http import Answer
+from kpwatch.base.http import Answer, Failure
 from kpwatch.exposition.text import family_of, parse
 from kpwatch.model.frames import Frame, Layout
 from kpwatch.model.labels import split_target
 from kpwatch.relabel.identity import on_the_wire
-from kpwatch.scrape.encoder import OwnSample
-from kpwatch.scrape.health import read_healthz, read_proxy_mode
+from kpwatch.scrape.about import ScrapeSize, about_scrape
+from kpwatch.scrape.fetch import ScrapeError
+from kpwatch.scrape.health_documents import read_healthz, read_livez, read_proxy_mode
+from kpwatch.scrape.target import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
     from kpwatch.relabel.identity import Identity
+    from kpwatch.scrape.about import OwnSample
     from kpwatch.simulate.node import SimulatedNode
+
+
+_DURATION_SECONDS = 0.005
 
 
 def frames(node: SimulatedNode, identity: Identity, instants_ms: Iterable[int]) -> Iterator[Frame]:
     """One frame for each instant (unix milliseconds, in order for speed); `up` 0 alone where the node was silent."""
     layouts: dict[object, tuple[Labels, Layout]] = {}
+    bodies: dict[object, bytes] = {None: b""}
+    """One of each shape: its names are those of all, and its size is near enough."""
     for at_ms in instants_ms:
         at = at_ms / 1000
         if node.effect(at).ports == "open":
             shape, values = node.sample(at)
-            own = _own_samples(node, at)
+            if shape not in bodies:
+                bodies[shape] = node.metrics(at)
+            own = about_scrape(_size(len(values), len(bodies[shape])), None) + _health_samples(node, at)
         else:
-            shape, values, own = None, [], [OwnSample("up", (), 0)]
+            shape, values, own = None, [], _SILENCE
         key = (shape, tuple((sample.name, sample.labels) for sample in own))
         if key not in layouts:
-            body = node.metrics(at) if shape is not None else b""
-            layouts[key] = _layout(identity, body, own)
+            layouts[key] = _layout(identity, bodies[shape], own)
         target, layout = layouts[key]
         yield Frame(target, layout, at_ms, np.array([*values, *(sample.value for sample in own)]))
 
 
-def _own_samples(node: SimulatedNode, at: float) -> list[OwnSample]:
-    """What the agent adds to a scrape of `node`."""
-    status, body = node.healthz(at)
-    healthz = read_healthz(Answer(status, {}, body.encode()))
-    return [OwnSample("up", (), 1), *healthz, *read_proxy_mode(Answer(200, {}, node.proxy_mode.encode()))]
+def _size(samples: int, response_bytes: int) -> ScrapeSize:
+    """Of a scrape that was never made: what it would have been."""
+    size = ScrapeSize(Outcome(0, _DURATION_SECONDS, b""))
+    size.samples = size.samples_kept = samples
+    size.response_bytes = response_bytes
+    return size
+
+
+_SILENCE = [
+    *about_scrape(_size(0, 0), ScrapeError("timeout", "")),
+    *read_healthz(Failure("timeout", ""), 0.0).samples,
+    *read_livez(Failure("timeout", "")).samples,
+]
+"""What is said of a node that answers nothing."""
+
+
+def _health_samples(node: SimulatedNode, at: float) -> list[OwnSample]:
+    """What the node's other pages say."""
+    readings = [read_healthz(_answer(*node.healthz(at)), at), read_proxy_mode(_answer(200, node.proxy_mode))]
+    livez = node.livez(at)
+    if livez is not None:
+        readings.insert(1, read_livez(_answer(*livez)))
+    return [sample for reading in readings for sample in reading.samples]
+
+
+def _answer(status: int, body: str) -> Answer:
+    return Answer(status, {}, body.encode())
 
 
 def _layout(identity: Identity, body: bytes, own: Sequence[OwnSample]) -> tuple[Labels, Layout]:

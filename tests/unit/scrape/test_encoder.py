@@ -15,7 +15,8 @@ from kpwatch.exposition.text import family_of, parse
 from kpwatch.model.numbers import STALE_NAN_BYTES, is_stale
 from kpwatch.relabel.identity import Identity, on_the_wire
 from kpwatch.remote_write import snappy
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import OwnSample
+from kpwatch.scrape.encoder import SeriesEncoder
 from tests.unit.exposition.bodies import body_sequences
 from tests.unit.scrape.wire import LIMIT_BYTES, Sent, is_marker, named, sent, sent_in, series_bytes
 

@@ -13,7 +13,8 @@ from kpwatch.relabel.identity import Identity, on_the_wire
 from kpwatch.relabel.options import EnumRule, SampleRules
 from kpwatch.relabel.pipeline import Named, Pipeline
 from kpwatch.relabel.rules import RelabelRule
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import OwnSample
+from kpwatch.scrape.encoder import SeriesEncoder
 from tests.unit.exposition.bodies import body_sequences
 from tests.unit.scrape.test_encoder import UP, OneTarget, bare
 from tests.unit.scrape.wire import is_marker, named, sent, sent_in, series_bytes

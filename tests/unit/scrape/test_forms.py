@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from kpwatch.exposition.delta import DeltaParser
 from kpwatch.model.encoded import FORMS, Form
 from kpwatch.remote_write import snappy, v1, v2
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import OwnSample
+from kpwatch.scrape.encoder import SeriesEncoder
 from kpwatch.scrape.forms import SPARE_SYMBOLS, FormEncoders
 from tests.unit.exposition.bodies import body_sequences
 from tests.unit.scrape.test_encoder import IDENTITY, UP

@@ -6,7 +6,7 @@ import pytest
 
 from kpwatch.relabel.identity import Identity
 from kpwatch.relabel.options import EnumRule, SampleRules
-from kpwatch.scrape.encoder import OwnSample
+from kpwatch.scrape.about import OwnSample
 from kpwatch.scrape.fetch import ScrapeError
 from kpwatch.scrape.options import TargetOptions
 from kpwatch.scrape.printer import Printed, SamplePrinter

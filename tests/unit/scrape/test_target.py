@@ -1,9 +1,12 @@
-"""A target is asked on time: at once, then every interval, never twice at a time, never later and later."""
+"""A target is asked on time: at once, then on a grid of the wall clock, never twice at a time, never ever later."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
+from zlib import crc32
+
+import pytest
 
 from kpwatch.base.loop import Loop
 from kpwatch.scrape.fetch import ScrapeError
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 class Asking:
     """A target on a loop in a thread, by a clock that the test moves; times are seconds since the start."""
 
-    def __init__(self, url: str, **options) -> None:
+    def __init__(self, url: str, *, spread_key: str = "", **options) -> None:
         self.clock = MovedClock()
         self.errors: list[Exception] = []
         self.loop = Loop(self.errors.append, self.clock)
@@ -32,6 +35,7 @@ class Asking:
             self.loop,
             began=lambda at_ms: self.began.append((at_ms - self._start_ms) / 1000),
             receive=self._receive,
+            spread_key=spread_key,
         )
         self._thread = threading.Thread(target=self.loop.run)
 
@@ -143,3 +147,71 @@ def test_after_stop_nothing_more_comes() -> None:
         stopped.set()
         asking.advance(100)
         assert (asking.began, asking.outcomes) == ([0], [])
+
+
+SPREAD_KEYS = [
+    # spread_key, its place in an interval of ten seconds (crc32 of the key in ms), the first scrapes
+    ("", 0, [0, 10, 20]),
+    ("node-a", 2.811, [0, 2.811, 12.811]),
+    ("key-4", 0.485, [0, 10.485, 20.485]),  # so soon after the first that it is left out
+]
+
+
+@pytest.mark.parametrize(("spread_key", "offset_seconds", "began"), SPREAD_KEYS)
+def test_after_the_first_scrape_comes_the_grid(spread_key: str, offset_seconds: float, began: list[float]) -> None:
+    """At an offset of the target's own; the same after every start."""
+    assert crc32(spread_key.encode()) % 10_000 == round(offset_seconds * 1000)
+    with Server(OK) as server, Asking(server.url(), spread_key=spread_key) as asking:
+        for count, at in enumerate(began[1:], start=1):
+            asking.wait_for_outcomes(count)
+            asking.advance(at - began[count - 1])
+        asking.wait_for_outcomes(len(began))
+        assert asking.began == pytest.approx(began)
+
+
+LATENESS = [
+    # seconds late, seconds the timestamp is late
+    (0.0, 0.0),
+    (0.1, 0.0),
+    (0.101, 0.101),
+    (3.0, 3.0),
+]
+
+
+@pytest.mark.parametrize(("late_seconds", "stamped_seconds"), LATENESS)
+def test_a_scrape_that_is_a_little_late_bears_the_timestamp_of_the_grid(
+    late_seconds: float, stamped_seconds: float
+) -> None:
+    """Within a hundredth of the interval; later ones say when they began. The next is on the grid again."""
+    with Server(OK) as server, Asking(server.url()) as asking:
+        asking.wait_for_outcomes(1)
+        asking.advance(10 + late_seconds)
+        asking.wait_for_outcomes(2)
+        asking.advance(10 - late_seconds)
+        asking.wait_for_outcomes(3)
+        assert asking.began == pytest.approx([0, 10 + stamped_seconds, 20])
+
+
+JUMPS = [
+    # seconds, seconds from the second scrape to the third
+    (-3600.5, 0.5),
+    (-0.004, 10.004),
+    (0.004, 9.996),
+    (3600.5, 9.5),
+]
+
+
+@pytest.mark.parametrize(("jump_seconds", "step_seconds"), JUMPS)
+def test_a_wall_clock_that_jumps(jump_seconds: float, step_seconds: float) -> None:
+    """One scrape an interval whatever it does, back on the grid of the new time after one at the latest."""
+    with Server(OK) as server, Asking(server.url()) as asking:
+        asking.wait_for_outcomes(1)
+        asking.clock.jump(jump_seconds)
+        asking.advance(10)
+        asking.wait_for_outcomes(2)
+        asking.advance(step_seconds)
+        asking.wait_for_outcomes(3)
+        asking.advance(10)
+        asking.wait_for_outcomes(4)
+        assert len(asking.began) == 4
+        assert [at % 10 for at in asking.began[2:]] == pytest.approx([0, 0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kpwatch.relabel.options import SampleRules
+from kpwatch.scrape.about import ABOUT_NAMES
 from tests.agents import RunningAgent, target, writer
 from tests.receivers import Receiver
 from tests.servers import Request, Server, response, serves
@@ -29,5 +30,5 @@ def test_what_rules_leave_out() -> None:
         assert agent.counted("samples_dropped", reason="ignore_metrics") == scrapes
         assert agent.counted("samples_dropped", reason="metrics_drop") == 2 * scrapes
         assert agent.counted("samples_dropped") == 3 * scrapes
-    assert {one.name for one in receiver.taken} == {"n_a", "n_up"}
+    assert {one.name for one in receiver.taken} == {"n_a", *(f"n_{name}" for name in ABOUT_NAMES)}
     assert [one.value for one in receiver.taken if one.name == "n_a"] == list(range(1, int(scrapes) + 1))

@@ -6,14 +6,19 @@ import math
 
 import pytest
 
+from kpwatch.base.http import Answer
 from kpwatch.exposition.delta import DeltaParser
+from kpwatch.exposition.text import parse
 from kpwatch.model.labels import join_target
 from kpwatch.receive.labels import admit
 from kpwatch.receive.limits import ReceiveOptions
 from kpwatch.relabel.identity import Identity
 from kpwatch.remote_write import snappy
 from kpwatch.remote_write.v1 import decode_labels, decode_series
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import ABOUT_NAMES, OwnSample, ScrapeSize, about_scrape
+from kpwatch.scrape.encoder import SeriesEncoder
+from kpwatch.scrape.health_documents import read_healthz, read_livez
+from kpwatch.scrape.target import Outcome
 from kpwatch.simulate.faults import Fault
 from kpwatch.simulate.history import frames
 from kpwatch.simulate.node import NodeSpec, SimulatedNode
@@ -47,13 +52,16 @@ def test_names_and_values_are_those_of_a_live_scrape(capture: str, faults: tuple
         join_target(frame.target, column): value
         for column, value in zip(frame.layout.columns, frame.values.tolist(), strict=True)
     }
-    own = [
-        OwnSample("up", (), 1),
-        OwnSample("kpwatch_healthz_up", (), 1),
-        OwnSample("kpwatch_healthz_status_code", (), made.healthz(NOW)[0]),
-        OwnSample("kpwatch_proxy_mode_info", (("mode", made.proxy_mode),), 1),
-    ]
-    assert stored == sent_live(made, own)
+    body = made.metrics(NOW)
+    size = ScrapeSize(Outcome(0, 0.005, body))
+    size.samples = size.samples_kept = len(parse(body).samples)
+    size.response_bytes = len(body)
+    status, document = made.healthz(NOW)
+    own = about_scrape(size, None) + read_healthz(Answer(status, {}, document.encode()), NOW).samples
+    alive = made.livez(NOW)
+    own += read_livez(Answer(alive[0], {}, alive[1].encode())).samples if alive else []
+    own.append(OwnSample("kpwatch_proxy_mode_info", (("mode", made.proxy_mode),), 1))
+    assert stored == pytest.approx(sent_live(made, own), nan_ok=True)
 
 
 def test_the_target_is_where_it_is_scraped():
@@ -79,8 +87,9 @@ def test_a_node_that_did_not_answer_was_down():
     made = node("1.36.3-iptables-churn", Fault("unreachable", NOW - 60))
     before, after = frames(made, IDENTITY, [int(NOW - 61) * 1000, int(NOW) * 1000])
     assert len(before.values) > 800
-    assert after.layout.columns == ((("__name__", "up"),),)
-    assert after.values.tolist() == [0.0]
+    said = {dict(column)["__name__"]: value for column, value in zip(after.layout.columns, after.values, strict=True)}
+    assert set(said) == ABOUT_NAMES | {"scrape_error_info", "kpwatch_healthz_up", "kpwatch_livez_up"}
+    assert said["up"] == said["kpwatch_healthz_up"] == 0
 
 
 def test_every_value_is_a_number():
