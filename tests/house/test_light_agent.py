@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from kpwatch.scrape.about import ABOUT_NAMES
 from tests.receivers import Receiver
 from tests.servers import Server, response, serves
 
@@ -134,7 +135,7 @@ def loaded_by_agent(folder: Path, more: str = "", tls: ssl.SSLContext | None = N
     with Server(serves(lambda _: response(b"m 1\n")), tls=tls) as target, Receiver() as receiver:
         write_configuration(folder, target, receiver, more)
         modules = loaded_by("-m", "kpwatch", "agent", "--configs", str(folder), "--once")
-        assert {one.name for one in receiver.taken} == {"m", "up"}
+        assert {one.name for one in receiver.taken} == ABOUT_NAMES | {"m"}
     return modules
 
 

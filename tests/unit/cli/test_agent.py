@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from kpwatch.cli.agent import config_directory
+from kpwatch.scrape.about import ABOUT_NAMES
 from tests.parts import require
 from tests.receivers import Receiver
 
@@ -281,7 +282,7 @@ def test_debug_prints_what_it_sends(page: Page, tmp_path: Path) -> None:
         main = (config / "config.toml").read_text().replace("http://127.0.0.1:1", receiver.url(""))
         (config / "config.toml").write_text(main)
         code, out, error = run("-debug", "--once", "--configs", str(config))
-        assert {sample.name for sample in receiver.taken} == {"up", "a"}
+        assert {sample.name for sample in receiver.taken} == ABOUT_NAMES | {"a"}
     assert code == 0, error
     assert [line.split(" ", 1)[1] for line in out.splitlines()] == [
         f"up agent_hostname={HOSTNAME} instance={page.url} job=kube-proxy 1",
