@@ -35,7 +35,8 @@ from kpwatch.model.matchers import Matcher
 from kpwatch.receive.decode import Decoder
 from kpwatch.receive.limits import ReceiveOptions
 from kpwatch.remote_write import snappy
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import OwnSample
+from kpwatch.scrape.encoder import SeriesEncoder
 from kpwatch.store.database import Store
 from kpwatch.store.options import StoreOptions
 

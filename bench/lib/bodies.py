@@ -18,7 +18,8 @@ from kpwatch.exposition.delta import DeltaParser
 from kpwatch.relabel.identity import Identity
 from kpwatch.remote_write import snappy, v1, v2
 from kpwatch.remote_write.protobuf import encode_varint
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import OwnSample
+from kpwatch.scrape.encoder import SeriesEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -30,6 +30,9 @@ class Series(NamedTuple):
     help: str
     samples: list[tuple[int, float]]
     """(timestamp_ms, value)."""
+    unit: str = ""
+    start_ms: int = 0
+    """When the counter began; 0 where nothing is said."""
 
 
 def read_block(block: bytes, protocol: Protocol) -> Iterator[Series]:
@@ -40,14 +43,17 @@ def read_block(block: bytes, protocol: Protocol) -> Iterator[Series]:
             yield Series(make_labels(v1.decode_labels(one.label_block)), "", "", one.samples)
     else:
         for other in v2.decode_request(body):
-            yield Series(make_labels(other.labels), other.metadata.type, other.metadata.help, other.samples)
+            said = other.metadata
+            yield Series(make_labels(other.labels), said.type, said.help, other.samples, said.unit, other.start_ms)
 
 
 def write_block(series: Iterable[Series], protocol: Protocol) -> bytes:
     """The block that holds these series."""
     codec = CODECS[protocol]()
     body = b"".join(
-        codec.encode_series(codec.label_block(labels, family_type, help_text), samples)
-        for labels, family_type, help_text, samples in series
+        codec.encode_series(
+            codec.label_block(one.labels, one.family_type, one.help, one.unit), one.samples, one.start_ms
+        )
+        for one in series
     )
     return snappy.compress(codec.request(body))

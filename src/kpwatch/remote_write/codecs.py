@@ -24,7 +24,7 @@ class SeriesCodec(Protocol):
         """How many texts go with every request, whatever its series."""
         ...
 
-    def label_block(self, labels: Labels, family_type: str, help_text: str) -> bytes:
+    def label_block(self, labels: Labels, family_type: str, help_text: str, unit: str = "") -> bytes:
         """Everything a series says about itself."""
         ...
 
@@ -32,11 +32,14 @@ class SeriesCodec(Protocol):
         """The part of a block that tells series apart: all but metadata."""
         ...
 
-    def series_head(self, block: bytes) -> bytes:
-        """What comes before the value of a series with one sample at the scrape's timestamp."""
+    def series_head(self, block: bytes, start_ms: int = 0) -> bytes:
+        """What comes before the value of a series with one sample at the scrape's timestamp.
+
+        `start_ms`: when its counter began; 0 where that is not known.
+        """
         ...
 
-    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
+    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]], start_ms: int = 0) -> bytes:
         """A whole series with samples at any time."""
         ...
 
@@ -50,7 +53,7 @@ class CodecV1:
 
     symbols = 0
 
-    def label_block(self, labels: Labels, _family_type: str, _help_text: str) -> bytes:
+    def label_block(self, labels: Labels, _family_type: str, _help_text: str, _unit: str = "") -> bytes:
         """The label fields."""
         return v1.encode_labels(labels)
 
@@ -58,11 +61,11 @@ class CodecV1:
         """There is nothing but labels."""
         return block
 
-    def series_head(self, block: bytes) -> bytes:
+    def series_head(self, block: bytes, _start_ms: int = 0) -> bytes:
         """See `v1.series_head`."""
         return v1.series_head(block)
 
-    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
+    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]], _start_ms: int = 0) -> bytes:
         """See `v1.encode_series`."""
         return v1.encode_series(block, samples)
 
@@ -82,21 +85,21 @@ class CodecV2:
         """Size of the table."""
         return len(self._symbols)
 
-    def label_block(self, labels: Labels, family_type: str, help_text: str) -> bytes:
+    def label_block(self, labels: Labels, family_type: str, help_text: str, unit: str = "") -> bytes:
         """References to the labels, and metadata."""
-        return v2.encode_labels(labels, self._symbols) + v2.encode_metadata(family_type, help_text, self._symbols)
+        return v2.encode_labels(labels, self._symbols) + v2.encode_metadata(family_type, help_text, unit, self._symbols)
 
     def series_key(self, block: bytes) -> bytes:
         """The references alone."""
         return v2.labels_field(block)
 
-    def series_head(self, block: bytes) -> bytes:
+    def series_head(self, block: bytes, start_ms: int = 0) -> bytes:
         """See `v2.series_head`."""
-        return v2.series_head(block)
+        return v2.series_head(block, start_ms)
 
-    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
+    def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]], start_ms: int = 0) -> bytes:
         """See `v2.encode_series`."""
-        return v2.encode_series(block, samples)
+        return v2.encode_series(block, samples, start_ms)
 
     def request(self, series: bytes) -> bytes:
         """The symbols, then the series."""

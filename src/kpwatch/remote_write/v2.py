@@ -19,8 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import BadInput, TooLarge
-from kpwatch.remote_write.protobuf import decode_varint, encode_varint, skip_field
-from kpwatch.remote_write.v1 import SAMPLE_BYTES, SAMPLE_PREFIX, decode_sample, encode_samples
+from kpwatch.remote_write.protobuf import decode_varint, encode_varint, signed, skip_field
+from kpwatch.remote_write.v1 import SAMPLE_BYTES, SAMPLE_PREFIX, decode_sample, encode_samples, pack_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +39,9 @@ METADATA_TYPES = {
     "unspecified": 0, "counter": 1, "gauge": 2, "histogram": 3, "gaugehistogram": 4, "summary": 5, "info": 6,
     "stateset": 7,
 }  # fmt: skip
+
+_SAMPLE_CONTENT_BYTES = 16
+"""A value and a timestamp of six bytes, each with its tag."""
 
 
 class SymbolTable:
@@ -73,13 +76,15 @@ def encode_labels(labels: Labels, symbols: SymbolTable) -> bytes:
     return b"\n" + encode_varint(len(references)) + references
 
 
-def encode_metadata(family_type: str, help_text: str, symbols: SymbolTable) -> bytes:
+def encode_metadata(family_type: str, help_text: str, unit: str, symbols: SymbolTable) -> bytes:
     """The field `metadata`; b"" where nothing is known."""
     content = b""
     if METADATA_TYPES.get(family_type, 0):
         content += b"\x08" + encode_varint(METADATA_TYPES[family_type])
     if help_text:
         content += b"\x18" + encode_varint(symbols.reference(help_text))
+    if unit:
+        content += b"\x20" + encode_varint(symbols.reference(unit))
     return b"\x2a" + encode_varint(len(content)) + content if content else b""
 
 
@@ -89,15 +94,34 @@ def labels_field(block: bytes) -> bytes:
     return block[: begin + length]
 
 
-def series_head(block: bytes) -> bytes:
-    """What comes before the value of a series with one sample; `block` is labels_refs and metadata."""
-    return b"\x2a" + encode_varint(len(block) + SAMPLE_BYTES) + block + SAMPLE_PREFIX
+def series_head(block: bytes, start_ms: int = 0) -> bytes:
+    """What comes before the value of a series with one sample; `block` is labels_refs and metadata.
+
+    `start_ms`, when its counter began, stands before the value: a field may, and so it is part of the head.
+    """
+    if not start_ms:
+        return b"\x2a" + encode_varint(len(block) + SAMPLE_BYTES) + block + SAMPLE_PREFIX
+    start = _encode_start(start_ms)
+    sample = b"\x12" + encode_varint(len(start) + _SAMPLE_CONTENT_BYTES) + start + b"\x09"
+    return b"\x2a" + encode_varint(len(block) + len(sample) + _SAMPLE_CONTENT_BYTES - 1) + block + sample
 
 
-def encode_series(block: bytes, samples: Sequence[tuple[int, float]]) -> bytes:
-    """One TimeSeries field with any number of samples (timestamp_ms, value)."""
-    content = block + encode_samples(samples)
+def encode_series(block: bytes, samples: Sequence[tuple[int, float]], start_ms: int = 0) -> bytes:
+    """One TimeSeries field with any number of samples (timestamp_ms, value), which all began at `start_ms`."""
+    if not start_ms:
+        content = block + encode_samples(samples)
+        return b"\x2a" + encode_varint(len(content)) + content
+    start = _encode_start(start_ms)
+    fields = []
+    for timestamp_ms, value in samples:
+        sample = start + b"\x09" + pack_value(value) + b"\x10" + encode_varint(timestamp_ms)
+        fields.append(b"\x12" + encode_varint(len(sample)) + sample)
+    content = block + b"".join(fields)
     return b"\x2a" + encode_varint(len(content)) + content
+
+
+def _encode_start(start_ms: int) -> bytes:
+    return b"\x18" + encode_varint(start_ms)
 
 
 class Metadata(NamedTuple):
@@ -121,7 +145,9 @@ class RawSeries(NamedTuple):
     histograms: int
     exemplars: int
     start_timestamps: int
-    """How many were given; they are not read."""
+    """How many were given."""
+    start_ms: int
+    """The last of them; 0 where none was."""
 
 
 class WriteSeries(NamedTuple):
@@ -134,6 +160,8 @@ class WriteSeries(NamedTuple):
     metadata: Metadata
     histograms: int
     exemplars: int
+    start_ms: int = 0
+    """When the counter of its last sample began; 0 where nothing is said."""
 
 
 _TYPE_NAMES = {number: name for name, number in METADATA_TYPES.items()}
@@ -173,6 +201,7 @@ def decode_request(body: bytes) -> Iterator[WriteSeries]:
             Metadata(_TYPE_NAMES.get(kind, "unspecified"), symbols[help_ref], symbols[unit_ref]),
             series.histograms,
             series.exemplars,
+            series.start_ms,
         )
 
 
@@ -193,7 +222,7 @@ def decode_series(body: bytes, begin: int, end: int, parts_max: int | None = Non
     references: list[int] = []
     samples: list[tuple[int, float]] = []
     metadata, described = (0, 0, 0), False
-    histograms = exemplars = start_timestamps = parts = 0
+    histograms = exemplars = start_timestamps = start_ms = parts = 0
     while position < end:
         tag, position = decode_varint(body, position)
         parts += 1
@@ -207,9 +236,10 @@ def decode_series(body: bytes, begin: int, end: int, parts_max: int | None = Non
                 _check_parts(parts, parts_max)
                 references += _packed(body, content, position)
             elif tag == 0x12:
-                timestamp_ms, value, starts = _decode_sample(body, content, position)
+                timestamp_ms, value, start = _decode_sample(body, content, position)
                 samples.append((timestamp_ms, value))
-                start_timestamps += starts
+                if start is not None:
+                    start_timestamps, start_ms = start_timestamps + 1, start
             else:
                 metadata, described = decode_metadata(body, content, position), True
         elif tag == 0x08:  # labels_refs unpacked: allowed by protobuf
@@ -223,7 +253,7 @@ def decode_series(body: bytes, begin: int, end: int, parts_max: int | None = Non
         _check_parts(parts, parts_max)
     if position > end:
         raise BadInput(f"protobuf: a field of the series at byte {begin} reaches byte {position}, it ends at {end}")
-    return RawSeries(references, samples, metadata, described, histograms, exemplars, start_timestamps)
+    return RawSeries(references, samples, metadata, described, histograms, exemplars, start_timestamps, start_ms)
 
 
 def check_references(series: RawSeries, symbols: int, begin: int) -> None:
@@ -274,12 +304,12 @@ def _packed(body: bytes, position: int, end: int) -> list[int]:
     return numbers
 
 
-def _decode_sample(body: bytes, position: int, end: int) -> tuple[int, float, bool]:
-    """(timestamp_ms, value, whether there is a start timestamp) of a Sample."""
+def _decode_sample(body: bytes, position: int, end: int) -> tuple[int, float, int | None]:
+    """(timestamp_ms, value, start timestamp in ms or None) of a Sample."""
     timestamp_ms, value = decode_sample(body, position, end)
     while position < end:
         tag, position = decode_varint(body, position)
         if tag == 0x18:
-            return timestamp_ms, value, True
+            return timestamp_ms, value, signed(decode_varint(body, position)[0])
         position = skip_field(body, tag, position, end)
-    return timestamp_ms, value, False
+    return timestamp_ms, value, None

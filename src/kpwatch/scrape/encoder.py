@@ -65,7 +65,7 @@ class SeriesEncoder:
         self._parts: list[bytes] = []
         self._part_of_slot: list[int] = []
         self._map_of_slot: dict[int, Callable[[float], float]] = {}
-        self._stamped: dict[int, tuple[bytes, int, float]] = {}
+        self._stamped: dict[int, tuple[bytes, int, float, int]] = {}
         self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | str] = {}
         self._own_maps: dict[tuple[str, tuple[tuple[str, str], ...]], Callable[[float], float]] = {}
         self._own_live: dict[bytes, bytes] = {}
@@ -117,7 +117,10 @@ class SeriesEncoder:
         markers = self._gone + [head for block, head in self._own_live.items() if block not in own_live]
         parts = self._parts + [head + value for head, value in own_live.values()]
         parts += [head + STALE_NAN_BYTES for head in markers]
-        stamped = [self._codec.encode_series(block, [(at_ms, value)]) for block, at_ms, value in self._stamped.values()]
+        stamped = [
+            self._codec.encode_series(block, [(at_ms, value)], start_ms)
+            for block, at_ms, value, start_ms in self._stamped.values()
+        ]
         self._gone = []
         self._own_live = {block: head for block, (head, _) in own_live.items()}
         return self._finish(parts, stamped, timestamp_ms)
@@ -161,7 +164,7 @@ class SeriesEncoder:
             self._value_maps = {head: value_of for head, value_of in self._value_maps.items() if head in blocks}
 
     def _place(self, slot: int, sample: Sample, block: bytes) -> bytes:
-        head = self._codec.series_head(block)
+        head = self._codec.series_head(block, sample.start_ms)
         value = sample.value
         if sample.head in self._value_maps:
             value_of = self._map_of_slot[slot] = self._value_maps[sample.head]
@@ -171,7 +174,8 @@ class SeriesEncoder:
             self._heads.append(head)
             self._parts.append(head + pack_value(value))
         else:
-            self._stamped[slot] = (block, sample.timestamp_ms - sample.timestamp_ms % self._grain_ms, value)
+            at_ms = sample.timestamp_ms - sample.timestamp_ms % self._grain_ms
+            self._stamped[slot] = (block, at_ms, value, sample.start_ms)
         return head
 
     def _block_of(self, sample: Sample, parsed: Parsed) -> bytes | str:
@@ -186,7 +190,7 @@ class SeriesEncoder:
         ours = self._ours.get(labels)
         if ours is not None:
             return ours
-        return self._codec.label_block(labels, family_type, parsed.helps.get(family, ""))
+        return self._codec.label_block(labels, family_type, parsed.helps.get(family, ""), parsed.units.get(family, ""))
 
     def _own_block(self, name: str, labels: tuple[tuple[str, str], ...]) -> bytes | str:
         named = self._pipeline.own(name, labels)

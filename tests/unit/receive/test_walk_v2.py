@@ -19,7 +19,8 @@ from kpwatch.relabel.identity import Identity
 from kpwatch.remote_write import snappy, v1
 from kpwatch.remote_write.codecs import CodecV2
 from kpwatch.remote_write.protobuf import encode_varint
-from kpwatch.scrape.encoder import OwnSample, SeriesEncoder
+from kpwatch.scrape.about import OwnSample
+from kpwatch.scrape.encoder import SeriesEncoder
 from tests.unit.receive.bodies import (
     NOW_MS,
     Written,

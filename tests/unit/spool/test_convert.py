@@ -72,6 +72,18 @@ def test_metadata_survives_within_2_0() -> None:
     ]
 
 
+def test_units_and_starts_survive_within_2_0() -> None:
+    """What OpenMetrics says of a counter comes along; 1.0 has no words for it."""
+    form, labels = Form("off", "2.0"), make_labels({"__name__": "x_seconds_total", "agent_hostname": "node-a"})
+    codec = CODECS["2.0"]()
+    block = codec.label_block(labels, "counter", "", "seconds")
+    body = codec.request(codec.encode_series(block, [(2000, 1.0)], 1000))
+    written = EncodedScrape(snappy.compress(body), 1, 2000)
+    for wanted in (Form("add", "2.0"), Form("rename", "2.0")):
+        (series,) = v2.decode_request(snappy.decompress(convert(written, form, wanted).block, 1 << 20))
+        assert (series.metadata.unit, series.start_ms, series.samples) == ("seconds", 1000, [(2000, 1.0)])
+
+
 def test_damage_is_our_error() -> None:
     """A block that is no block."""
     with pytest.raises(BadInput):
