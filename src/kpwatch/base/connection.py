@@ -2,7 +2,8 @@
 
 `Connection.ask` sends one request and calls back exactly once, with an Answer or a Failure, whatever the other side
 does: refuses, hangs, cuts the body, sends too much, sends something that is not HTTP. A kept connection that has died
-since the last request is replaced once, silently: that is what keep-alive means. TLS is imported for https only.
+since the last request is replaced once, silently: that is what keep-alive means. TLS is imported for https only. With
+a proxy the connection goes there; for https it asks for a tunnel, and TLS is spoken with whoever is behind it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
-from kpwatch.base.http import Answer, Exchange, Failure, Url
+from kpwatch.base.http import HEAD_LIMIT_BYTES, Answer, Exchange, Failure, Proxy, Url, format_connect
 from kpwatch.base.loop import READ, WRITE
 from kpwatch.base.resolve import Address, resolve
 
@@ -30,12 +31,19 @@ class Connection:
     """One connection to one server, kept alive between requests; one request at a time."""
 
     def __init__(
-        self, loop: Loop, url: Url, *, tls: TlsOptions | None = None, dial_timeout_seconds: float = 10.0
+        self,
+        loop: Loop,
+        url: Url,
+        *,
+        tls: TlsOptions | None = None,
+        proxy: Proxy | None = None,
+        dial_timeout_seconds: float = 10.0,
     ) -> None:
         self._loop = loop
         self.url = url
         """Where it goes; of its target only the host, the port and the scheme matter."""
         self._tls = tls
+        self._proxy = proxy
         self._tls_context: ssl.SSLContext | None = None
         self._dial_timeout_seconds = dial_timeout_seconds
         self._sock: socket.socket | None = None
@@ -84,8 +92,8 @@ class Connection:
         exchange = self._exchange
         resolve(
             self._loop,
-            self.url.host,
-            self.url.port,
+            self._proxy.host if self._proxy else self.url.host,
+            self._proxy.port if self._proxy else self.url.port,
             lambda found: self._resolved(found) if self._exchange is exchange else None,
         )
 
@@ -117,7 +125,7 @@ class Connection:
 
     def _dial_failed(self, code: int) -> None:
         reason = "refused" if code == errno.ECONNREFUSED else "timeout" if code == errno.ETIMEDOUT else "unreachable"
-        self._last_failure = Failure(reason, f"{self.url.authority}: {errno.errorcode.get(code, str(code))}")
+        self._last_failure = Failure(reason, f"{self._peer}: {errno.errorcode.get(code, str(code))}")
         self._dial_next()
 
     def _connected(self) -> None:
@@ -125,10 +133,45 @@ class Connection:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._dial_failed(code)
+        elif self.url.scheme == "https" and self._proxy is not None:
+            self._begin_tunnel(self._proxy)
         elif self.url.scheme == "https":
             self._begin_tls()
         else:
             self._dialled()
+
+    @property
+    def _peer(self) -> str:
+        """Who is dialled, for messages."""
+        return f"proxy {self._proxy.host}:{self._proxy.port}" if self._proxy else self.url.authority
+
+    def _begin_tunnel(self, proxy: Proxy) -> None:
+        """Ask for a tunnel; a request of some hundred bytes fits into an empty socket's buffer."""
+        assert self._sock is not None
+        sock = self._sock
+        try:
+            sock.sendall(format_connect(self.url, proxy))
+        except OSError as error:
+            self._fail(Failure("proxy", f"{self._peer}: {error}"))
+            return
+        head = bytearray()
+        self._loop.watch(sock, READ, lambda: self._read_tunnel(sock, head))
+
+    def _read_tunnel(self, sock: socket.socket, head: bytearray) -> None:
+        """Read the proxy's answer, and of what follows it nothing: nothing may follow before we speak."""
+        try:
+            received = sock.recv(4096)
+        except OSError as error:
+            if not _would_block(error):
+                self._fail(Failure("proxy", f"{self._peer}: {error}"))
+            return
+        head += received
+        first = bytes(head.partition(b"\r\n")[0])
+        if b"\r\n\r\n" in head and first.startswith(b"HTTP/1.") and first[9:10] == b"2":
+            self._begin_tls()
+        elif not received or b"\r\n\r\n" in head or len(head) > HEAD_LIMIT_BYTES:
+            said = first[:100].decode("latin-1") or "it closed the connection"
+            self._fail(Failure("proxy", f"{self._peer} opens no tunnel to {self.url.authority}: {said}"))
 
     def _begin_tls(self) -> None:
         from kpwatch.base.tls import TlsOptions, make_context  # noqa: PLC0415 - ssl costs 6 MB; http pays nothing
@@ -223,7 +266,7 @@ class Connection:
             self._drop_socket()
             self._dial()
         else:
-            self._fail(Failure(reason, f"{self.url.authority}: {detail}"))
+            self._fail(Failure(reason, f"{self._peer}: {detail}"))
 
     def _finish(self, *, keep: bool) -> None:
         exchange = self._exchange

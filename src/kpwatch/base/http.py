@@ -6,6 +6,7 @@ What a status means is left to whoever asked. httptools (llhttp) reads answers.
 from __future__ import annotations
 
 import zlib
+from base64 import b64encode
 from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
@@ -58,6 +59,28 @@ def parse_url(text: str) -> Url:
     return Url(scheme, host, port, _percent_encode(target if target.startswith("/") else "/" + target))
 
 
+class Proxy(NamedTuple):
+    """A plain HTTP proxy: asked with whole URLs for http, for a tunnel (CONNECT) for https."""
+
+    host: str
+    port: int
+    authorization: str = ""
+    """The value of Proxy-Authorization, or ""."""
+
+
+def parse_proxy(text: str) -> Proxy:
+    """Take the URL of a proxy apart, user and password included; raises ConfigError naming what is wrong with it."""
+    from kpwatch.base.urls import take_apart  # noqa: PLC0415 - few have a proxy
+
+    parts = take_apart(text)
+    if parts.scheme != "http" or parts.path not in ("", "/") or parts.query:
+        raise ConfigError(f"{redact_url(text)!r}: expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+    url = parse_url(f"http://{parts.host}")
+    credentials = f"{parts.username}:{parts.password}" if parts.username else ""
+    authorization = f"Basic {b64encode(credentials.encode()).decode()}" if credentials else ""
+    return Proxy(url.host, url.port, authorization)
+
+
 def _percent_encode(target: str) -> str:
     """Percents for what may not stand in a request line: blanks, control characters, all but ASCII."""
     return "".join(chr(byte) if 0x20 < byte < 0x7F else f"%{byte:02X}" for byte in target.encode())
@@ -85,26 +108,42 @@ class Failure(NamedTuple):
     detail: str
 
 
-REASONS = ("dns", "refused", "unreachable", "timeout", "tls", "reset", "cut", "too_large", "bad_http")
+REASONS = ("dns", "refused", "unreachable", "timeout", "proxy", "tls", "reset", "cut", "too_large", "bad_http")
 
 
 HEAD_LIMIT_BYTES = 64 << 10
 """How much of an answer may come before its body does."""
 
 
-def format_request(method: str, url: Url, headers: dict[str, str], body: bytes = b"") -> bytes:
+def format_request(
+    method: str, url: Url, headers: dict[str, str], body: bytes = b"", *, proxy: Proxy | None = None
+) -> bytes:
     """A request's bytes, Host and Content-Length added; raises ConfigError where a header holds a line break.
 
-    A header given twice in different case is sent once: the last one counts.
+    A header given twice in different case is sent once: the last one counts. Through a tunnel (`proxy` and https) a
+    request is as it would be without.
     """
+    by_proxy = proxy is not None and url.scheme == "http"
     merged = {"host": ("Host", url.authority)}
     merged.update((name.lower(), (name, value)) for name, value in headers.items())
     if body or method == "POST":
         merged["content-length"] = ("Content-Length", str(len(body)))
-    lines = [f"{method} {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in merged.values())]
+    if by_proxy and proxy is not None and proxy.authorization:
+        merged["proxy-authorization"] = ("Proxy-Authorization", proxy.authorization)
+    target = f"{url.scheme}://{url.authority}{url.target}" if by_proxy else url.target
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in merged.values())]
     if any("\r" in line or "\n" in line for line in lines):
         raise ConfigError("a header or URL with a line break cannot be sent")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def format_connect(url: Url, proxy: Proxy) -> bytes:
+    """What opens a tunnel through a proxy to where `url` is (RFC 9110, 9.3.6)."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    lines = [f"CONNECT {host}:{url.port} HTTP/1.1", f"Host: {host}:{url.port}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 class Exchange:

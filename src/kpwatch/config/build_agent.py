@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -10,15 +11,25 @@ from kpwatch.base.urls import take_apart
 from kpwatch.config.build_discovery import discoveries
 from kpwatch.config.build_heartbeat import heartbeat_options
 from kpwatch.config.build_parts import checked_headers, expand, tls_options
+from kpwatch.config.build_rules import relabel_rules
 from kpwatch.config.build_targets import finds_targets, instances, listed_targets
 from kpwatch.config.options import AgentOptions
-from kpwatch.send.options import IdentMode, QueueOptions, WriterOptions
+from kpwatch.config.proxies import proxy_url
+from kpwatch.send.options import (
+    FIXED_HEADERS,
+    IdentMode,
+    ProtocolWish,
+    QueueOptions,
+    RestampsWish,
+    WriterOptions,
+)
 from kpwatch.spool.options import SpoolOptions
 
 if TYPE_CHECKING:
     from kpwatch.base.urls import UrlParts
     from kpwatch.config.checker import Section
     from kpwatch.config.expand import Expander
+    from kpwatch.config.kinds import Pairs
 
 _DEFAULT_INTERVAL_SECONDS = 15.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,7 +59,7 @@ def agent_options(
         hostname=hostname,
         targets=listed_targets(patterns, named),
         discoveries=discoveries(patterns, limits, named),
-        writers=_writers(root),
+        writers=_writers(root, named),
         queue=_queue(root.only("writer_opt"), limits),
         spool=_spool(limits, expander.default_spool_directory()),
         omit_hostname=settings.flag("omit_hostname"),
@@ -108,40 +119,77 @@ def _spool(limits: Section, default: str) -> SpoolOptions:
     )
 
 
-def _writers(root: Section) -> tuple[WriterOptions, ...]:
+def _writers(root: Section, expander: Expander) -> tuple[WriterOptions, ...]:
     sections = root.many("writers")
     if not sections:
         root.warn("writers", "there are none: what is scraped goes nowhere")
-    writers = (_writer(section) for section in sections)
+    writers = (_writer(section, expander) for section in sections)
     return tuple(writer for writer in writers if writer is not None)
 
 
-def _writer(section: Section) -> WriterOptions | None:
+def _writer(section: Section, expander: Expander) -> WriterOptions | None:
     """One receiver, or None if its URL cannot be used."""
-    url, ident, headers = _writer_url(section), _ident(section), checked_headers(section)
+    url, headers, relabel = (
+        _writer_url(section),
+        _writer_headers(section),
+        relabel_rules(section.many("relabel_configs")),
+    )
+    ident = cast("IdentMode", _one_of(section, "ident", get_args(IdentMode)))
+    protocol = cast("ProtocolWish", _one_of(section, "protocol", get_args(ProtocolWish)))
+    restamps = cast("RestampsWish", _one_of(section, "restamps", get_args(RestampsWish)))
     if url is None:
         return None
     default = WriterOptions(url="")
-    user = section.text("basic_auth_user")
+    user, password = section.text("basic_auth_user"), section.text("basic_auth_pass")
+    password_file = _secret_file(section, "basic_auth_pass_file")
+    if password_file and not (user or url.username):
+        section.warn("basic_auth_pass_file", "has no effect without basic_auth_user")
+    token, token_file = section.text("bearer_token_string"), _secret_file(section, "bearer_token_file")
+    if (token or token_file) and (user or url.username):
+        section.warn("basic_auth_user", "has no effect beside a bearer token")
     return WriterOptions(
         url=url.request,
         basic_auth_user=user or url.username,
-        basic_auth_pass=section.text("basic_auth_pass") if user else url.password,
-        headers=tuple(("Host" if name.lower() == "host" else name, value) for name, value in headers),
+        basic_auth_pass=password if user else url.password,
+        basic_auth_pass_file=password_file,
+        bearer_token=token,
+        bearer_token_file=token_file,
+        headers=headers,
         timeout_seconds=_positive(section.seconds("timeout"), default.timeout_seconds),
         dial_timeout_seconds=_positive(section.seconds("dial_timeout"), default.dial_timeout_seconds),
         tls=tls_options(section, always=True) if url.scheme == "https" else None,
+        proxy_url=proxy_url(section, url, expander.variable),
         ident=ident,
+        protocol=protocol,
+        relabel=relabel,
+        hold=section.flag("hold"),
+        restamps=restamps,
+        max_backfill_age_seconds=max(section.seconds("max_backfill_age"), 0.0),
         retry_min_seconds=_positive(section.seconds("retry_min"), default.retry_min_seconds),
         retry_max_seconds=_positive(section.seconds("retry_max"), default.retry_max_seconds),
     )
 
 
-def _ident(section: Section) -> IdentMode:
-    ident = section.text("ident")
-    if ident not in get_args(IdentMode):
-        section.error("ident", f"{ident!r}: expected one of {', '.join(get_args(IdentMode))}")
-    return cast("IdentMode", ident)
+def _one_of(section: Section, name: str, allowed: tuple[str, ...]) -> str:
+    text = section.text(name)
+    if text not in allowed:
+        section.error(name, f"{text!r}: expected one of {', '.join(allowed)}")
+    return text
+
+
+def _secret_file(section: Section, name: str) -> str:
+    path = section.text(name)
+    if path and not os.access(path, os.R_OK):
+        section.warn(name, f"{path!r} cannot be read now; it is read again before every request")
+    return path
+
+
+def _writer_headers(section: Section) -> Pairs:
+    headers = checked_headers(section)
+    for index, (name, _) in enumerate(headers):
+        if name.lower() in FIXED_HEADERS:
+            section.warn("headers", f"{name} has no effect: it says what we send", 2 * index)
+    return tuple(("Host" if name.lower() == "host" else name, value) for name, value in headers)
 
 
 def _writer_url(section: Section) -> UrlParts | None:

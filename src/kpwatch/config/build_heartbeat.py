@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.urls import take_apart
 from kpwatch.config.build_parts import checked_headers, tls_options
+from kpwatch.config.proxies import proxy_url
 from kpwatch.heartbeat.options import MIN_INTERVAL_SECONDS, HeartbeatOptions
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def heartbeat_options(
         timeout_seconds=section.seconds("timeout") or default.timeout_seconds,
         dial_timeout_seconds=section.seconds("dial_timeout") or default.dial_timeout_seconds,
         tls=tls_options(section, always=False) if url.scheme == "https" else None,
+        proxy_url=proxy_url(section, url, expander.variable),
         proc_dir=expander.variable("HOST_PROC") or default.proc_dir,
         sys_dir=expander.variable("HOST_SYS") or default.sys_dir,
     )

@@ -23,7 +23,7 @@ def sample_rules(section: Section) -> SampleRules:
         metrics_pass=_globs(section, "metrics_pass"),
         enums=tuple(_enum(enum) for enum in section.many("processor_enum")),
         metrics_name_prefix=section.text("metrics_name_prefix"),
-        relabel=_relabel_rules(section.many("relabel_configs")),
+        relabel=relabel_rules(section.many("relabel_configs")),
     )
 
 
@@ -42,7 +42,8 @@ def _enum(section: Section) -> EnumRule:
     return EnumRule(_globs(section, "metrics"), section.numbers("value_mappings"))
 
 
-def _relabel_rules(sections: list[Section]) -> tuple[RelabelRule, ...]:
+def relabel_rules(sections: list[Section]) -> tuple[RelabelRule, ...]:
+    """Rules in their order; what is wrong goes to the sections' report."""
     return tuple(_relabel_rule(number, section) for number, section in enumerate(sections, start=1))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kpwatch.config.keys import ACCEPTED, REFUSED, WORKS, Key, Table, tls_keys
-from kpwatch.relabel.rules import ACTIONS
+from kpwatch.config.keys import ACCEPTED, REFUSED, WORKS, Key, Table, relabel_keys, tls_keys
 
 _GLOBS = "globs, matched as the original does"
 _COUNTED = "what is left out is counted in /metrics, by rule"
@@ -77,18 +76,7 @@ PROCESSOR_ENUM = Table(
     ),
 )
 
-RELABEL_CONFIGS = Table(
-    "instances.relabel_configs",
-    (
-        Key("source_labels", "strings", (), WORKS, "labels whose values are joined"),
-        Key("separator", "string", ";", WORKS, "between them"),
-        Key("regex", "string", "(.*)", WORKS, "anchored, Go's syntax"),
-        Key("modulus", "integer", 0, WORKS, "of hashmod"),
-        Key("target_label", "string", "", WORKS, "label to write"),
-        Key("replacement", "string", "$1", WORKS, "its value"),
-        Key("action", "string", "replace", WORKS, f"one of {', '.join(ACTIONS)}"),
-    ),
-)
+RELABEL_CONFIGS = Table("instances.relabel_configs", relabel_keys())
 
 CONSUL = Table(
     "instances.consul",

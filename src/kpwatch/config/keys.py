@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from kpwatch.relabel.rules import ACTIONS
+
 Status = Literal["works", "accepted", "later", "refused"]
 """works: does what `does` says. accepted: known, and nothing needs doing for it (`does` says why).
 later: known, without effect in this version, warned about. refused: so on purpose, warned about with the reason.
@@ -86,4 +88,17 @@ def http_client_keys() -> tuple[Key, ...]:
             "dial_timeout", "milliseconds", 0.0, WORKS, "to connect, in ms; 0: 10 s", "the original then waits for ever"
         ),
         Key("max_idle_conns_per_host", "integer", 0, ACCEPTED, "one connection is kept and reused"),
+    )
+
+
+def relabel_keys() -> tuple[Key, ...]:
+    """The keys of one relabel rule."""
+    return (
+        Key("source_labels", "strings", (), WORKS, "labels whose values are joined"),
+        Key("separator", "string", ";", WORKS, "between them"),
+        Key("regex", "string", "(.*)", WORKS, "anchored, Go's syntax"),
+        Key("modulus", "integer", 0, WORKS, "of hashmod"),
+        Key("target_label", "string", "", WORKS, "label to write"),
+        Key("replacement", "string", "$1", WORKS, "its value"),
+        Key("action", "string", "replace", WORKS, f"one of {', '.join(ACTIONS)}"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kpwatch.config.keys import ACCEPTED, LATER, REFUSED, WORKS, Key, Table, http_client_keys, tls_keys
+from kpwatch.config.keys import ACCEPTED, LATER, REFUSED, WORKS, Key, Table, http_client_keys, relabel_keys, tls_keys
 
 _NO_AGENT_MODE = "there is no embedded Prometheus here; list the targets in input.prometheus"
 _NO_REMOTE_COMMANDS = "this agent runs no commands that a server sends"
@@ -72,11 +72,22 @@ WRITERS = Table(
         Key("url", "string", "", WORKS, "where to POST Remote Write; not expanded", "same URL twice: both are used"),
         *http_client_keys(),
         *tls_keys("TLS keys count; always so for https"),
+        Key("http_proxy", "string", "", WORKS, "our own: HTTP proxy, http://[USER:PASSWORD@]HOST:PORT", secret=True),
+        Key("bearer_token_string", "string", "", WORKS, "our own: bearer token; wins over Basic auth", secret=True),
+        Key("bearer_token_file", "string", "", WORKS, "our own: file with it, read again before each request"),
+        Key("basic_auth_pass_file", "string", "", WORKS, "our own: file with basic_auth_pass, read in the same way"),
+        Key("protocol", "string", "auto", WORKS, "our own: version of Remote Write: auto (found out), 1.0 or 2.0"),
+        Key("relabel_configs", "tables", None, WORKS, "our own: rules for this writer alone, after everything else"),
+        Key("hold", "bool", True, WORKS, "our own: samples wait while it answers 401, 403, 404, 3xx; false: drop them"),
+        Key("restamps", "string", "auto", WORKS, "our own: it writes its own time over the samples': auto, yes or no"),
+        Key("max_backfill_age", "duration", 0.0, WORKS, "our own: drop older samples; 0: none, if it restamps 60 s"),
         Key("ident", "string", "auto", WORKS, "our own: agent_hostname goes out as ident: auto, add, rename or off"),
         Key("retry_min", "duration", 0.0, WORKS, "our own: pause after the first failure; 0: 500 ms"),
         Key("retry_max", "duration", 0.0, WORKS, "our own: longest pause between two tries; 0: 30 s"),
     ),
 )
+
+WRITERS_RELABEL_CONFIGS = Table("writers.relabel_configs", relabel_keys())
 
 HTTP = Table(
     "http",
@@ -115,7 +126,7 @@ HEARTBEAT = Table(
         Key("url", "string", "", WORKS, "where to POST it; not expanded", "an update it asks for is not followed"),
         Key("interval", "integer", 0, WORKS, "seconds between two, at least 4"),
         *http_client_keys(),
-        Key("http_proxy", "string", "", LATER, "proxy for it"),
+        Key("http_proxy", "string", "", WORKS, "HTTP proxy for it: http://[USER:PASSWORD@]HOST:PORT", secret=True),
         *tls_keys("TLS keys count"),
     ),
     switch="enable",
@@ -176,5 +187,6 @@ KPWATCH = Table(
 )
 
 ROOT_TABLES = (
-    GLOBAL, LOG, WRITER_OPT, WRITERS, HTTP, IBEX, HEARTBEAT, PROMETHEUS, HTTP_PROVIDER, LOGS, TRACES, KPWATCH,
+    GLOBAL, LOG, WRITER_OPT, WRITERS, WRITERS_RELABEL_CONFIGS, HTTP, IBEX, HEARTBEAT, PROMETHEUS, HTTP_PROVIDER, LOGS,
+    TRACES, KPWATCH,
 )  # fmt: skip

@@ -33,6 +33,8 @@ class HeartbeatOptions:
     timeout_seconds: float = 30.0
     dial_timeout_seconds: float = 10.0
     tls: TlsOptions | None = None
+    proxy_url: str = ""
+    """With the proxy's credentials, if any."""
     proc_dir: str = "/proc"
     sys_dir: str = "/sys"
 

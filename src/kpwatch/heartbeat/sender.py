@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.base.connection import Connection
-from kpwatch.base.http import Answer, Failure, format_request, parse_url, redact_url
+from kpwatch.base.http import Answer, Failure, format_request, parse_proxy, parse_url, redact_url
 from kpwatch.heartbeat.machine import Machine
 from kpwatch.heartbeat.options import MIN_INTERVAL_SECONDS
 from kpwatch.heartbeat.report import cpu_percent, heartbeat, memory_percent
@@ -44,8 +44,9 @@ class Heartbeat:
         self._log = log
         self._url = parse_url(options.url)
         self._shown_url = redact_url(options.url)
+        self._proxy = parse_proxy(options.proxy_url) if options.proxy_url else None
         self._connection = Connection(
-            loop, self._url, tls=options.tls, dial_timeout_seconds=options.dial_timeout_seconds
+            loop, self._url, tls=options.tls, proxy=self._proxy, dial_timeout_seconds=options.dial_timeout_seconds
         )
         self._machine = Machine(options.proc_dir, options.sys_dir)
         self._cpu = self._machine.cpu_times()
@@ -72,7 +73,7 @@ class Heartbeat:
             self._fail(f"no answer within {interval_seconds:g} s")
             return
         self._connection.ask(
-            format_request("POST", self._url, self._headers(), _gzipped(self._body())),
+            format_request("POST", self._url, self._headers(), _gzipped(self._body()), proxy=self._proxy),
             self._answered,
             timeout_seconds=self._options.dial_timeout_seconds + self._options.timeout_seconds,
             body_limit_bytes=ANSWER_LIMIT_BYTES,

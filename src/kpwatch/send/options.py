@@ -28,6 +28,11 @@ auto: where the URL has Nightingale's path and the receiver speaks 1.0. Nighting
 `ForceUseServerTS` is off, and speaks no 2.0.
 """
 
+FIXED_HEADERS = frozenset(
+    ("content-encoding", "content-type", "user-agent", "x-prometheus-remote-write-version", "transfer-encoding")
+)
+"""Names in lower case that `headers` cannot set."""
+
 NIGHTINGALE_WRITE_PATH = "/prometheus/v1/write"
 
 RESTAMPED_MAX_AGE_SECONDS = 60.0

@@ -13,15 +13,11 @@ from kpwatch import __version__
 from kpwatch.base.errors import ConfigError
 from kpwatch.remote_write import v1
 from kpwatch.remote_write.codecs import HEADERS
+from kpwatch.send.options import FIXED_HEADERS
 
 if TYPE_CHECKING:
     from kpwatch.model.encoded import Protocol
     from kpwatch.send.options import WriterOptions
-
-FIXED_HEADERS = frozenset(
-    ("content-encoding", "content-type", "user-agent", "x-prometheus-remote-write-version", "transfer-encoding")
-)
-"""Names in lower case that `headers` cannot set."""
 
 
 def request_headers(options: WriterOptions, version: Protocol) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.connection import Connection
 from kpwatch.base.errors import ConfigError
-from kpwatch.base.http import Answer, Failure, Url, format_request, parse_url, redact_url
+from kpwatch.base.http import Answer, Failure, Url, format_request, parse_proxy, parse_url, redact_url
 from kpwatch.send.answers import Fate, fate_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Route:
         self._options = options
         self._loop = loop
         self._home = self._url = parse_url(options.url)
+        self._proxy = parse_proxy(options.proxy_url) if options.proxy_url else None
         self._connection = self._connect(self._home)
         self.busy = False
 
@@ -51,7 +52,7 @@ class Route:
         def ask(url: Url, hops: int) -> None:
             self._use(url)
             self._connection.ask(
-                format_request("POST", url, headers, body),
+                format_request("POST", url, headers, body, proxy=self._proxy),
                 lambda outcome: answered(url, hops, outcome),
                 timeout_seconds=self._options.dial_timeout_seconds + self._options.timeout_seconds,
                 body_limit_bytes=ANSWER_LIMIT_BYTES,
@@ -78,7 +79,13 @@ class Route:
 
     def _connect(self, url: Url) -> Connection:
         options = self._options
-        return Connection(self._loop, url, tls=options.tls, dial_timeout_seconds=options.dial_timeout_seconds)
+        return Connection(
+            self._loop,
+            url,
+            tls=options.tls,
+            proxy=self._proxy,
+            dial_timeout_seconds=options.dial_timeout_seconds,
+        )
 
     def _use(self, url: Url) -> None:
         """Have a connection to where `url` is."""

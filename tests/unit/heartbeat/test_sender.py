@@ -15,6 +15,7 @@ from kpwatch.base.telemetry import Registry
 from kpwatch.heartbeat.options import HeartbeatOptions
 from kpwatch.heartbeat.sender import FIRST_SECONDS, Heartbeat
 from tests.clocks import MovedClock
+from tests.proxy import ProxyServer
 from tests.servers import WAIT_SECONDS, Request, Server, hangs, refused_port, replies, response, serves
 
 if TYPE_CHECKING:
@@ -195,3 +196,15 @@ def test_secrets_are_not_in_its_repr() -> None:
     """Options may be logged."""
     options = HeartbeatOptions("http://u:secret@h/?t=secret", "n", basic_auth_pass="secret", headers=(("A", "secret"),))
     assert "secret" not in repr(options)
+
+
+def test_by_a_proxy() -> None:
+    """`http_proxy`: the proxy gets the whole URL."""
+    with (
+        Server(serves(lambda _: response(b'{"dat":null,"err":""}'))) as server,
+        ProxyServer() as proxy,
+        Beating(server.url("/v1/n9e/heartbeat"), proxy_url=proxy.proxy_url) as beating,
+    ):
+        beating.advance(FIRST_SECONDS)
+        beating.wait_for(TAKEN, 1)
+        assert [request.target for request in proxy.asked] == [server.url("/v1/n9e/heartbeat")]
