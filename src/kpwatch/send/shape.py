@@ -71,17 +71,18 @@ def split(scrape: EncodedScrape, protocol: Protocol, most_samples: int) -> list[
     return [_encoded(scrape, piece, protocol) for piece in pieces]
 
 
-def ends_in(scrape: EncodedScrape, protocol: Protocol) -> list[Series]:
-    """The series whose end a scrape says."""
-    return [series for series in read_block(scrape.block, protocol) if _ends(series)]
-
-
-def with_ends(scrape: EncodedScrape, ends: Sequence[Series], protocol: Protocol) -> EncodedScrape:
-    """A scrape that says the ends of these series too, unless it has something to say of them itself."""
+def with_ends(scrape: EncodedScrape, late: Sequence[EncodedScrape], protocol: Protocol) -> EncodedScrape:
+    """A scrape that also says the ends that `late` ones said, unless it has something to say of those series itself."""
+    ends = {one.labels: one for other in late for one in read_block(other.block, protocol) if _ends(one)}
+    if not ends:
+        return scrape
     series = list(read_block(scrape.block, protocol))
     told = {one.labels for one in series}
-    late = {one.labels: one for one in ends if one.labels not in told}
-    series += [one._replace(samples=[(scrape.timestamp_ms, one.samples[-1][1])]) for one in late.values()]
+    series += [
+        one._replace(samples=[(scrape.timestamp_ms, one.samples[-1][1])])
+        for labels, one in ends.items()
+        if labels not in told
+    ]
     return _encoded(scrape, series, protocol)
 
 

@@ -47,13 +47,13 @@ def test_a_secret_in_a_file_is_read_for_each_request(
     """A token that was replaced counts from the next request on; the line's end does not count."""
     file = tmp_path / "secret"
     with Receiver() as receiver, Sending(receiver.url(), **{key: str(file)} | options) as sending:
-        for number, secret in enumerate(("first", "second")):
+        for number, secret in enumerate(("old-secret", "new-secret")):
             file.write_text(f"{secret}\n")
             sending.append(scrape(number))
             sending.pass_time_until_idle()
-        expected = [header.format(secret) if header else basic("u", secret) for secret in ("first", "second")]
+        expected = [header.format(secret) if header else basic("u", secret) for secret in ("old-secret", "new-secret")]
         assert [request.headers["authorization"] for request in receiver.requests] == expected
-        assert "second" not in f"{sending.lines}{sending.registry.render()}{sending.writer.options!r}"
+        assert "-secret" not in f"{sending.lines}{sending.registry.render()}{sending.writer.options!r}"
 
 
 BAD_FILES = [

@@ -133,6 +133,11 @@ class Sending:
         self.advance(LINGER_SECONDS)
         self.wait_until_idle()
 
+    def not_sent(self) -> dict[str, float]:
+        """Samples the writer left out, by reason."""
+        name = "kpwatch_agent_samples_not_sent_total"
+        return {dict(pairs)["reason"]: value for full, pairs, value in self.registry.samples() if full == name}
+
     def speaks(self) -> str:
         """The version that its metric says is in use."""
         name = "kpwatch_agent_writer_protocol_info"
@@ -263,14 +268,27 @@ def test_pauses_grow_to_their_bound_and_begin_anew() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_token_or_path_to_be_mended_is_waited_for(status: int) -> None:
-    """The samples are still good: they are held and asked again each minute."""
-    with Receiver(response(b"who are you?", status)) as receiver, Sending(receiver.url()) as sending:
+    """The samples are still good: they are held and asked again after a minute, then ever more slowly."""
+    answers = [response(b"who are you?", status)] * 6
+    with Receiver(*answers) as receiver, Sending(receiver.url()) as sending:
         sending.append(scrape(0))
         sending.advance(LINGER_SECONDS)
-        sending.wait_for_pause(60)
-        sending.advance(60)
+        for pause, times in ((60, 1), (120, 1), (240, 1), (480, 1), (600, 1), (600, 2)):
+            sending.wait_for_pause(pause, times)
+            sending.advance(pause)
         sending.wait_until_idle()
         assert [taken.value for taken in receiver.taken] == [0]
+
+
+@pytest.mark.parametrize("status", [302, 307, 401, 403, 404])
+def test_nothing_is_held_where_that_is_not_wanted(status: int) -> None:
+    """`hold = false`: such an answer drops the samples."""
+    with Receiver(response(b"who?", status)) as receiver, Sending(receiver.url(), hold=False) as sending:
+        for number in range(2):
+            sending.append(scrape(number))
+            sending.pass_time_until_idle()
+        assert [taken.value for taken in receiver.taken] == [1]
+        assert sending.counted("samples_refused") == 1
 
 
 def test_refused_then_up() -> None:
