@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.relabel.globs import compile_globs
-from kpwatch.relabel.options import EnumRule, SampleRules
+from kpwatch.relabel.options import EnumRule, LabelLimits, SampleRules
 from kpwatch.relabel.rules import RelabelRule, compile_rules
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ def sample_rules(section: Section) -> SampleRules:
         enums=tuple(_enum(enum) for enum in section.many("processor_enum")),
         metrics_name_prefix=section.text("metrics_name_prefix"),
         relabel=relabel_rules(section.many("relabel_configs")),
+        honor_labels=section.flag("honor_labels"),
+        label_limits=LabelLimits(
+            labels=max(section.whole("label_limit"), 0),
+            name_bytes=max(section.whole("label_name_length_limit"), 0),
+            value_bytes=max(section.whole("label_value_length_limit"), 0),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from kpwatch.base.errors import ConfigError
 from kpwatch.base.urls import take_apart
 from kpwatch.config.build_parts import checked_headers, expand, tls_options
 from kpwatch.config.build_rules import sample_rules
+from kpwatch.exposition.formats import PROTOCOLS
 from kpwatch.scrape.discovery.instance import HEALTH_OFF, Instance, compiled
 from kpwatch.scrape.options import DELETE_LABEL, TargetOptions
 
@@ -82,10 +83,19 @@ def _shared_options(section: Section, limits: Section, expander: Expander, cycle
         password=password,
         bearer_token=section.text("bearer_token_string"),
         bearer_token_file=_token_file(section),
-        body_limit_bytes=limits.whole("body_limit_bytes"),
-        sample_limit=max(limits.whole("sample_limit"), 0),
+        body_limit_bytes=max(section.whole("body_limit_bytes"), 0) or limits.whole("body_limit_bytes"),
+        sample_limit=max(section.whole("sample_limit") or limits.whole("sample_limit"), 0),
+        scrape_protocols=_scrape_protocols(section),
+        honor_timestamps=section.flag("honor_timestamps"),
         rules=sample_rules(section),
     )
+
+
+def _scrape_protocols(section: Section) -> tuple[str, ...]:
+    for index, name in enumerate(section.texts("scrape_protocols")):
+        if name not in PROTOCOLS:
+            section.error("scrape_protocols", f"{name!r}: expected one of {', '.join(PROTOCOLS)}", index)
+    return tuple(dict.fromkeys(section.texts("scrape_protocols"))) or tuple(PROTOCOLS)
 
 
 def _label(section: Section, name: str, value: str, expander: Expander) -> str:

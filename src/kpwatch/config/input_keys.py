@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from kpwatch.config.keys import ACCEPTED, REFUSED, WORKS, Key, Table, relabel_keys, tls_keys
+from kpwatch.exposition.formats import PROTOCOLS
 
 _GLOBS = "globs, matched as the original does"
 _COUNTED = "what is left out is counted in /metrics, by rule"
 _PASS = f"{_COUNTED}; our own kpwatch_* and scrape_* stay"
 _RELABEL = "a bad rule is an error that names it, no crash"
 _NO_PLUGIN_LEVEL = "the original ignores it at the top of this file; write it inside [[instances]]"
+_LIMIT = "a scrape with more fails; 0: no limit"
 _CONSUL = "targets from a Consul catalog"
 
 INPUT = Table(
@@ -64,6 +66,20 @@ INSTANCES = Table(
             WORKS,
             "our own: JSON files of targets in Prometheus' format, read again on change",
         ),
+        Key(
+            "scrape_protocols",
+            "strings",
+            (),
+            WORKS,
+            f"our own: formats to ask for, the first one most: {', '.join(PROTOCOLS)}; empty: all, in this order",
+        ),
+        Key("honor_labels", "bool", False, WORKS, "our own: scraped labels win over those of the URL and of labels"),
+        Key("honor_timestamps", "bool", True, WORKS, "our own: a page's own timestamps count"),
+        Key("sample_limit", "integer", 0, WORKS, "our own: as in [kpwatch], for these; 0: that one, below 0: no limit"),
+        Key("body_limit_bytes", "integer", 0, WORKS, "our own: as in [kpwatch], for these; 0 or less: that one"),
+        Key("label_limit", "integer", 0, WORKS, f"our own: labels of a series, __name__ included; {_LIMIT}"),
+        Key("label_name_length_limit", "integer", 0, WORKS, f"our own: bytes of a label's name; {_LIMIT}"),
+        Key("label_value_length_limit", "integer", 0, WORKS, f"our own: bytes of a label's value; {_LIMIT}"),
         Key("kpwatch_health", "string", "", WORKS, "our own: URL of the health port, or off; else found beside :10249"),
     ),
 )

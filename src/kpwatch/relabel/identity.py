@@ -5,6 +5,9 @@ From weakest to strongest (reference: Categraf's inputs/prometheus and config/in
     scraped labels  <  the URL's labels (`instance` …)  <  le / quantile  <  the instance's `labels`
     then, only where absent:  [global.labels],  agent_hostname
 
+With `honor_labels` (ours, Prometheus' word) scraped labels are stronger than the URL's and the instance's, "-"
+included; a scraped label that is empty keeps the others away, as in Prometheus.
+
 The value "-" in the instance's `labels` deletes a label. `le` and `quantile` are written as Go writes the float
 (`1` for `1.0`, `1e+06`), names are made legal, empty values are dropped: an empty label is no label.
 
@@ -34,7 +37,7 @@ DELETE_LABEL = "-"
 _NAME_ESCAPES = str.maketrans(dict.fromkeys("-. '\"", "_"))
 _LABEL_ESCAPES = str.maketrans(dict.fromkeys("-. /", "_"))
 
-_FLOAT_LABELS = {("histogram", "_bucket"): "le", ("summary", ""): "quantile"}
+_FLOAT_LABELS = {("histogram", "_bucket"): "le", ("gaugehistogram", "_bucket"): "le", ("summary", ""): "quantile"}
 """(type of the family, what the sample's name adds to it) -> label that is a number."""
 
 
@@ -52,12 +55,15 @@ class Identity:
 
     def printed(self, name: str, scraped: Pairs, family: str, family_type: str) -> Labels:
         """The labels `--test` prints where there are no rules, `__name__` included: names as they came."""
-        pairs = self.named(scraped, number_label(name, family, family_type))
+        pairs = self.named(scraped, number_label(name, family, family_type), honored=self.rules.honor_labels)
         pairs[METRIC_NAME] = legal_name(name)
         return make_labels(pairs)
 
-    def named(self, scraped: Pairs, number: str) -> dict[str, str]:
-        """`scraped` with everything added, without `__name__`; `number` is the label that is a number, or ""."""
+    def named(self, scraped: Pairs, number: str, *, honored: bool = False) -> dict[str, str]:
+        """`scraped` with everything added, without `__name__`; `number` is the label that is a number, or "".
+
+        `honored`: `scraped` is stronger than what is added.
+        """
         pairs = dict(scraped)
         text = pairs.get(number)
         pairs.update(self.url_labels)
@@ -68,6 +74,8 @@ class Identity:
                 pairs.pop(label, None)
             else:
                 pairs[label] = value
+        if honored:
+            pairs.update((label, normal_number(value) if label == number else value) for label, value in scraped)
         for label, value in self.global_labels:
             pairs.setdefault(label, value)
         if self.hostname:

@@ -19,6 +19,18 @@ class EnumRule:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelLimits:
+    """Above one of these a series fails its scrape; 0 = no limit. `limits` says how they are judged."""
+
+    labels: int = 0
+    name_bytes: int = 0
+    value_bytes: int = 0
+
+
+NO_LIMITS = LabelLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class SampleRules:
     """All filters and rules of one instance; the order in which they work stands in `pipeline`."""
 
@@ -34,6 +46,9 @@ class SampleRules:
     enums: tuple[EnumRule, ...] = ()
     metrics_name_prefix: str = ""
     relabel: tuple[RelabelRule, ...] = ()
+    honor_labels: bool = False
+    """Scraped labels are stronger than the URL's and the instance's."""
+    label_limits: LabelLimits = NO_LIMITS
 
 
 NO_RULES = SampleRules()

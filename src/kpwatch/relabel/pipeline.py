@@ -23,6 +23,8 @@ from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, make_labels
 from kpwatch.relabel.globs import compile_globs
 from kpwatch.relabel.identity import legal_name, number_label
+from kpwatch.relabel.limits import check_limits
+from kpwatch.relabel.options import NO_LIMITS
 from kpwatch.relabel.rules import compile_rules
 
 if TYPE_CHECKING:
@@ -58,27 +60,37 @@ class Pipeline:
         self._passed = compile_globs(rules.metrics_pass) if rules.metrics_pass else None
         self._enums = [(compile_globs(enum.metrics), dict(enum.values)) for enum in rules.enums]
         self._relabel = compile_rules(rules.relabel)
+        self._honor_labels = rules.honor_labels
+        self._limits = rules.label_limits
 
     def scraped(self, name: str, labels: Pairs, family: str, family_type: str) -> Named | str:
-        """A sample of the target's body, or the one of LEFT_OUT for which it does not count."""
+        """A sample of the target's body, or the one of LEFT_OUT for which it does not count.
+
+        Raises OverLabelLimit where it counts and is above a limit.
+        """
         if self._family_ignored(family):
             return "ignore_metrics"
         number = number_label(name, family, family_type)
         kept = tuple(pair for pair in labels if pair[0] == number or not self._label_ignored(pair[0]))
         prefix = self._identity.rules.name_prefix
         full_name = name if not prefix or family.startswith(prefix) else f"{prefix}_{name}"
-        return self._named(legal_name(full_name), kept, number, passes=self._passed)
+        named = self._named(legal_name(full_name), kept, number, passes=self._passed, honored=self._honor_labels)
+        if self._limits != NO_LIMITS and not isinstance(named, str):
+            check_limits(named.labels, self._limits)
+        return named
 
     def own(self, name: str, labels: Pairs) -> Named | str:
         """A sample of ours about the target, or the one of LEFT_OUT for which it does not count."""
         return self._named(name, labels, "", passes=self._passed if name == UP else None)
 
-    def _named(self, name: str, labels: Pairs, number: str, *, passes: Callable[[str], bool] | None) -> Named | str:
+    def _named(
+        self, name: str, labels: Pairs, number: str, *, passes: Callable[[str], bool] | None, honored: bool = False
+    ) -> Named | str:
         if self._dropped(name):
             return "metrics_drop"
         if passes is not None and not passes(name):
             return "metrics_pass"
-        pairs = self._identity.named(labels, number)
+        pairs = self._identity.named(labels, number, honored=honored)
         pairs[METRIC_NAME] = self._identity.rules.metrics_name_prefix + name
         relabelled = self._relabel(pairs)
         if relabelled is None:

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure, Url, format_request
+from kpwatch.exposition.formats import accept_header, format_of
 
 if TYPE_CHECKING:
+    from kpwatch.exposition.formats import Format
+    from kpwatch.exposition.text import LineError
     from kpwatch.scrape.options import TargetOptions
 
-ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
+_NOT_METRICS = {
+    "text/html": "the answer is an HTML page; is this the metrics port (10249), path /metrics?",
+    "application/vnd.google.protobuf": "the answer is protobuf, which was not asked for and is not read",
+}
+"""Media types that are not even looked at."""
 
 _LOOPBACK_HOSTS = ("localhost", "127.", "::1")
 
@@ -35,7 +42,7 @@ def scrape_request(options: TargetOptions, url: Url) -> bytes:
     Raises OSError or UnicodeDecodeError where the bearer token's file cannot be read, ConfigError where a header (such
     as the token) holds a line break.
     """
-    headers = {"Accept": ACCEPT, "User-Agent": f"kpwatch/{__version__}"}
+    headers = {"Accept": accept_header(options.scrape_protocols), "User-Agent": f"kpwatch/{__version__}"}
     if not url.host.startswith(_LOOPBACK_HOSTS):
         headers["Accept-Encoding"] = "gzip"  # on loopback it costs both sides CPU and saves nobody a byte
     token = options.bearer_token
@@ -56,16 +63,31 @@ def judge(outcome: Answer | Failure) -> bytes | ScrapeError:
         return ScrapeError(outcome.reason, outcome.detail)
     if outcome.status != 200:
         return ScrapeError(f"http_{outcome.status}", f"status code: {outcome.status}")
-    if outcome.headers.get("content-type", "").lower().startswith("text/html"):
-        return ScrapeError(
-            "not_metrics", "the answer is an HTML page; is this the metrics port (10249), path /metrics?"
-        )
+    content_type = outcome.headers.get("content-type", "").lower()
+    for media_type, what_it_is in _NOT_METRICS.items():
+        if content_type.startswith(media_type):
+            return ScrapeError("not_metrics", what_it_is)
     return outcome.body
 
 
-def unusable(options: TargetOptions, samples: int, body_bytes: int) -> ScrapeError | None:
+def answered_format(outcome: Answer | Failure) -> Format:
+    """The format an answer says it is in."""
+    return "text" if isinstance(outcome, Failure) else format_of(outcome.headers.get("content-type", ""))
+
+
+def refused(errors: list[LineError]) -> ScrapeError:
+    """Why a body whose format knows no half bodies makes no scrape."""
+    first = errors[0]
+    return ScrapeError(
+        "bad_openmetrics",
+        f"line {first.line_number}, column {first.column}: {first.reason} ({len(errors)} broken lines; an OpenMetrics "
+        f"body counts as a whole or not at all)",
+    )
+
+
+def unusable(options: TargetOptions, samples: int, body_bytes: int, body_format: Format = "text") -> ScrapeError | None:
     """Why a body with so many samples makes no scrape, or None where it does."""
-    if samples == 0:
+    if samples == 0 and body_format == "text":  # the end of OpenMetrics says that there really is nothing
         return ScrapeError("not_metrics", f"nothing in {body_bytes} bytes is a metric; is this a metrics page?")
     if 0 < options.sample_limit < samples:
         return ScrapeError("sample_limit", f"{samples} samples, the limit is {options.sample_limit}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kpwatch.base.http import redact_url
+from kpwatch.exposition.formats import PROTOCOLS
 from kpwatch.relabel.options import NO_RULES
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class TargetOptions:
     """Of the decompressed body; above it the scrape fails as `too_large`."""
     sample_limit: int = 0
     """Samples per scrape; 0 = no limit."""
+    scrape_protocols: tuple[str, ...] = tuple(PROTOCOLS)
+    """What is asked for, by `formats.PROTOCOLS`' names, the first one most; whatever comes is read."""
+    honor_timestamps: bool = True
+    """A body's own timestamps count; else its samples are of the time of the scrape."""
     rules: SampleRules = NO_RULES
     """Which samples count, what they are worth and what they are called."""
     health_url: str = ""

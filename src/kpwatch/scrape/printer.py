@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.clock import local_text
 from kpwatch.exposition.categraf_view import format_line, view
-from kpwatch.exposition.text import Parsed, parse
+from kpwatch.exposition.delta import without_timestamps
+from kpwatch.exposition.formats import grammar_of
+from kpwatch.relabel.limits import OverLabelLimit
 from kpwatch.relabel.pipeline import UP, Pipeline
 from kpwatch.scrape.about import OwnSample
-from kpwatch.scrape.fetch import ScrapeError, unusable
+from kpwatch.scrape.fetch import ScrapeError, refused, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kpwatch.exposition.categraf_view import Dialect
+    from kpwatch.exposition.categraf_view import Dialect, Shown
     from kpwatch.exposition.text import LineError
     from kpwatch.relabel.identity import Identity
     from kpwatch.relabel.pipeline import Named
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.scrape.target import Outcome
-
-_NOTHING = Parsed([], {}, {}, [])
 
 
 class Printed(NamedTuple):
@@ -50,15 +50,37 @@ class SamplePrinter:
     def print_scrape(self, outcome: Outcome) -> Printed:
         """Print `up` and the body's samples."""
         answer = outcome.answer
-        parsed = _NOTHING if isinstance(answer, ScrapeError) else parse(answer)
+        found, broken_lines = (answer, []) if isinstance(answer, ScrapeError) else self._read(answer, outcome)
+        if isinstance(found, ScrapeError):
+            self.print_own(outcome.timestamp_ms, [OwnSample(UP, (), 0.0)])
+            return Printed(found, broken_lines)
+        self.print_own(outcome.timestamp_ms, [OwnSample(UP, (), 1.0)])
+        for named, shown in found:
+            stamp_ms = shown.timestamp_ms
+            self._print(named, shown.value, stamp_ms if stamp_ms is not None and stamp_ms > 0 else outcome.timestamp_ms)
+        return Printed(None, broken_lines)
+
+    def _read(
+        self, body: bytes, outcome: Outcome
+    ) -> tuple[list[tuple[Named | str, Shown]] | ScrapeError, list[LineError]]:
+        """What the body says, named, or why it makes no scrape; broken lines, where they cost only themselves."""
+        grammar = grammar_of(outcome.format)
+        parsed = grammar.parse(body)
+        if parsed.errors and grammar.all_or_nothing:
+            return refused(parsed.errors), []
+        if not self._options.honor_timestamps:
+            parsed = parsed._replace(samples=without_timestamps(parsed.samples))
         heads = len({sample.head for sample in parsed.samples})
-        error = answer if isinstance(answer, ScrapeError) else unusable(self._options, heads, len(answer))
-        self.print_own(outcome.timestamp_ms, [OwnSample(UP, (), float(error is None))])
-        if error is None:
-            for name, labels, value, family, family_type, stamp_ms in view(parsed):
-                timestamp_ms = stamp_ms if stamp_ms is not None and stamp_ms > 0 else outcome.timestamp_ms
-                self._print(self._pipeline.scraped(name, labels, family, family_type), value, timestamp_ms)
-        return Printed(error, parsed.errors)
+        error = unusable(self._options, heads, len(body), outcome.format)
+        if error is not None:
+            return error, parsed.errors
+        try:
+            return [(self._named(shown), shown) for shown in view(parsed)], parsed.errors
+        except OverLabelLimit as over:
+            return ScrapeError(over.key, str(over)), parsed.errors
+
+    def _named(self, shown: Shown) -> Named | str:
+        return self._pipeline.scraped(shown.name, shown.labels, shown.family, shown.family_type)
 
     def print_own(self, timestamp_ms: int, samples: Iterable[OwnSample]) -> None:
         """Print samples of ours about the target."""

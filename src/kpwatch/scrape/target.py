@@ -17,13 +17,14 @@ from zlib import crc32
 
 from kpwatch.base.connection import Connection
 from kpwatch.base.http import parse_url
-from kpwatch.scrape.fetch import UNMAKEABLE, ScrapeError, judge, scrape_request
+from kpwatch.scrape.fetch import UNMAKEABLE, ScrapeError, answered_format, judge, scrape_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kpwatch.base.http import Answer, Failure
     from kpwatch.base.loop import Loop, Timer
+    from kpwatch.exposition.formats import Format
     from kpwatch.scrape.options import TargetOptions
 
 
@@ -43,6 +44,8 @@ class Outcome(NamedTuple):
     """When the scrape began, or its place on the grid just before."""
     duration_seconds: float
     answer: bytes | ScrapeError
+    format: Format = "text"
+    """Of the body."""
 
 
 class Target:
@@ -103,7 +106,8 @@ class Target:
 
         def done(outcome: Answer | Failure) -> None:
             self._schedule_next(first_ms)
-            self._receive(Outcome(began_ms, clock.monotonic_seconds() - began_seconds, judge(outcome)))
+            seconds = clock.monotonic_seconds() - began_seconds
+            self._receive(Outcome(began_ms, seconds, judge(outcome), answered_format(outcome)))
 
         try:
             request = scrape_request(self.options, self._url)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
 from kpwatch.exposition.delta import DeltaParser, Layout
+from kpwatch.relabel.limits import OverLabelLimit
 from kpwatch.scrape.about import ScrapeSize, about_scrape
 from kpwatch.scrape.encoder import SeriesEncoder
-from kpwatch.scrape.fetch import ScrapeError, unusable
+from kpwatch.scrape.fetch import ScrapeError, refused, unusable
 from kpwatch.scrape.forms import FormEncoders
 from kpwatch.scrape.health import HealthPages
 from kpwatch.scrape.target import Target
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop
     from kpwatch.base.telemetry import Registry
+    from kpwatch.exposition.delta import Values
+    from kpwatch.exposition.text import LineError
     from kpwatch.model.encoded import EncodedScrape, Form
     from kpwatch.relabel.identity import Identity
     from kpwatch.scrape.about import OwnSample
@@ -66,6 +69,17 @@ class Counters(NamedTuple):
         """Lines or samples of a good scrape that do not count."""
         self.registry.counter(
             "kpwatch_agent_samples_dropped_total", "Lines and samples left out of a scrape, by reason.", reason=reason
+        ).add(count)
+
+    def exemplars_dropped(self, count: int) -> None:
+        """Exemplars of a good scrape."""
+        self.registry.counter("kpwatch_agent_exemplars_dropped_total", "Exemplars read and not sent.").add(count)
+
+    def rules_broken(self, count: int) -> None:
+        """Lines that could be read and should not stand like this."""
+        self.registry.counter(
+            "kpwatch_agent_openmetrics_faults_total",
+            "Rules of OpenMetrics broken by bodies whose samples are kept, once for each layout of a body.",
         ).add(count)
 
     def page_not_understood(self, path: str) -> None:
@@ -117,7 +131,7 @@ class TargetWatch:
         self._shown_url = redact_url(options.url)
         self._grain_ms = _PRECISION_MS[precision]
         self._printer = self._make_printer(options, identity)
-        self._parser = DeltaParser()
+        self._parser = DeltaParser(honor_timestamps=options.honor_timestamps)
         self._encoder_of = partial(_encoder, identity, self._grain_ms)
         self._target = Target(
             options,
@@ -168,7 +182,7 @@ class TargetWatch:
 
     def _received(self, outcome: Outcome) -> None:
         size = ScrapeSize(outcome)
-        error = self._take_in(outcome.answer, size)
+        error = self._take_in(outcome, size)
         if error is not None:
             self._parser.forget()
             self._counters.failed(error.reason)
@@ -180,22 +194,36 @@ class TargetWatch:
         self._up = error is None
         self._finish_when_complete()
 
-    def _take_in(self, answer: bytes | ScrapeError, size: ScrapeSize) -> ScrapeError | None:
+    def _take_in(self, outcome: Outcome, size: ScrapeSize) -> ScrapeError | None:
         """Feed a body to the encoders and note its size; gives the reason where it cannot be used."""
-        if isinstance(answer, ScrapeError):
-            return answer
-        size.response_bytes = len(answer)
+        if isinstance(outcome.answer, ScrapeError):
+            return outcome.answer
+        size.response_bytes = len(outcome.answer)
         if self._encoders.follow(self._forms()):
             self._parser.forget()
-        change = self._parser.feed(answer)
-        self._counters.dropped("duplicate_line", self._parser.duplicates)
-        samples = size.samples = self._parser.samples
-        if self._parser.errors:
-            self._report_broken_lines()
-        error = unusable(self.options, samples, len(answer))
+        change = self._parser.feed(outcome.answer, outcome.format)
+        error = self._judge_body(outcome, size)
         if error is not None:
             return error
-        self._encoders.feed(change)
+        try:
+            self._encoders.feed(change)
+        except OverLabelLimit as over:
+            return ScrapeError(over.key, str(over))
+        self._count(change, size)
+        return None
+
+    def _judge_body(self, outcome: Outcome, size: ScrapeSize) -> ScrapeError | None:
+        """Why the body that was just read makes no scrape, or None where it does."""
+        if self._parser.refuses:
+            return refused(self._parser.errors)
+        self._counters.dropped("duplicate_line", self._parser.duplicates)
+        size.samples = self._parser.samples
+        if self._parser.errors:
+            self._report_broken_lines()
+        return unusable(self.options, size.samples, size.response_bytes, outcome.format)
+
+    def _count(self, change: Values | Layout, size: ScrapeSize) -> None:
+        """What became of the samples of a good scrape."""
         duplicates = max((encoder.duplicates for encoder in self._encoders), default=0)
         self._counters.dropped("duplicate_series", duplicates)
         for encoder in list(self._encoders)[:1]:  # rules do not depend on the form
@@ -203,10 +231,13 @@ class TargetWatch:
                 self._parser.leave_out(encoder.left_out_slots)
             for reason, count in encoder.left_out.items():
                 self._counters.dropped(reason, count)
-            size.samples_kept = samples - sum(encoder.left_out.values())
+            size.samples_kept = size.samples - sum(encoder.left_out.values())
             size.series_added = encoder.added
-        self._counters.scraped(samples)
-        return None
+        self._counters.scraped(size.samples)
+        if self._parser.exemplars:
+            self._counters.exemplars_dropped(self._parser.exemplars)
+        if isinstance(change, Layout) and change.parsed.faults:
+            self._report_faults(change.parsed.faults)
 
     def _report_broken_lines(self) -> None:
         errors = self._parser.errors
@@ -216,6 +247,15 @@ class TargetWatch:
             f"failed to parse response body, url: {self._shown_url} line {first.line_number}, column {first.column}: "
             f"{first.reason} ({len(errors)} broken lines, the rest is kept): {first.text}",
             about=f"broken lines of {self._shown_url}",
+        )
+
+    def _report_faults(self, faults: tuple[LineError, ...]) -> None:
+        """Once for every layout: what it breaks it breaks again with each body."""
+        self._counters.rules_broken(len(faults))
+        self._log.warning(
+            f"{self._shown_url} breaks rules of OpenMetrics, line {faults[0].line_number}: {faults[0].reason} "
+            f"({len(faults)} such faults, all samples are kept); `kpwatch check metrics --format openmetrics` says all",
+            about=f"faults of {self._shown_url}",
         )
 
     def _ask_health(self, timestamp_ms: int) -> None:

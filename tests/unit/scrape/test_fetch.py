@@ -8,7 +8,7 @@ import pytest
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure, parse_url
-from kpwatch.scrape.fetch import ScrapeError, judge, scrape_request, unusable
+from kpwatch.scrape.fetch import ScrapeError, answered_format, judge, scrape_request, unusable
 from kpwatch.scrape.options import TargetOptions
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ JUDGED = [
     (Answer(200, {"content-type": "application/octet-stream"}, b"m 1\n"), b"m 1\n"),
     (Answer(200, {}, b""), b""),
     (Answer(200, {"content-type": "Text/HTML; charset=utf-8"}, b"m 1\n"), "not_metrics"),
+    (Answer(200, {"content-type": "application/openmetrics-text; version=1.0.0"}, b"# EOF\n"), b"# EOF\n"),
+    (Answer(200, {"content-type": "application/vnd.google.protobuf;encoding=delimited"}, b"\x0a"), "not_metrics"),
     (Answer(204, {}, b""), "http_204"),
     (Answer(302, {"location": "/"}, b""), "http_302"),
     (Answer(401, {}, b"m 1\n"), "http_401"),
@@ -110,9 +112,30 @@ def test_judged(outcome: Answer | Failure, expected: bytes | str) -> None:
     [(0, 0, "not_metrics"), (1, 0, None), (5, 5, None), (6, 5, "sample_limit"), (0, 5, "not_metrics")],
 )
 def test_unusable(samples: int, limit: int, reason: str | None) -> None:
-    """A body without a sample, or with too many, is no scrape."""
+    """A body without a sample, or with too many, is no scrape; OpenMetrics may have none."""
     error = unusable(TargetOptions(LOCAL, sample_limit=limit), samples, 1000)
     assert (error and error.reason) == reason
+    error = unusable(TargetOptions(LOCAL, sample_limit=limit), samples, 1000, "openmetrics")
+    assert (error and error.reason) == (None if reason == "not_metrics" else reason)
+
+
+FORMATS = [
+    ("", "text"),
+    ("text/plain; version=0.0.4; charset=utf-8", "text"),
+    ("text/plain;version=1.0.0;escaping=allow-utf-8", "text"),
+    ("application/octet-stream", "text"),
+    ("application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores", "openmetrics"),
+    ("application/openmetrics-text;version=0.0.1", "openmetrics"),
+    (" Application/OpenMetrics-Text", "openmetrics"),
+    ("application/openmetrics-texts", "text"),
+]
+
+
+@pytest.mark.parametrize(("content_type", "expected"), FORMATS)
+def test_format_by_content_type(content_type: str, expected: str) -> None:
+    """OpenMetrics by its media type, of whatever version; everything else is text."""
+    assert answered_format(Answer(200, {"content-type": content_type}, b"")) == expected
+    assert answered_format(Answer(200, {}, b"")) == answered_format(Failure("cut", "")) == "text"
 
 
 def test_secrets_stay_out_of_repr() -> None:
