@@ -14,11 +14,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.errors import ConfigError
 from kpwatch.base.logs import Logger
 from kpwatch.base.loop import Loop
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.encoded import SOURCES
 from kpwatch.operate.lanes import Lanes
+from kpwatch.operate.self_metrics import SelfMetrics
+from kpwatch.operate.status import Status
 from kpwatch.operate.watches import Watches
 from kpwatch.relabel.identity import Identity
 from kpwatch.scrape.printer import SamplePrinter
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from kpwatch.exposition.categraf_view import Dialect
     from kpwatch.heartbeat.sender import Heartbeat
     from kpwatch.model.encoded import EncodedScrape, Form
+    from kpwatch.operate.endpoint import Endpoint
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.spool.log import Spool
     from kpwatch.spool.options import SpoolOptions
@@ -48,7 +52,10 @@ def build(
     log: Logger | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Agent:
-    """Wire one agent; `print_line` shows what it sends (-debug). Raises ConfigError for a URL that cannot be one."""
+    """Wire one agent; `print_line` shows what it sends (-debug).
+
+    Raises ConfigError for a URL that cannot be one and for an endpoint that cannot be opened.
+    """
     log = log or Logger(clock=clock)
     agent = Agent(options, log, clock)
     spool = agent.spool = open_spool(_bounds(options), convert, log, agent.registry, clock)
@@ -61,6 +68,7 @@ def build(
         lanes.notice()
 
     numbers = count(1)
+    agent.self_metrics = SelfMetrics(agent.registry, lanes.forms, next(numbers), hand_on, agent.loop)
 
     def make_printer(target: TargetOptions, identity: Identity) -> SamplePrinter | None:
         return SamplePrinter(target, identity, print_line=print_line, dialect=dialect) if print_line else None
@@ -81,7 +89,7 @@ def build(
     def change_watch(watch: TargetWatch, target: TargetOptions, now: AgentOptions) -> None:
         watch.change(way_of(target, now))
 
-    agent.watches = Watches(
+    watches = agent.watches = Watches(
         options,
         make_watch,
         change_watch,
@@ -91,6 +99,12 @@ def build(
         once=lambda: agent.once,
         all_done=agent.end,
     )
+    agent.status = Status(watches, lanes, spool, agent.registry)
+    try:
+        agent.serve(options)
+    except ConfigError:
+        agent.close()
+        raise
     return agent
 
 
@@ -157,7 +171,11 @@ class Agent:
         self.registry = Registry()
         self.watches: Watches[TargetWatch] | Watches[PrintingWatch] | None = None
         self.lanes: Lanes | None = None
-        """None where nothing is sent."""
+        """None where nothing is sent; then so are the next three."""
+        self.status: Status | None = None
+        self.self_metrics: SelfMetrics | None = None
+        self.endpoint: Endpoint | None = None
+        """None also where nobody asked for one yet."""
         self.spool: Spool | None = None
         self.log = log
         self._errors = self.registry.counter("kpwatch_agent_internal_errors_total", "Bugs: exceptions nobody expected.")
@@ -168,9 +186,13 @@ class Agent:
         """Whether every target is scraped a single time."""
 
     def adopt(self, options: AgentOptions) -> None:
-        """Go on with these options; on the loop's thread. Where the spool lies does not change."""
+        """Go on with these options; on the loop's thread. Where the spool lies does not change.
+
+        Raises ConfigError where the endpoint cannot be opened; then everything goes on as it was.
+        """
         if self._ending:
             return
+        self.serve(options)  # first: it may fail, and then nothing has changed
         before, self.options = self.options, options
         if self.lanes is not None and self.spool is not None:
             self.spool.change_bounds(_bounds(options))
@@ -179,6 +201,20 @@ class Agent:
             self.watches.adopt(options)
         if before.heartbeat != options.heartbeat:
             self._beat()
+        if self.self_metrics is not None:
+            self.self_metrics.adopt(options)
+
+    def serve(self, options: AgentOptions) -> None:
+        """Answer about itself where these options say; raises ConfigError where that cannot be."""
+        if self.status is None:
+            return
+        if self.endpoint is None and options.endpoint is not None:
+            from kpwatch.operate.endpoint import Endpoint  # noqa: PLC0415 - not every agent has one
+
+            self.endpoint = Endpoint(self.status, loop=self.loop, log=self.log, registry=self.registry)
+        if self.endpoint is not None:
+            self.endpoint.adopt(options.endpoint)
+        self.status.max_lag_seconds = options.ready_max_lag_seconds
 
     def run(self) -> None:
         """Scrape and send until `stop`; returns when the writers are drained or `drain_seconds` are over."""
@@ -187,12 +223,20 @@ class Agent:
         if self.lanes is not None:
             self.lanes.notice()  # what an earlier process left behind
         self._beat()
+        if self.self_metrics is not None:
+            self.self_metrics.adopt(self.options)
         self._tick()
         self.loop.run()
+        if self.endpoint is not None:
+            self.endpoint.close()
         if self._heartbeat is not None:
             self._heartbeat.stop()
         if self.watches is not None:
             self.watches.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Give free what is held: connections, the spool's directory."""
         if self.lanes is not None:
             self.lanes.close()
         if self.spool is not None:
@@ -219,6 +263,10 @@ class Agent:
                 self.watches.retire()
             else:
                 self.watches.stop()
+        if self.self_metrics is not None:
+            self.self_metrics.stop()
+            if self.options.stale_at_shutdown:
+                self.self_metrics.retire()
         if self.lanes is not None:
             self.lanes.hurry()
         self.loop.call_later(self.options.drain_seconds, self.loop.stop)

@@ -84,6 +84,11 @@ class Logger:
         """Say why the process ends; the caller ends it."""
         self._line("F", text, at, about)
 
+    def unthrottled(self, text: str) -> None:
+        """Say it each time: somebody asked for every one of these lines."""
+        if LEVELS.index("I") >= self._lowest:
+            self._emit("I", text, _caller(2))
+
     def flush(self) -> None:
         """Say how often held-back lines were repeated, and forget all."""
         for about in list(self._said):
@@ -123,7 +128,7 @@ class Logger:
             self.lost_lines += 1
 
 
-def _caller() -> str:
+def _caller(depth: int = 3) -> str:
     """`file.py:LINE` of whoever called debug, info, warning, error or fatal."""
-    frame = sys._getframe(3)  # noqa: SLF001 - what `inspect` does, without its weight
+    frame = sys._getframe(depth)  # noqa: SLF001 - what `inspect` does, without its weight
     return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"

@@ -158,12 +158,13 @@ def config_directory(asked: str, environment: os._Environ[str] | dict[str, str],
 
 
 def _beside_a_running_agent(loaded: Loaded) -> Loaded:
-    """A single gathering must not ask for the directory that a running agent holds."""
+    """A single gathering must not ask for the directory and the port that a running agent holds."""
     from dataclasses import replace
 
     from kpwatch.spool.options import SpoolOptions
 
-    return replace(loaded, options=replace(loaded.options, spool=SpoolOptions()))
+    options = replace(loaded.options, spool=SpoolOptions(), endpoint=None, self_metrics_seconds=0.0)
+    return replace(loaded, options=options)
 
 
 def _gather(flags: Flags, configuration: Configuration, dialect: Dialect, log: Logger) -> int:

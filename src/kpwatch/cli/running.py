@@ -61,6 +61,8 @@ def _drive(agent: Agent, configuration: Configuration, log: Logger, *, once: boo
         _on_signals(agent.stop, lambda: None, log)
         return 0 if agent.run_once() else 1
     reloader = Reloader(configuration, agent.adopt, loop=agent.loop, log=log, registry=agent.registry)
+    if agent.status is not None:
+        agent.status.problems.append(lambda: reloader.problem)
     reload = partial(agent.loop.call_from_thread, partial(reloader.reload, "SIGHUP"))
     _on_signals(agent.stop, reload, log)
     reloader.start()

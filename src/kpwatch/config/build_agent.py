@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.urls import take_apart
 from kpwatch.config.build_discovery import discoveries
+from kpwatch.config.build_endpoint import endpoint_options
 from kpwatch.config.build_heartbeat import heartbeat_options
 from kpwatch.config.build_parts import checked_headers, expand, tls_options
 from kpwatch.config.build_rules import relabel_rules
@@ -66,6 +67,9 @@ def agent_options(
         global_labels=global_labels,
         precision=_precision(settings),
         drain_seconds=max(limits.seconds("drain_timeout"), 0.0),
+        endpoint=endpoint_options(root.only("http"), limits, named),
+        ready_max_lag_seconds=max(limits.seconds("ready_max_lag"), 0.0),
+        self_metrics_seconds=interval_seconds if limits.flag("self_metrics") else 0.0,
         reload_seconds=max(limits.seconds("reload_interval"), 0.0),
         stale_at_shutdown=limits.flag("stale_at_shutdown"),
         heartbeat=heartbeat_options(root.only("heartbeat"), named, hostname, global_labels),

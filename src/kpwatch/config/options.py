@@ -9,6 +9,7 @@ from kpwatch.send.options import QueueOptions
 from kpwatch.spool.options import SpoolOptions
 
 if TYPE_CHECKING:
+    from kpwatch.base.server_options import ServerOptions
     from kpwatch.heartbeat.options import HeartbeatOptions
     from kpwatch.scrape.discovery.options import DiscoveryOptions
     from kpwatch.scrape.options import TargetOptions
@@ -35,6 +36,12 @@ class AgentOptions:
     heartbeat: HeartbeatOptions | None = None
     drain_seconds: float = 5.0
     """How long an ending agent waits for its writers."""
+    endpoint: ServerOptions | None = None
+    """Where the agent answers about itself."""
+    ready_max_lag_seconds: float = 300.0
+    """A writer that lags further behind makes the agent not ready; 0: none does."""
+    self_metrics_seconds: float = 0.0
+    """How often the agent writes its own metrics; 0: never."""
     reload_seconds: float = 5.0
     """How often the files are looked at for changes; 0: never."""
     stale_at_shutdown: bool = False

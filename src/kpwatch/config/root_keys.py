@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kpwatch.config.keys import ACCEPTED, LATER, REFUSED, WORKS, Key, Table, http_client_keys, relabel_keys, tls_keys
+from kpwatch.config.keys import ACCEPTED, REFUSED, WORKS, Key, Table, http_client_keys, relabel_keys, tls_keys
 
 _NO_AGENT_MODE = "there is no embedded Prometheus here; list the targets in input.prometheus"
 _NO_REMOTE_COMMANDS = "this agent runs no commands that a server sends"
@@ -11,6 +11,8 @@ _NO_TRACES = "this agent takes no traces"
 _FILES_ONLY = "the configuration comes from files; mount a ConfigMap instead"
 _LOGS_TO_STDERR = "logs go to stderr; whoever runs the agent keeps and rotates them"
 _HEARTBEAT = "reports this machine to Nightingale every interval"
+_RENEWED = "read again when it changes"
+_NO_ENDLESS_WAIT = "the original then waits for ever"
 _OWN_ENDPOINT = "opens /healthz, /readyz, /metrics and /targets"
 
 ROOT = Table(
@@ -92,18 +94,25 @@ WRITERS_RELABEL_CONFIGS = Table("writers.relabel_configs", relabel_keys())
 HTTP = Table(
     "http",
     (
-        Key("enable", "bool", False, LATER, _OWN_ENDPOINT),
-        Key("address", "string", "", LATER, "HOST:PORT to listen on; expanded"),
-        Key("print_access", "bool", False, LATER, "log each request"),
+        Key(
+            "enable",
+            "bool",
+            False,
+            WORKS,
+            _OWN_ENDPOINT,
+            "the original opens a push gateway, which says nothing of itself",
+        ),
+        Key("address", "string", "", WORKS, "HOST:PORT to listen on, :PORT for all addresses; expanded"),
+        Key("print_access", "bool", False, WORKS, "log each request"),
         Key("run_mode", "string", "release", ACCEPTED, "a setting of the original's web framework"),
         Key("ignore_hostname", "bool", False, REFUSED, "nothing can be pushed here"),
         Key("agent_host_tag", "string", "", REFUSED, "nothing can be pushed here"),
         Key("ignore_global_labels", "bool", False, REFUSED, "nothing can be pushed here"),
-        Key("cert_file", "string", "", LATER, "PEM file of the endpoint's certificate"),
-        Key("key_file", "string", "", LATER, "PEM file of its key"),
-        Key("read_timeout", "integer", 0, LATER, "seconds to read a request"),
-        Key("write_timeout", "integer", 0, LATER, "seconds to write an answer"),
-        Key("idle_timeout", "integer", 0, LATER, "seconds an idle connection is kept"),
+        Key("cert_file", "string", "", WORKS, "PEM file of the endpoint's certificate", _RENEWED),
+        Key("key_file", "string", "", WORKS, "PEM file of its key, without a password", _RENEWED),
+        Key("read_timeout", "integer", 0, WORKS, "seconds to read a request; 0: 10 s", _NO_ENDLESS_WAIT),
+        Key("write_timeout", "integer", 0, WORKS, "seconds to write an answer; 0: 10 s", _NO_ENDLESS_WAIT),
+        Key("idle_timeout", "integer", 0, WORKS, "seconds an idle connection is kept; 0: 60 s", _NO_ENDLESS_WAIT),
     ),
     switch="enable",
 )
@@ -181,8 +190,22 @@ KPWATCH = Table(
         Key("drain_timeout", "duration", 5.0, WORKS, "how long an ending agent waits for its writers"),
         Key("reload_interval", "duration", 5.0, WORKS, "how often changed files are looked for; 0: only SIGHUP"),
         Key("stale_at_shutdown", "bool", False, WORKS, "series end with the agent; else as if it had only lost touch"),
-        Key("http_address", "string", "", LATER, _OWN_ENDPOINT),
-        Key("self_metrics", "bool", False, LATER, "writes kpwatch_agent_* beside the samples"),
+        Key(
+            "http_address",
+            "string",
+            "",
+            WORKS,
+            f"HOST:PORT or :PORT; {_OWN_ENDPOINT} there, whatever [http] says; expanded",
+        ),
+        Key(
+            "http_max_connections",
+            "size",
+            64,
+            WORKS,
+            "of that endpoint; above it the one that waits longest makes room",
+        ),
+        Key("ready_max_lag", "duration", 300.0, WORKS, "/readyz says 503 while a writer lags further behind; 0: never"),
+        Key("self_metrics", "bool", True, WORKS, "writes kpwatch_agent_* beside the samples, every [global] interval"),
     ),
 )
 

@@ -34,6 +34,8 @@ def named_files(options: AgentOptions) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for tls in _tls(options):
         found.update(dict.fromkeys(tls_files(tls)))
+    if options.endpoint is not None:
+        found.update(dict.fromkeys(path for path in (options.endpoint.cert_file, options.endpoint.key_file) if path))
     return tuple(found)
 
 

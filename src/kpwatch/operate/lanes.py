@@ -26,6 +26,18 @@ if TYPE_CHECKING:
     from kpwatch.spool.log import Reader, Spool
 
 
+class LaneState(NamedTuple):
+    """How a writer is."""
+
+    url: str
+    """As it may be shown."""
+    waiting_samples: int
+    lag_seconds: float
+    """Age of the oldest scrape that waits; 0 where none does."""
+    problem: str
+    """What the receiver said last, where it did not take what it was sent."""
+
+
 class Lane(NamedTuple):
     """A writer and its way through the spool."""
 
@@ -42,6 +54,11 @@ class Lanes:
         self._log = log
         self._registry = registry
         self._lanes: dict[str, Lane] = {}
+        registry.gauge(
+            "kpwatch_agent_spool_oldest_seconds",
+            "Age of the oldest scrape that waits for any writer.",
+            lambda: max((self._lag_seconds(lane.reader) for lane in self), default=0.0),
+        )
         self._let_go = registry.counter(
             "kpwatch_agent_samples_let_go_total", "Samples that waited for a writer when it was taken out."
         )
@@ -63,6 +80,18 @@ class Lanes:
             else:
                 reader = self._spool.reader(key, Form(ident, first_version(options.protocol)))
                 self._lanes[key] = self._lane(options, reader, queue.batch_samples)
+
+    def states(self) -> list[LaneState]:
+        """How each writer is."""
+        return [
+            LaneState(redact_url(writer.options.url), reader.samples, self._lag_seconds(reader), writer.problem)
+            for reader, writer in self
+        ]
+
+    def _lag_seconds(self, reader: Reader) -> float:
+        """Age of the oldest scrape that waits; 0 where none does."""
+        oldest_ms = reader.oldest_ms
+        return 0.0 if oldest_ms is None else max(0.0, self._loop.clock.unix_seconds() - oldest_ms / 1000)
 
     def forms(self) -> tuple[Form, ...]:
         """How the writers want scrapes written down."""
@@ -91,6 +120,12 @@ class Lanes:
     def _lane(self, options: WriterOptions, reader: Reader, batch_samples: int) -> Lane:
         url, registry = redact_url(options.url), self._registry
         registry.gauge("kpwatch_agent_queue_samples", "Samples that wait.", lambda: reader.samples, url=url)
+        registry.gauge(
+            "kpwatch_agent_writer_lag_seconds",
+            "Age of the oldest scrape that waits; 0 where none does.",
+            lambda: self._lag_seconds(reader),
+            url=url,
+        )
         registry.read_counter(
             "kpwatch_agent_samples_lost_total", "Samples a writer will never get.", lambda: reader.lost, url=url
         )

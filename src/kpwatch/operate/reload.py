@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from kpwatch.base.errors import ConfigError
 from kpwatch.config.problems import BadConfig
 
 if TYPE_CHECKING:
@@ -156,7 +157,10 @@ class Reloader:
     def _refuse(self, error: Exception) -> None:
         self._refused.add()
         self._successful.set(0)
-        problems = [str(problem) for problem in error.problems] if isinstance(error, BadConfig) else [repr(error)]
+        if isinstance(error, BadConfig):
+            problems = [str(problem) for problem in error.problems]
+        else:
+            problems = [str(error) if isinstance(error, ConfigError) else repr(error)]
         for index, problem in enumerate(problems):
             self._log.error(f"failed to reload config: {problem}", about=f"reload {self._number} {index}: {problem}")
         self._log.error(
@@ -165,13 +169,17 @@ class Reloader:
         )
 
     def _take_up(self, loaded: Loaded) -> None:
+        try:
+            self._adopt(loaded.options)
+        except ConfigError as error:  # what only trying could tell
+            self._refuse(error)
+            return
         before, self._loaded = self._loaded.options, loaded
         for warning in loaded.warnings:
             self._log.warning(str(warning))
         for sentence in needs_restart(before, loaded.options):
             self._log.warning(sentence)
         self._tried = self._latest = self._configuration.look(loaded)  # it may name other files
-        self._adopt(loaded.options)
         self._reloads.add()
         self._note_success()
         self._schedule(self._interval_seconds)

@@ -70,7 +70,7 @@ class Target:
         self._timer: Timer | None = None
         self._interval_ms = max(1, round(options.interval_seconds * 1000))
         self._offset_ms = crc32(spread_key.encode()) % self._interval_ms
-        self._due_ms = 0
+        self.due_ms = 0
         """The place on the grid of the scrape that is waited for; 0 before the first."""
         self.scraped_ms = 0
         """Timestamp of the latest scrape, under way or over; 0 before the first."""
@@ -100,7 +100,7 @@ class Target:
     def _scrape(self) -> None:
         clock = self._loop.clock
         began_ms, began_seconds = self._timestamp_ms(clock.unix_ms()), clock.monotonic_seconds()
-        first_ms = 0 if self._due_ms else min(round(COMPANY_SECONDS * 1000), self._interval_ms // 2)
+        first_ms = 0 if self.due_ms else min(round(COMPANY_SECONDS * 1000), self._interval_ms // 2)
         self.scraped_ms = began_ms
         self._began(began_ms)
 
@@ -126,16 +126,16 @@ class Target:
 
     def _timestamp_ms(self, now_ms: int) -> int:
         tolerance_ms = min(self._interval_ms * TOLERANCE, TOLERANCE_MAX_MS)
-        return self._due_ms if abs(now_ms - self._due_ms) <= tolerance_ms else now_ms
+        return self.due_ms if abs(now_ms - self.due_ms) <= tolerance_ms else now_ms
 
     def _schedule_next(self, at_least_ms: int) -> None:
         """The first place on the grid after now, `at_least_ms` away."""
         now_ms = self._loop.clock.unix_ms()
-        early = 0 <= self._due_ms - now_ms < self._interval_ms / 2  # the clocks drift: this place has been served
-        self._wait_for_place_after(self._due_ms if early else now_ms + at_least_ms)
+        early = 0 <= self.due_ms - now_ms < self._interval_ms / 2  # the clocks drift: this place has been served
+        self._wait_for_place_after(self.due_ms if early else now_ms + at_least_ms)
 
     def _wait_for_place_after(self, after_ms: int) -> None:
         steps = (after_ms - self._offset_ms) // self._interval_ms + 1
-        self._due_ms = steps * self._interval_ms + self._offset_ms
-        delay_seconds = max(0, self._due_ms - self._loop.clock.unix_ms()) / 1000
+        self.due_ms = steps * self._interval_ms + self._offset_ms
+        delay_seconds = max(0, self.due_ms - self._loop.clock.unix_ms()) / 1000
         self._timer = self._loop.call_later(delay_seconds, self._scrape)

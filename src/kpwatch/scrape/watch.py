@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     from kpwatch.scrape.target import Outcome
 
 
+class Latest(NamedTuple):
+    """How the latest scrape of a target went."""
+
+    timestamp_ms: int
+    size: ScrapeSize
+    error: ScrapeError | None
+
+
 class Way(NamedTuple):
     """How a target is watched: what a changed configuration may change of it."""
 
@@ -118,6 +126,8 @@ class TargetWatch:
         self._hand_on = hand_on
         self._finished = finished
         self._make_printer = make_printer
+        self.latest: Latest | None = None
+        """None before the first scrape."""
         self._up: bool | None = None
         self._new_way: Way | None = None
         self._set_out(way)
@@ -141,6 +151,16 @@ class TargetWatch:
             spread_key=f"{identity.hostname} {options.url} {options.url_labels} {options.labels}",
         )
         self._health = HealthPages(options, self._loop) if options.health_url else None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What every sample of the target bears, but for what rules make of it."""
+        return self._way.identity.named((), "")
+
+    @property
+    def next_ms(self) -> int:
+        """When the next scrape is due; 0 where that is not known yet."""
+        return self._target.due_ms
 
     def start(self, delay_seconds: float = 0.0) -> None:
         """First scrape in `delay_seconds`, then every interval."""
@@ -188,6 +208,7 @@ class TargetWatch:
             self._counters.failed(error.reason)
             self._log.error(f"failed to query url: {self._shown_url} {error.detail}", about=self._shown_url)
             self._encoders.end()
+        self.latest = Latest(outcome.timestamp_ms, size, error)
         self._emit(self._encoders, outcome.timestamp_ms, about_scrape(size, error))
         if self._printer is not None:
             self._printer.print_scrape(outcome)

@@ -63,6 +63,8 @@ class Writer:
         self._jitter = jitter
         self._new_way: tuple[WriterOptions, int] | None = None
         self._negotiation = Negotiation(options.protocol)
+        self.problem = ""
+        """What the receiver said last, where it did not take what it was sent."""
         self._timer: Timer | None = None
         self._pause_seconds = 0.0
         self._retry_seconds = 0.0
@@ -259,6 +261,7 @@ class Writer:
         told = self._negotiation.version == "2.0" and (fate is Fate.DELIVERED or says_what_it_wrote(outcome))
         written = samples_written(outcome, sent) if told else sent if fate is Fate.DELIVERED else 0
         self._delivered.add(written)
+        self.problem = describe(outcome) if written < sent else ""
         if written < sent:
             self._dropped.add(sent - written)
             some = f"{sent - written} of " if written else ""
@@ -284,6 +287,7 @@ class Writer:
     def _retry_later(self, outcome: Answer | Failure, fate: Fate) -> None:
         options = self.options
         self._retries.add()
+        self.problem = describe(outcome)
         if fate is Fate.RETRY:
             bounds = options.retry_min_seconds, options.retry_max_seconds
             pause = self._retry_seconds = min(max(self._retry_seconds * 2, bounds[0]), bounds[1])

@@ -355,6 +355,8 @@ class Reader:
         self.cursor = cursor
         self._spool = spool
         self._taken = cursor
+        self._oldest: tuple[int, int | None] | None = None
+        """A cursor and what `oldest_ms` was there."""
         self._missing = 0
         """Samples that gaps in the log hide from the batch that was taken."""
         self._at_risk = 0
@@ -364,6 +366,17 @@ class Reader:
     def samples(self) -> int:
         """Samples that wait."""
         return self._spool.total - self.cursor
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """Timestamp of the scrape that waits longest; None where none waits."""
+        if self.samples == 0:
+            return None
+        if self._oldest is None or self._oldest[0] != self.cursor:
+            first = next(self._spool.entries_after(self.cursor), None)
+            stamp = next(iter(first[2].values())).timestamp_ms if first is not None else None
+            self._oldest = self.cursor, stamp  # a backlog on disk is not read again before it moves
+        return self._oldest[1]
 
     @property
     def survives(self) -> bool:

@@ -1,0 +1,53 @@
+"""What this process costs, as the kernel counts it, under the names that all exporters use."""
+
+from __future__ import annotations
+
+import os
+import resource
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.base.telemetry import Registry
+
+_STAT = Path("/proc/self/stat")
+_BOOT = Path("/proc/stat")
+_FDS = "/proc/self/fd"
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+# Fields of /proc/self/stat (proc_pid_stat(5)), counted behind the name in brackets, which may hold anything.
+_USER, _SYSTEM, _THREADS, _STARTED, _VIRTUAL, _RESIDENT = 11, 12, 17, 19, 20, 21
+
+
+def show_process(registry: Registry) -> None:
+    """Show `process_*` in a registry."""
+    boot_seconds = _boot_seconds()
+    gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+        ("process_resident_memory_bytes", "Resident memory.", lambda: _stat(_RESIDENT) * _PAGE_BYTES),
+        ("process_virtual_memory_bytes", "Virtual memory.", partial(_stat, _VIRTUAL)),
+        ("process_threads", "Threads.", partial(_stat, _THREADS)),
+        ("process_start_time_seconds", "When it began.", lambda: boot_seconds + _stat(_STARTED) / _TICKS),
+        ("process_open_fds", "Open file descriptors.", lambda: float(len(os.listdir(_FDS)))),  # noqa: PTH208
+        ("process_max_fds", "How many may be open.", lambda: float(resource.getrlimit(resource.RLIMIT_NOFILE)[0])),
+    )
+    for name, help_text, read in gauges:
+        registry.gauge(name, help_text, read)
+    registry.read_counter(
+        "process_cpu_seconds_total", "Processor time.", lambda: (_stat(_USER) + _stat(_SYSTEM)) / _TICKS
+    )
+
+
+def _stat(field: int) -> float:
+    return float(_STAT.read_bytes().rpartition(b")")[2].split()[field])
+
+
+def _boot_seconds() -> float:
+    """When the machine began, by the wall clock."""
+    for line in _BOOT.read_bytes().splitlines():
+        if line.startswith(b"btime "):
+            return float(line.split()[1])
+    return 0.0
