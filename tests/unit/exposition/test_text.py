@@ -196,6 +196,29 @@ def test_comments_are_read() -> None:
     assert parsed.errors == []
 
 
+QUOTED_COMMENTS = [
+    # line, types, helps
+    (b'# TYPE "a.b" histogram', {"a.b": "histogram"}, {}),
+    (b'# TYPE "a b"   gauge ', {"a b": "gauge"}, {}),
+    (b'# HELP "a\\"b" two  words', {}, {'a"b': "two  words"}),
+    (b"# HELP m a\\nb \\\\n \\x", {}, {"m": "a\nb \\n \\x"}),
+    ('# HELP "节点" 文'.encode(), {}, {"节点": "文"}),
+]
+
+
+@pytest.mark.parametrize(("line", "types", "helps"), QUOTED_COMMENTS)
+def test_quoted_families_and_escapes(line: bytes, types: dict[str, str], helps: dict[str, str]) -> None:
+    """A name in quotes may hold anything; a help text is what was meant."""
+    parsed = parse(line)
+    assert (parsed.types, parsed.helps, parsed.errors) == (types, helps, [])
+
+
+def test_a_family_whose_quotes_do_not_end_is_named() -> None:
+    """By its place."""
+    (error,) = parse(b'm 1\n# TYPE "a.b gauge\n').errors
+    assert (error.line_number, error.column, error.reason) == (2, 9, "the quoted value does not end")
+
+
 def test_a_long_broken_line_is_shown_by_its_beginning() -> None:
     """An error's text and reason are bounded, whatever the line's length."""
     (error,) = parse(b"m " + b"x" * 100_000).errors

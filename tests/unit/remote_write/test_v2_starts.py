@@ -7,6 +7,7 @@ import pytest
 from kpwatch.remote_write import v2
 from kpwatch.remote_write.codecs import CodecV1, CodecV2
 from kpwatch.remote_write.v1 import pack_value, timestamp_tail
+from tests.unit.remote_write.oracle import Request2
 
 T0 = 1_700_000_000_000
 LABELS = (("__name__", "c_seconds_total"), ("a", "1"))
@@ -23,6 +24,8 @@ def test_head_value_tail_is_the_series(start_ms: int) -> None:
         assert series.labels == LABELS
         assert series.metadata == v2.Metadata("counter", "Help.", "seconds")
         assert (series.samples, series.start_ms) == ([(T0, 1.5)], start_ms)
+        sample = Request2.FromString(codec.request(series_bytes)).timeseries[0].samples[0]
+        assert (sample.value, sample.timestamp, sample.start_timestamp) == (1.5, T0, start_ms)
     assert len(by_head) == len(codec.encode_series(block, [(T0, 1.5)], start_ms))
 
 

@@ -14,10 +14,10 @@ from kpwatch.exposition.delta import DeltaParser
 from kpwatch.exposition.text import family_of, parse
 from kpwatch.model.numbers import STALE_NAN_BYTES, is_stale
 from kpwatch.relabel.identity import Identity, on_the_wire
-from kpwatch.remote_write import snappy
+from kpwatch.remote_write import snappy, v2
 from kpwatch.scrape.about import OwnSample
 from kpwatch.scrape.encoder import SeriesEncoder
-from tests.unit.exposition.bodies import body_sequences
+from tests.unit.exposition.bodies import body_sequences, openmetrics_sequences
 from tests.unit.scrape.wire import LIMIT_BYTES, Sent, is_marker, named, sent, sent_in, series_bytes
 
 if TYPE_CHECKING:
@@ -95,6 +95,34 @@ def test_what_goes_out_is_what_was_scraped_and_named(bodies: list[bytes | None])
             timestamp_ms = target.now_ms if sample.timestamp_ms is None else sample.timestamp_ms
             expected.setdefault(labels, Sent(labels, timestamp_ms, struct.pack("<d", sample.value)))
         assert Counter(found) == Counter(expected.values())
+
+
+def _said(scrape: EncodedScrape) -> dict:
+    """What a request of 2.0 says of every series, markers left out."""
+    body = snappy.decompress(scrape.block, LIMIT_BYTES)
+    return {
+        series.labels: (series.metadata, series.start_ms, [(at_ms, struct.pack("<d", value))])
+        for series in v2.decode_request(body)
+        for at_ms, value in series.samples
+        if not is_stale(value)
+    }
+
+
+@given(bodies=openmetrics_sequences())
+def test_of_openmetrics_too(bodies: list[bytes | None]) -> None:
+    """Whatever bodies follow one another, starts and units are those of the latest."""
+    parser, lasting, now_ms = DeltaParser(), SeriesEncoder(IDENTITY, "rename", protocol="2.0"), T0
+    for body in bodies:
+        now_ms += 1000
+        fresh = SeriesEncoder(IDENTITY, "rename", protocol="2.0")
+        change = None if body is None else parser.feed(body, "openmetrics")
+        if body is None or change is None or parser.refuses:
+            parser.forget()
+            lasting.end()
+        else:
+            lasting.feed(change)
+            fresh.feed(DeltaParser().feed(body, "openmetrics"))
+        assert _said(lasting.encode(now_ms, [UP])) == _said(fresh.encode(now_ms, [UP]))
 
 
 def test_labels_go_out_sorted_with_ident() -> None:
