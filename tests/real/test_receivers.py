@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 import urllib.parse
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -25,7 +27,8 @@ from tests.servers import Request, Server, response, serves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from kpwatch.agent import Agent
 
 Series = frozenset[tuple[str, str]]
 
@@ -69,14 +72,23 @@ class Receiver(NamedTuple):
     keeps_nan: bool
     exact: bool
     """Whether a float comes back with all its bits."""
+    version: str = "1.0"
+    """Of Remote Write, as it turns out."""
 
     def latest(self, instance: str) -> dict[Series, float]:
-        """Every series of a target that lives now, with its value, by the receiver's own query API."""
+        """Every series of a target that lives now, with its value, by the receiver's own query API.
+
+        Without those about its scrape (`scrape_*`), whose values nobody can foretell.
+        """
         self.show(self.url)
         query = urllib.parse.urlencode({"query": f'{{instance="{instance}"}}', "nocache": 1})
         with urllib.request.urlopen(f"{self.url}/api/v1/query?{query}", timeout=60) as answer:
             result = json.load(answer)["data"]["result"]
-        return {frozenset(one["metric"].items()): float(one["value"][1]) for one in result}
+        return {
+            frozenset(one["metric"].items()): float(one["value"][1])
+            for one in result
+            if not one["metric"]["__name__"].startswith("scrape_")
+        }
 
     def latest_when(self, instance: str, right: Callable[[dict[Series, float]], bool]) -> dict[Series, float]:
         """`latest` as soon as it is right, or after all patience."""
@@ -109,18 +121,27 @@ def victoria_metrics(folder: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
+def newer_victoria_metrics(folder: Path) -> Iterator[Receiver]:
+    """A VictoriaMetrics of these years, where somebody built one: it answers 2.0 with 204 too, and stores nothing."""
+    with running_victoria_metrics(folder, NEWER_VICTORIA_METRICS) as url:
+        yield Receiver(url, "/api/v1/write", show_everything, 60, keeps_nan=False, exact=False)
+
+
+@contextmanager
 def our_hub(folder: Path) -> Iterator[Receiver]:
     """Ours, by Prometheus' path."""
     with HubProcess(folder) as hub:
-        yield Receiver(hub.url, "/api/v1/write", lambda _: None, 0, keeps_nan=True, exact=True)
+        yield Receiver(hub.url, "/api/v1/write", lambda _: None, 0, keeps_nan=True, exact=True, version="2.0")
 
 
 @contextmanager
 def our_hub_by_nightingales_path(folder: Path) -> Iterator[Receiver]:
     """Ours, by the path where the receiver renames `agent_hostname`."""
     with HubProcess(folder) as hub:
-        yield Receiver(hub.url, "/prometheus/v1/write", lambda _: None, 0, keeps_nan=True, exact=True)
+        yield Receiver(hub.url, "/prometheus/v1/write", lambda _: None, 0, keeps_nan=True, exact=True, version="2.0")
 
+
+NEWER_VICTORIA_METRICS = shutil.which("victoria-metrics", path=str(Path.home() / "go" / "bin")) or ""
 
 STARTERS = [
     pytest.param(prometheus, id="prometheus", marks=pytest.mark.real("prometheus")),
@@ -128,6 +149,10 @@ STARTERS = [
     pytest.param(our_hub, id="hub"),
     pytest.param(our_hub_by_nightingales_path, id="hub by Nightingale's path"),
 ]
+
+
+if NEWER_VICTORIA_METRICS:
+    STARTERS.append(pytest.param(newer_victoria_metrics, id="newer victoria-metrics"))
 
 
 @pytest.fixture(scope="module", params=STARTERS)
@@ -170,6 +195,7 @@ def test_every_sample_arrives(receiver: Receiver, shared_dir: Path) -> None:
             log=Logger(print),
         )
         assert agent.run_once()
+        assert version_in_use(agent) == receiver.version
     for name, body in bodies.items():
         expected = expected_series(body.decode(), name)
         if not receiver.keeps_nan:
@@ -183,6 +209,13 @@ def test_every_sample_arrives(receiver: Receiver, shared_dir: Path) -> None:
             if receiver.differs(found[series], value)
         }
         assert different == {}, name
+
+
+def version_in_use(agent: Agent) -> str:
+    """What the agent's only writer found out."""
+    name = "kpwatch_agent_writer_protocol_info"
+    (version,) = (dict(pairs)["protocol"] for full, pairs, value in agent.registry.samples() if full == name and value)
+    return version
 
 
 class Body:
@@ -205,7 +238,7 @@ def test_what_ends_is_gone_at_once(receiver: Receiver) -> None:
         Server(serves(fails)) as failing,
         RunningAgent(
             [target(losing.url(), "loses"), target(failing.url(), "fails")],
-            [writer(receiver.url + receiver.write_path, restamps="no")],  # the interval is below a second
+            [writer(receiver.url + receiver.write_path)],
         ) as agent,
     ):
         for server in (losing, failing):

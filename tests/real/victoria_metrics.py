@@ -20,12 +20,12 @@ START_SECONDS = 60
 
 
 @contextmanager
-def running_victoria_metrics(folder: Path) -> Iterator[str]:
+def running_victoria_metrics(folder: Path, executable: str = "") -> Iterator[str]:
     """The URL of a server with an empty database in `folder`; Debian's program where there are several."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [
-        shutil.which("victoria-metrics", path="/usr/bin") or program("victoria-metrics"),
+        executable or shutil.which("victoria-metrics", path="/usr/bin") or program("victoria-metrics"),
         f"-httpListenAddr=127.0.0.1:{port}",
         f"-storageDataPath={folder}/data",
         "-search.latencyOffset=0s",  # else the last half minute is hidden
