@@ -17,6 +17,7 @@ from kpwatch.remote_write.v1 import encode_labels, encode_series
 from tests.parts import program
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -29,8 +30,9 @@ SERIES_A_REQUEST = 500
 class RealPrometheus:
     """A running server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         self.url = url
+        self._tls = tls
 
     def write(self, series: Mapping[Labels, Sequence[tuple[int, float]]]) -> None:
         """Samples in time order for each series."""
@@ -47,14 +49,16 @@ class RealPrometheus:
                     "X-Prometheus-Remote-Write-Version": "0.1.0",
                 },
             )
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=60, context=self._tls) as answer:
                 assert answer.status == 204
 
     def get(self, path: str, **parameters: object) -> Any:
         """`data` of an API answer; parameters go as a form, without any it is a GET."""
         form = urllib.parse.urlencode({name: str(value) for name, value in parameters.items()}).encode() or None
         try:
-            with urllib.request.urlopen(f"{self.url}/api/v1/{path}", data=form, timeout=60) as answer:
+            with urllib.request.urlopen(
+                f"{self.url}/api/v1/{path}", data=form, timeout=60, context=self._tls
+            ) as answer:
                 document = json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -64,8 +68,8 @@ class RealPrometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path, *arguments: str) -> Iterator[RealPrometheus]:
-    """A server with an empty database in `folder` that scrapes nothing."""
+def running_prometheus(folder: Path, *arguments: str, tls: ssl.SSLContext | None = None) -> Iterator[RealPrometheus]:
+    """A server with an empty database in `folder` that scrapes nothing; with `tls` it is asked over https."""
     (folder / "prometheus.yml").write_text("global: {}\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -81,20 +85,20 @@ def running_prometheus(folder: Path, *arguments: str) -> Iterator[RealPrometheus
     ]
     with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(url, process, folder / "prometheus.log")
-            yield RealPrometheus(url)
+            url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+            _wait_until_ready(url, process, folder / "prometheus.log", tls)
+            yield RealPrometheus(url, tls)
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, tls: ssl.SSLContext | None) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
-            with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
+            with urllib.request.urlopen(f"{url}/-/ready", timeout=1, context=tls):
                 return
         except OSError:
             time.sleep(0.05)  # a poll with a deadline: the server says when it is ready only when asked

@@ -26,6 +26,7 @@ from tests.real.victoria_metrics import running_victoria_metrics, show_everythin
 from tests.servers import Request, Server, response, serves
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from kpwatch.agent import Agent
@@ -74,6 +75,8 @@ class Receiver(NamedTuple):
     """Whether a float comes back with all its bits."""
     version: str = "1.0"
     """Of Remote Write, as it turns out."""
+    tls: ssl.SSLContext | None = None
+    """How it is asked."""
 
     def latest(self, instance: str) -> dict[Series, float]:
         """Every series of a target that lives now, with its value, by the receiver's own query API.
@@ -82,7 +85,7 @@ class Receiver(NamedTuple):
         """
         self.show(self.url)
         query = urllib.parse.urlencode({"query": f'{{instance="{instance}"}}', "nocache": 1})
-        with urllib.request.urlopen(f"{self.url}/api/v1/query?{query}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/query?{query}", timeout=60, context=self.tls) as answer:
             result = json.load(answer)["data"]["result"]
         return {
             frozenset(one["metric"].items()): float(one["value"][1])
@@ -123,7 +126,7 @@ def victoria_metrics(folder: Path) -> Iterator[Receiver]:
 @contextmanager
 def newer_victoria_metrics(folder: Path) -> Iterator[Receiver]:
     """A VictoriaMetrics of these years, where somebody built one: it answers 2.0 with 204 too, and stores nothing."""
-    with running_victoria_metrics(folder, NEWER_VICTORIA_METRICS) as url:
+    with running_victoria_metrics(folder, executable=NEWER_VICTORIA_METRICS) as url:
         yield Receiver(url, "/api/v1/write", show_everything, 60, keeps_nan=False, exact=False)
 
 

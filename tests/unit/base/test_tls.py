@@ -4,54 +4,21 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-import trustme
-from cryptography.hazmat.primitives import serialization
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure
 from kpwatch.base.tls import CIPHER_SUITES, TlsOptions, make_context
+from tests.pki import Pki, make_pki
 from tests.servers import Peer, Server, closes, hangs, replies, response, serves
 from tests.unit.base.asking import Client
 
 
-class Pki(NamedTuple):
-    """A CA and files of what it issued."""
-
-    ca: trustme.CA
-    ca_file: str
-    cert_file: str
-    key_file: str
-    locked_key_file: str
-    folder: Path
-
-    def server(self, *names: str, client_certs: bool = False) -> ssl.SSLContext:
-        """A server's context with a certificate for `names`."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.ca.issue_cert(*names).configure_cert(context)
-        if client_certs:
-            self.ca.configure_trust(context)
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    folder = tmp_path_factory.mktemp("pki")
-    ca = trustme.CA()
-    client = ca.issue_cert("agent@example.org")
-    key = client.private_key_pem.bytes()
-    locked = serialization.load_pem_private_key(key, None).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(b"password"),
-    )
-    files = {"ca": ca.cert_pem.bytes(), "cert": client.cert_chain_pems[0].bytes(), "key": key, "locked": locked}
-    for name, content in files.items():
-        (folder / f"{name}.pem").write_bytes(content)
-    return Pki(ca, *(str(folder / f"{name}.pem") for name in files), folder)
+    return make_pki(tmp_path_factory.mktemp("pki"))
 
 
 def test_a_trusted_server(pki: Pki) -> None:
