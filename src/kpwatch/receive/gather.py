@@ -64,7 +64,7 @@ class Samples:
 class Stretch(Samples):
     """Consecutive series of one target and time, each with one sample."""
 
-    __slots__ = ("begin", "key", "metadata", "places", "read_before", "time_field")
+    __slots__ = ("begin", "key", "metadata", "places", "read_before", "starts", "time_field")
 
     def __init__(
         self, target: Labels, timestamp_ms: int, begin: int, key: bytes, time_field: bytes, read_before: int
@@ -77,7 +77,8 @@ class Stretch(Samples):
         """How many series had been read letter by letter when it began."""
         self.places: list[int] = []
         """Where values begin; fewer than values if some were omitted."""
-        self.metadata = 0
+        self.metadata = self.starts = 0
+        """How many of the series have metadata, and start timestamps (2.0)."""
 
 
 class Gatherer:

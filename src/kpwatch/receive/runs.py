@@ -49,6 +49,8 @@ class Run(NamedTuple):
     places: NDArray[np.intp]
     metadata: int
     """How many of the series describe their family (2.0)."""
+    starts: int
+    """How many say when they began to count (2.0)."""
 
 
 class StretchBytes(NamedTuple):
@@ -79,12 +81,14 @@ class Runs:
         self._seen.put(key, shape)
         return False
 
-    def keep(self, key: bytes, seen: StretchBytes, target: Labels, layout: Layout, metadata: int = 0) -> None:
+    def keep(
+        self, key: bytes, seen: StretchBytes, target: Labels, layout: Layout, metadata: int = 0, starts: int = 0
+    ) -> None:
         """Keep a stretch as a run."""
         content = bytearray(memoryview(seen.body)[seen.begin : seen.end])
         places = np.array(seen.places, np.intp) - seen.begin
         _take_words(content, places)
-        self._runs.put(key, Run(target, layout, bytes(content), places, metadata))
+        self._runs.put(key, Run(target, layout, bytes(content), places, metadata, starts))
 
     def forgotten(self) -> int:
         """How many runs were dropped for want of room."""

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 NUMBER_BYTES = 8
 """Of a symbol in a series' key."""
 _MAX_REFERENCE_BYTES = 5  # a uint32
-_PREFIX_BYTES = 512
-_TABLES_PER_PREFIX = 4
+_PREFIX_BYTES, _SHORT_PREFIX_BYTES = 512, 96
+"""What a table is found by; the second for tables shorter than the first."""
+_TABLES_PER_PREFIX = 16
 
 
 class Symbol(NamedTuple):
@@ -146,9 +147,10 @@ class Tables:
 
     def find(self, body: bytes) -> KnownTable | None:
         """The known symbols with which `body` begins, or None."""
-        for table in self._by_prefix.get(body[:_PREFIX_BYTES]) or ():
-            if body.startswith(table.encoded) and body[len(table.encoded) : len(table.encoded) + 1] != b"\x22":
-                return table
+        for prefix_bytes in (_PREFIX_BYTES, _SHORT_PREFIX_BYTES):
+            for table in self._by_prefix.get(body[:prefix_bytes]) or ():
+                if body.startswith(table.encoded) and body[len(table.encoded) : len(table.encoded) + 1] != b"\x22":
+                    return table
         return None
 
     def remember(self, body: bytes, end: int) -> KnownTable:
@@ -158,7 +160,7 @@ class Tables:
             return known
         table = KnownTable(body[:end], self._next_number)
         self._next_number += 1
-        prefix = body[:_PREFIX_BYTES]
+        prefix = body[: _PREFIX_BYTES if end >= _PREFIX_BYTES else _SHORT_PREFIX_BYTES]
         others = self._by_prefix.get(prefix) or ()
         self._by_prefix.put(prefix, (table, *others[: _TABLES_PER_PREFIX - 1]))
         return table

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 
 _SYMBOL_TAG, _SERIES_TAG = 0x22, 0x2A
 _LABELS_TAG, _METADATA_TAG = 0x0A, 0x2A
+_VALUE_TAG, _START_TAG = 0x09, 0x18
 _TAGS_OF_1_0 = frozenset({0x0A, 0x1A})
 _CHUNK_SERIES = 4096
-# A series' only sample: 12 10 09 value(8) 10 time(6), or, where the sender omits a zero, 12 07 10 time(6).
+# A series' only sample: 12 10 09 value(8) 10 time(6), or, where the sender omits a zero, 12 07 10 time(6); or, where
+# it says when it began to count, 12 17 with 18 start(6) before them as our agent has it, or behind as Prometheus.
 _VALUE_SAMPLE, _VALUE_SAMPLE_BYTES = b"\x12\x10\x09", 18
 _ZERO_SAMPLE, _ZERO_SAMPLE_BYTES = b"\x12\x07", 9
+_STARTED_SAMPLE, _STARTED_SAMPLE_BYTES = b"\x12\x17", 25
 _NO_VALUE = 0
 _TIME_FIELD_BYTES = 7
 _unpack_double = struct.Struct("<d").unpack_from
@@ -55,9 +58,9 @@ class Memory(NamedTuple):
     options: ReceiveOptions
 
 
-_Usual = tuple[int, bytes, int, bytes, bool]
+_Usual = tuple[int, bytes, int, bytes, bool, bool]
 """A series of labels, one sample and perhaps metadata: where it begins, its field labels_refs whole, where its value is
-(0: omitted), its field timestamp, whether it has metadata."""
+(0: omitted), its field timestamp, whether it has metadata, whether a start timestamp."""
 
 
 class WalkV2:
@@ -140,6 +143,7 @@ class WalkV2:
             return 0
         self._gather.run(run, *found)
         self._metadata += run.metadata
+        self._start_timestamps += run.starts
         return position + len(run.blank)
 
     def _leading_symbols(self, texts: list[bytes]) -> int:
@@ -239,20 +243,19 @@ class WalkV2:
                 metadata, sample_end = body[first_end:after], first_end
             if metadata not in self._good_metadata and not self._is_metadata(metadata, sample_end):
                 return False
-        size = sample_end - sample
-        if size == _VALUE_SAMPLE_BYTES and body[sample : sample + 3] == _VALUE_SAMPLE:
-            value_place = sample + 3
-        elif size == _ZERO_SAMPLE_BYTES and body[sample : sample + 2] == _ZERO_SAMPLE:
-            value_place = _NO_VALUE
+        if sample_end - sample == _VALUE_SAMPLE_BYTES and body[sample : sample + 3] == _VALUE_SAMPLE:
+            value_place, time_end, started = sample + 3, sample_end, False
         else:
-            return False
-        time_field = body[sample_end - _TIME_FIELD_BYTES : sample_end]
+            value_place, time_end, started = _other_sample(body, sample, sample_end)
+            if not time_end:
+                return False
+        time_field = body[time_end - _TIME_FIELD_BYTES : time_end]
         if time_field != self._time_field:
             if six_byte_timestamp(time_field, 0) is None:
                 return False
             self._time_field = time_field
         self._references.append(body[begin + 2 : labels_end])
-        self._waiting.append((position, body[begin:labels_end], value_place, time_field, first_end < after))
+        self._waiting.append((position, body[begin:labels_end], value_place, time_field, first_end < after, started))
         return True
 
     def _is_metadata(self, field: bytes, begin: int) -> bool:
@@ -271,7 +274,7 @@ class WalkV2:
             return
         find, body, stretch = self._memory.symbols.find, self._body, self._stretch
         keys, references, bounds = self._keys(waiting)
-        for (position, labels, value_place, time_field, described), key, begin, end in zip(
+        for (position, labels, value_place, time_field, described, started), key, begin, end in zip(
             waiting, keys, bounds, bounds[1:], strict=False
         ):
             target, column = find(key) or self._read(key, references[begin:end])
@@ -283,12 +286,14 @@ class WalkV2:
                 self._stretch = stretch
             stretch.columns.append(column)
             stretch.metadata += described
+            stretch.starts += started
             if value_place:
                 stretch.values.append(_unpack_double(body, value_place)[0])
                 stretch.places.append(value_place)
             else:
                 stretch.values.append(0.0)
-        self._metadata += sum(described for *_, described in waiting)
+        self._metadata += sum(one[-2] for one in waiting)
+        self._start_timestamps += sum(one[-1] for one in waiting)
 
     def _keys(self, waiting: list[_Usual]) -> tuple[list[bytes], NDArray[np.int64], list[int]]:
         """(keys, all references, where each series' begin and end) of the series that wait; raises BadInput."""
@@ -358,7 +363,7 @@ class WalkV2:
             table = self._known_table or self._memory.tables.remember(self._body, self._symbols_end)
             self._known_table = table
             key = _run_key(table, stretch.key)
-            self._memory.runs.keep(key, seen, stretch.target, layout, stretch.metadata)
+            self._memory.runs.keep(key, seen, stretch.target, layout, stretch.metadata, stretch.starts)
 
     def _stretch_key(self, stretch: Stretch) -> bytes:
         """For telling whether it came before; taking another for it would only remember it too early."""
@@ -372,6 +377,22 @@ def _labels_end(body: bytes, begin: int, after: int) -> int:
         return 0
     end = begin + 2 + body[begin + 1]
     return end if end <= after else 0
+
+
+def _other_sample(body: bytes, begin: int, end: int) -> tuple[int, int, bool]:
+    """(where the value is, where the time ends, whether there is a start) of a sample without a value or with a start.
+
+    The second is 0 where it is neither.
+    """
+    if end - begin == _ZERO_SAMPLE_BYTES and body[begin : begin + 2] == _ZERO_SAMPLE:
+        return _NO_VALUE, end, False
+    if end - begin == _STARTED_SAMPLE_BYTES and body[begin : begin + 2] == _STARTED_SAMPLE:
+        is_first = body[begin + 2] == _START_TAG
+        start, value = (begin + 2, begin + 9) if is_first else (begin + 18, begin + 2)
+        is_six_bytes = six_byte_timestamp(b"\x10" + body[start + 1 : start + _TIME_FIELD_BYTES], 0) is not None
+        if body[start] == _START_TAG and body[value] == _VALUE_TAG and is_six_bytes:
+            return value + 1, value + 9 + _TIME_FIELD_BYTES, True
+    return _NO_VALUE, 0, False
 
 
 def _run_key(table: KnownTable, labels: bytes) -> bytes:
