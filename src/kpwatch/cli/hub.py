@@ -24,15 +24,22 @@ Nightingale read at /prometheus or /; people open / in a browser. 204 to a write
   kpwatch hub --data /var/lib/kpwatch/hub --retention 90d
   kpwatch hub --listen :19000 --auth-file /etc/kpwatch/users    other machines too, with a secret
   kpwatch hub --listen 10.0.0.5:19000 --allow-anonymous         other machines too, without one
+  kpwatch hub --check /var/lib/kpwatch/hub                is everything in a stopped hub's directory readable?
 
 The auth file has one user:secret a line, for Basic auth or "Authorization: Bearer secret".
-Exit code: 0 after SIGTERM or SIGINT, 1 for a port or directory that cannot be had, 2 for a wrong command line.
+Exit code: 0 after SIGTERM or SIGINT, 1 for a port or directory that cannot be had, 2 for a wrong command line;
+of --check 0 if all is well, 1 if anything is damaged or cannot be checked.
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until a signal; 0, or what errors make of it."""
-    options = _options(_parser().parse_args(arguments))
+    """Serve until a signal, or check a stopped hub's data; the exit code, or what errors make of it."""
+    given = _parser().parse_args(arguments)
+    if given.check is not None:
+        from kpwatch.cli.checking import check_data
+
+        return check_data(given.check)
+    options = _options(given)
     from kpwatch.hub import build
 
     with until_told_to_end() as told:
@@ -121,6 +128,12 @@ def _parser() -> argparse.ArgumentParser:
         default="15d",
         metavar="DURATION",
         help="how long: 15d (default), 12h, 1y; 0 = for ever",
+    )
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="DIR",
+        help="serve nothing: verify every page, row and block of a stopped hub's data, name what is damaged",
     )
     parser.add_argument("--auth-file", type=Path, metavar="FILE", help="user:secret lines; without it nobody is asked")
     parser.add_argument(

@@ -99,7 +99,7 @@ def overlapping(
             last = found[0]
             yield _open(connection, found, known)
     except sqlite3.Error as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
         for (number,) in connection.execute(NUMBERS, (target, end_ms, start_ms, last)).fetchall():
             yield _open_alone(connection, number, known)
@@ -108,7 +108,7 @@ def overlapping(
 def _open(connection: sqlite3.Connection, found: tuple[Any, ...], known: dict[bytes, Ids]) -> Opened:
     row, (expected, length, body) = BlockRow(*found[:6]), found[6:]
     try:
-        _check(row, length, expected)
+        require_true(row, length, expected)
         source = memory_source(body) if body else _blob(connection, row.number)
         return Opened(row.number, BlockReader(source, known))
     except Damaged as error:
@@ -120,12 +120,13 @@ def _open_alone(connection: sqlite3.Connection, number: int, known: dict[bytes, 
     try:
         return _open(connection, connection.execute(ONE, (INLINE_BYTES, number)).fetchone(), known)
     except sqlite3.Error as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
         return Opened(number, Damaged(f"block {number}: SQLite: {error}"))
 
 
-def _check(row: BlockRow, length: int, expected: int) -> None:
+def require_true(row: BlockRow, length: int, expected: object) -> None:
+    """Raise Damaged where a row does not say what was written; `length`: bytes of its body, `expected`: its checksum."""
     try:
         right = checksum(row, length) == expected
     except struct.error:  # a damaged row may have text or nothing where a number belongs
@@ -156,12 +157,13 @@ def load(connection: sqlite3.Connection, row: BlockRow) -> BlockReader:
         query = "SELECT checksum, body FROM blocks WHERE id = ?"
         expected, body = connection.execute(query, (row.number,)).fetchone()
     except sqlite3.Error as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
         raise Damaged(f"block {row.number}: SQLite: {error}") from error
-    _check(row, len(body), expected)
+    require_true(row, len(body), expected)
     return BlockReader(memory_source(body))
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file is damaged, and not that something else went wrong."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FILE_NAME = "lock"
@@ -45,3 +47,31 @@ class DirectoryLock:
         """Let the next one in."""
         os.ftruncate(self._file, 0)
         os.close(self._file)
+
+
+@contextmanager
+def held_still(directory: Path) -> Iterator[None]:
+    """Nobody starts to write to `directory` meanwhile, and nothing is changed in it: for those who only look.
+
+    Raises ConfigError when somebody writes to it now.
+    """
+    path = directory / FILE_NAME
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # nobody ever wrote here, or these are copied files
+        yield
+        return
+    except OSError as error:
+        raise ConfigError(f"data directory {directory}: {error.strerror} ({error.filename})") from error
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(file, 100, 0).decode("utf-8", "replace").strip() or "unknown"
+            raise ConfigError(
+                f"data directory {directory} is in use by {holder}: stop it, or look at a copy (kpwatch backup makes"
+                " one while a hub runs)"
+            ) from error
+        yield
+    finally:
+        os.close(file)

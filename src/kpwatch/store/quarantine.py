@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from kpwatch.store.catalog import DamagedRow
     from kpwatch.store.state import State
 
+DIRECTORY = "quarantine"
+"""Beside the database: whole files that a rescue set aside (rescue.py)."""
 LISTED = 100
 """Entries shown in the status."""
 

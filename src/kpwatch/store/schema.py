@@ -15,6 +15,7 @@ database walks all of them. An entry, once released, is never edited.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import zlib
 from contextlib import contextmanager
@@ -82,6 +83,29 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     for pragma in READER_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def connect_looker(path: Path) -> sqlite3.Connection:
+    """A connection for who only looks at a store nobody writes to (see lock.py); leaves nothing beside it.
+
+    Raises ConfigError where there is no store, or where its write-ahead log cannot be read without writing beside it.
+    """
+    require_store(path)
+    log = path.with_name(f"{path.name}-wal")
+    if not log.exists() or not log.stat().st_size:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(
+            f"{path.parent} cannot be written to and {log.name} is not empty: SQLite reads such a log only with an"
+            " index beside it; look at a copy of the directory"
+        )
+    return connect_reader(path)
+
+
+def require_store(path: Path) -> None:
+    """Raise ConfigError where `path` is no file."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file; {path.parent} holds no store")
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
