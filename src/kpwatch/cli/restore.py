@@ -13,7 +13,7 @@ _EPILOG = """\
   systemctl stop kpwatch-hub && mv /var/lib/kpwatch/hub /var/lib/kpwatch/hub.old
   kpwatch restore /backup/hub-2026-11-23 /var/lib/kpwatch/hub && systemctl start kpwatch-hub
 
-Exit code: 0 restored, 1 where it cannot be or the backup is damaged (every damage is named), 2 for a wrong command line.
+Exit code: 0 restored, 1 where it cannot be or the backup is damaged (what is wrong is said), 2 for a wrong line.
 """
 
 

@@ -126,7 +126,7 @@ def _open_alone(connection: sqlite3.Connection, number: int, known: dict[bytes, 
 
 
 def require_true(row: BlockRow, length: int, expected: object) -> None:
-    """Raise Damaged where a row does not say what was written; `length`: bytes of its body, `expected`: its checksum."""
+    """Raise Damaged where a row does not say what was written; `length`: bytes of its body."""
     try:
         right = checksum(row, length) == expected
     except struct.error:  # a damaged row may have text or nothing where a number belongs

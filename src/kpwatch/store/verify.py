@@ -113,7 +113,7 @@ class _Verification:
             yield from self._nameless(f"layout {layout.number}", layout.columns)
         for target in catalog.targets.values():
             if not target.intact:
-                yield f"target {target.number}: its list of columns has a wrong checksum (a hub makes it anew from blocks)"
+                yield f"target {target.number}: its list of columns has a wrong checksum (made anew from its blocks)"
             yield from self._nameless(f"target {target.number}", target.columns)
 
     def _nameless(self, what: str, columns: Ids) -> Iterator[str]:
@@ -180,7 +180,7 @@ class _Verification:
         self._seen.samples += row.samples
         target = self._catalog.targets.get(row.target)
         if target is None:
-            yield f"block {row.number}: its target {row.target} has no name; nobody can ask for its {row.samples} samples"
+            yield f"block {row.number}: its target {row.target} has no name; its {row.samples} samples are lost"
             return
         if target.intact:
             missing = sum(int(np.isin(part.columns, target.columns, invert=True).sum()) for part in parts)
