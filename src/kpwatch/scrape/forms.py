@@ -36,6 +36,7 @@ class FormEncoders:
         self._encoders = {form: make_encoder(form) for form in self._wanted}
         self._coming: dict[Form, SeriesEncoder] = {}
         """Encoders that have not spoken yet."""
+        self._spoken = False
         self._symbol_limits: dict[Form, int] = {}
 
     def __iter__(self) -> Iterator[SeriesEncoder]:
@@ -49,6 +50,9 @@ class FormEncoders:
         if wanted == self._wanted and (not full or self._coming):
             return False
         self._wanted = wanted
+        if not self._spoken:  # nothing is live, so nothing can be lost
+            self._encoders = {form: self._make_encoder(form) for form in wanted}
+            return True
         self._coming = {form: self._make_encoder(form) for form in wanted if form not in self._encoders or form in full}
         return bool(self._coming)
 
@@ -78,6 +82,7 @@ class FormEncoders:
             form: encoder.encode(timestamp_ms, own)._replace(source=self._source)
             for form, encoder in self._encoders.items()
         }
+        self._spoken = True
         for form, encoder in self._coming.items():
             encoder.encode(timestamp_ms, own)  # the others have said it; from here on it knows what is live
             self._symbol_limits[form] = 2 * encoder.symbols + SPARE_SYMBOLS

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kpwatch.model.encoded import EncodedScrape, Form
     from kpwatch.model.encoded import Protocol as Version
     from kpwatch.send.options import WriterOptions
+    from kpwatch.send.relabelling import Relabelling
     from kpwatch.send.restamped import OnePerSecond
-    from kpwatch.send.shape import Relabelling
 
 GIVEN_UP_AT_ONCE_SAMPLES = 100_000
 """Of a backlog that is too old; more is for the next turn of the loop."""
@@ -218,6 +218,6 @@ class Intake:
 def _relabelling(options: WriterOptions) -> Relabelling | None:
     if not options.relabel:
         return None
-    from kpwatch.send.shape import Relabelling  # noqa: PLC0415 - few writers have rules
+    from kpwatch.send.relabelling import Relabelling  # noqa: PLC0415 - few writers have rules
 
     return Relabelling(options.relabel)

@@ -82,6 +82,13 @@ def test_the_change_takes_one_scrape() -> None:
     assert list(source.scrape(b"a 3\n", OFF_V1)) == [OFF_V1]
 
 
+def test_before_the_first_scrape_a_change_costs_nothing() -> None:
+    """Nothing is live yet, so nobody has to hand over."""
+    source = Source(OFF_V2)
+    assert list(source.scrape(b"a 1\n", OFF_V1)) == [OFF_V1]
+    assert [len(told(scrape, OFF_V1)) for scrape in source.scrape(b"b 1\n", OFF_V1).values()] == [3]
+
+
 def test_texts_of_series_long_gone_are_forgotten() -> None:
     """A target whose label values never come twice: requests stay small, and every end is still said."""
     source, steady = Source(OFF_V2), Source(OFF_V1)

@@ -9,15 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpwatch.base.errors import ConfigError
-from kpwatch.model.encoded import EncodedScrape
+from kpwatch.model.encoded import EncodedScrape, Form
 from kpwatch.model.labels import make_labels
 from kpwatch.model.numbers import STALE_NAN, is_stale
 from kpwatch.relabel.rules import RelabelRule
 from kpwatch.remote_write.blocks import Series, read_block, write_block
-from kpwatch.send.shape import Relabelling, with_ends
+from kpwatch.send import relabelling
+from kpwatch.send.relabelling import Relabelling
+from kpwatch.send.shape import with_ends
 from tests.receivers import Receiver
+from tests.unit.exposition.bodies import body_sequences
+from tests.unit.scrape.test_forms import Source
 from tests.unit.send.test_writer import T0, Sending, scrape
 
+DROP_M = RelabelRule(source_labels=("__name__",), regex="m.*", action="drop")
 DROP_M_1 = RelabelRule(source_labels=("__name__",), regex="m_1", action="drop")
 CLUSTER = RelabelRule(target_label="cluster", replacement="blue")
 
@@ -121,6 +126,42 @@ def test_whatever_the_rules_the_result_is_remote_write(
             assert list(pairs) == sorted(dict(pairs).items())
             assert all(name and value for name, value in pairs)
             assert dict(pairs)["__name__"]
+
+
+@pytest.mark.parametrize("protocol", ["1.0", "2.0"])
+@given(bodies=body_sequences(), rules=st.lists(RULES | st.just(DROP_M), max_size=3))
+def test_what_is_remembered_changes_nothing(
+    protocol: str, bodies: list[bytes | None], rules: list[RelabelRule]
+) -> None:
+    """Scrape by scrape the result is that of rules that have seen no scrape before."""
+    source = Source(Form("rename", protocol))
+    lasting = Relabelling(rules)
+    for body in bodies:
+        for twice in (body, body):
+            (scrape,) = source.scrape(twice, Form("rename", protocol)).values()
+            counted: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+            shaped = lasting.shape(scrape, protocol, counted[0])
+            fresh = Relabelling(rules).shape(scrape, protocol, counted[1])
+            assert sorted(raw(shaped, protocol)) == sorted(raw(fresh, protocol))
+            assert (shaped.samples, counted[0]) == (fresh.samples, counted[1])
+
+
+def raw(scrape: EncodedScrape, protocol: str) -> list[str]:
+    """Everything that a scrape says, comparable also where a value is NaN."""
+    return [repr(series) for series in read_block(scrape.block, protocol)]
+
+
+@pytest.mark.parametrize("protocol", ["1.0", "2.0"])
+def test_scrapes_that_differ_in_values_are_not_taken_apart(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What costs is done once."""
+    taken_apart = []
+    monkeypatch.setattr(relabelling, "read_block", lambda *given: taken_apart.append(1) or read_block(*given))
+    rules = Relabelling([DROP_M_1, CLUSTER])
+    source = Source(Form("off", protocol))
+    for number in range(10):
+        (scrape,) = source.scrape(f"m_0 {number}\nm_1 1\n".encode(), Form("off", protocol)).values()
+        rules.shape(scrape, protocol, Counter())
+    assert len(taken_apart) == 1
 
 
 @pytest.mark.parametrize("protocol", ["1.0", "2.0"])
