@@ -48,3 +48,9 @@ SYSTEM_CLOCK = SystemClock()
 def local_text(unix_seconds: float, form: str) -> str:
     """A wall-clock time in the machine's own zone (`TZ`), in strftime's `form`."""
     return time.strftime(form, time.localtime(unix_seconds))
+
+
+def utc_text(unix_seconds: float) -> str:
+    """A wall-clock time as RFC 3339 has it: `2022-11-09T05:30:17.123Z`."""
+    whole_ms = round(unix_seconds * 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole_ms // 1000)) + f".{whole_ms % 1000:03}Z"

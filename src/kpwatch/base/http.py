@@ -5,6 +5,7 @@ What a status means is left to whoever asked. httptools (llhttp) reads answers.
 
 from __future__ import annotations
 
+import re
 import zlib
 from base64 import b64encode
 from typing import TYPE_CHECKING, NamedTuple
@@ -91,6 +92,21 @@ def redact_url(text: str) -> str:
     scheme, separator, rest = text.partition("?")[0].partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else "(not a URL)"
+
+
+_TOKEN_AT_THE_END = re.compile(r"[^\s\"'<>:,;]*$")
+
+
+def excerpt(body: bytes, most_characters: int = 200) -> str:
+    """The beginning of an error page on one line, for a log: cut where a word ends, never within a token.
+
+    A page may repeat what it was sent; half a secret would not be known for one.
+    """
+    head = body[: 4 * most_characters].decode(errors="replace")
+    words = " ".join(head.split())
+    if len(words) <= most_characters and len(body) <= 4 * most_characters:
+        return words
+    return _TOKEN_AT_THE_END.sub("", words[:most_characters]).rstrip()
 
 
 class Answer(NamedTuple):

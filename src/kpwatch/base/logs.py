@@ -1,11 +1,14 @@
-"""Log lines in the form the article shows, for one process and without the weight of `logging`.
+"""Log lines in the form the article shows or one that machines read, without the weight of `logging`.
 
-    2022/11/09 13:30:17 main.go:110: I! runner.binarydir: /home/work/go/src/categraf
+    categraf  2022/11/09 13:30:17 main.go:110: I! runner.binarydir: /home/work/go/src/categraf
+    logfmt    time=2022-11-09T05:30:17.000Z level=info at=main.go:110 msg="runner.binarydir: /home/work/go/src/categraf"
+    json      {"time": "2022-11-09T05:30:17.000Z", "level": "info", "at": "main.go:110", "msg": "runner.binarydir: …"}
 
-Local time, where it was said, a letter for the level (D I W E F), the text. A line repeated within `repeat_seconds`
-is held back and counted; the next one let through, or `flush`, says how often. What counts as the same is `about`,
-else the text. The memory of what was said is bounded (`remembered`); forgetting the oldest costs a repeated line, never
-a lost count: a count that is forgotten is printed first. Callers keep secrets out of texts.
+Local time in the first, UTC in the others; where it was said; the level (D I W E F); the text. A line repeated within
+`repeat_seconds` is held back and counted; the next one let through, or `flush`, says how often. What counts as the same
+is `about`, else the text. The memory of what was said is bounded (`remembered`); forgetting the oldest costs a repeated
+line, never a lost count: a count that is forgotten is printed first. Callers keep secrets out of texts; what is known
+to be one is concealed besides.
 """
 
 from __future__ import annotations
@@ -14,15 +17,58 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from kpwatch.base.clock import SYSTEM_CLOCK, local_text
+from kpwatch.base.clock import SYSTEM_CLOCK, local_text, utc_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kpwatch.base.clock import Clock
 
 LEVELS = "DIWEF"
 """Debug, info, warning, error, fatal."""
+
+
+SECRET_CHARACTERS = 6
+
+_LEVEL_NAMES = {"D": "debug", "I": "info", "W": "warning", "E": "error", "F": "fatal"}
+
+
+def _categraf(unix_seconds: float, at: str, level: str, text: str) -> str:
+    now = local_text(unix_seconds, "%Y/%m/%d %H:%M:%S")
+    one_line = text.replace("\r", r"\r").replace("\n", r"\n")
+    return f"{now} {at}: {level}! {one_line}\n"
+
+
+def _fields(unix_seconds: float, at: str, level: str, text: str) -> dict[str, str]:
+    return {"time": utc_text(unix_seconds), "level": _LEVEL_NAMES[level], "at": at, "msg": text}
+
+
+def _logfmt(unix_seconds: float, at: str, level: str, text: str) -> str:
+    from json import dumps  # noqa: PLC0415 - the article's form needs none
+
+    fields = _fields(unix_seconds, at, level, text)
+    plain = {name: value if _needs_no_quotes(value) else dumps(value) for name, value in fields.items()}
+    return " ".join(f"{name}={value}" for name, value in plain.items()) + "\n"
+
+
+def _needs_no_quotes(value: str) -> bool:
+    return (
+        bool(value) and value.isascii() and not any(char in '"=\\' or char <= " " or char == "\x7f" for char in value)
+    )
+
+
+def _json(unix_seconds: float, at: str, level: str, text: str) -> str:
+    from json import dumps  # noqa: PLC0415 - the article's form needs none
+
+    return dumps(_fields(unix_seconds, at, level, text)) + "\n"
+
+
+LOG_FORMATS: dict[str, Callable[[float, str, str, str], str]] = {
+    "categraf": _categraf,
+    "logfmt": _logfmt,
+    "json": _json,
+}
+"""By the name `--log-format` takes; each makes one line."""
 
 
 class _Said:
@@ -52,15 +98,18 @@ class Logger:
         *,
         clock: Clock = SYSTEM_CLOCK,
         level: str = "I",
+        form: str = "categraf",
         repeat_seconds: float = 60.0,
         remembered: int = 1024,
     ) -> None:
         self._write = write
         self._clock = clock
         self._lowest = LEVELS.index(level)
+        self._form = LOG_FORMATS[form]
         self._repeat_seconds = repeat_seconds
         self._remembered = remembered
         self._said: dict[str, _Said] = {}
+        self._secrets: frozenset[str] = frozenset()
         self.lost_lines = 0
         """Lines that could not be written, because whoever read us is gone; no reason to stop working."""
 
@@ -83,6 +132,20 @@ class Logger:
     def fatal(self, text: str, *, at: str = "", about: str = "") -> None:
         """Say why the process ends; the caller ends it."""
         self._line("F", text, at, about)
+
+    def conceal(self, secrets: Iterable[str]) -> None:
+        """Show none of these any more, also where somebody else's words (an error page) repeat them.
+
+        What is shorter than SECRET_CHARACTERS is left alone: it would be found in everything.
+        """
+        self._secrets |= {secret for secret in secrets if len(secret) >= SECRET_CHARACTERS}
+
+    def scrub(self, text: str) -> str:
+        """`text` without what is concealed."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, "***")
+        return text
 
     def unthrottled(self, text: str) -> None:
         """Say it each time: somebody asked for every one of these lines."""
@@ -120,10 +183,8 @@ class Logger:
             self._emit(key[0], f"{said.held_back} more like: {key[1:]}", "logs.py")
 
     def _emit(self, level: str, text: str, at: str) -> None:
-        now = local_text(self._clock.unix_seconds(), "%Y/%m/%d %H:%M:%S")
-        one_line = text.replace("\r", r"\r").replace("\n", r"\n")
         try:
-            self._write(f"{now} {at}: {level}! {one_line}\n")
+            self._write(self._form(self._clock.unix_seconds(), at, level, self.scrub(text)))
         except OSError:
             self.lost_lines += 1
 

@@ -40,6 +40,13 @@ FLAGS = (
     Flag(
         "dialect", "string", "printed lines: v0.2 (time first) or v0.4 (unix seconds first)", "v0.2", ("v0.2", "v0.4")
     ),
+    Flag(
+        "log-format",
+        "string",
+        "log lines: categraf (the original's), logfmt or json",
+        "categraf",
+        ("categraf", "logfmt", "json"),
+    ),
     Flag("version", "bool", "print the version", False),
     Flag("install", "bool", "not here: see deploy/systemd", False),
     Flag("remove", "bool", "not here: see deploy/systemd", False),
@@ -93,12 +100,13 @@ def _run(flags: Flags) -> int:
     from kpwatch.cli import startup
 
     dialect = cast("Dialect", flags.text("dialect"))
-    log = Logger(level="D" if flags.on("debug") else "I")
+    log = Logger(level="D" if flags.on("debug") else "I", form=flags.text("log-format"))
     startup.say_machine(log, dialect)
     configuration = _configuration(flags, log)
     if configuration is None:
         return 1
     loaded = configuration.loaded
+    log.conceal(loaded.secrets)
     for warning in loaded.warnings:
         log.warning(str(warning))
     if flags.rest:

@@ -8,7 +8,7 @@ the machine's name, all handed in, so that a configuration can be checked on ano
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kpwatch.config.build_agent import agent_options, writer_hosts
@@ -17,9 +17,10 @@ from kpwatch.config.expand import Expander
 from kpwatch.config.files import input_names, read_input, read_root
 from kpwatch.config.host import address_provider, serial_number
 from kpwatch.config.input_keys import INPUT, INPUT_TABLES
-from kpwatch.config.masked import hash_of
+from kpwatch.config.masked import hash_of, secrets_in
 from kpwatch.config.problems import Place, Report
 from kpwatch.config.root_keys import ROOT, ROOT_TABLES
+from kpwatch.config.sight import secrets_in_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
     hash: int = 0
     """Of the files' content without secrets."""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What must be shown nowhere."""
 
 
 def load(
@@ -69,7 +72,8 @@ def load(
     options = agent_options(root, plugin, expander, hostname, interval_override_seconds)
     report.raise_errors()
     tables = (root_document.tables, input_document.tables if input_document is not None else {})
-    return Loaded(options, tuple(report.warnings), hash_of(tables))
+    secrets = secrets_in(tables).union(secrets_in_files(options))
+    return Loaded(options, tuple(report.warnings), hash_of(tables), secrets)
 
 
 def _input_document(directory: Path, asked: AbstractSet[str], report: Report) -> Document | None:

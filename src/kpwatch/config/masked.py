@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from base64 import b64encode
 
 from kpwatch.base.http import redact_url
 from kpwatch.config.input_keys import INPUT_TABLES
@@ -21,6 +22,34 @@ def masked(value: object) -> object:
     if isinstance(value, list | tuple):
         return [masked(inner) for inner in value]
     return redact_url(value) if isinstance(value, str) and "://" in value else value
+
+
+def secrets_in(value: object) -> frozenset[str]:
+    """Every secret of a document, in the shapes in which it travels, so that nobody's words show it."""
+    found: set[str] = set()
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        if name.casefold() in SECRET_NAMES:
+            texts = inner[1::2] if isinstance(inner, list) else [inner]  # headers: name, value, name, value
+            for text in texts:
+                found.update([str(text), str(text).rpartition(" ")[2]])  # `Bearer TOKEN`
+        else:
+            found |= secrets_in(inner)
+    if isinstance(value, dict):
+        for user, password in (("username", "password"), ("basic_auth_user", "basic_auth_pass")):
+            if isinstance(value.get(password), str):
+                found.add(b64encode(f"{value.get(user, '')}:{value[password]}".encode()).decode())
+    for inner in value if isinstance(value, list | tuple) else ():
+        found |= secrets_in(inner)
+    if isinstance(value, str) and "://" in value:
+        found.update(_in_url(value))
+    return frozenset(found - {""})
+
+
+def _in_url(text: str) -> set[str]:
+    """Its password, as it is and as it is sent, and what its query says, where tokens like to stand."""
+    userinfo, _, _ = text.partition("://")[2].partition("/")[0].rpartition("@")
+    found = {pair.partition("=")[2] for pair in text.partition("#")[0].partition("?")[2].split("&")}
+    return found | ({userinfo.partition(":")[2], b64encode(userinfo.encode()).decode()} if userinfo else set())
 
 
 def hash_of(tables: object) -> int:

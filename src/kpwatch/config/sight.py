@@ -1,12 +1,13 @@
 """The edge: what the files of a configuration look like, to know when they have changed.
 
-Looked at are the files that `files` would read and those that the options name (certificates, keys). Lists of targets
-and token files are not: whoever uses them looks or reads by itself.
+Looked at are the files that `files` would read and those that the options name: certificates, keys, passwords. Lists of
+targets are not: whoever uses them looks by itself.
 """
 
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from kpwatch.base.looks import Look, look_at
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from kpwatch.base.tls import TlsOptions
     from kpwatch.config.options import AgentOptions
 
+_SECRET_BYTES = 64 << 10
+
 Sight = tuple[tuple[str, Look | None], ...]
 """(path, what of it changes with its content), in order."""
 
@@ -30,13 +33,36 @@ def look_at_all(directory: Path, named: Iterable[str], input_name: str) -> Sight
 
 
 def named_files(options: AgentOptions) -> tuple[str, ...]:
-    """Files whose content is read when a connection is made, not when the configuration is."""
+    """Files whose content is read when a connection is made or a request, not when the configuration is."""
     found: dict[str, None] = {}
     for tls in _tls(options):
         found.update(dict.fromkeys(tls_files(tls)))
+    found.update(dict.fromkeys(_password_files(options)))
     if options.endpoint is not None:
         found.update(dict.fromkeys(path for path in (options.endpoint.cert_file, options.endpoint.key_file) if path))
     return tuple(found)
+
+
+def secrets_in_files(options: AgentOptions) -> Iterator[str]:
+    """What the files of passwords and tokens hold now, as it is and as Basic auth sends it."""
+    for path, user in _password_files(options).items():
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - a path as it was configured
+                secret = file.read(_SECRET_BYTES).decode().strip()
+        except (OSError, UnicodeDecodeError):
+            continue  # who uses it says so
+        yield secret
+        yield b64encode(f"{user}:{secret}".encode()).decode()
+
+
+def _password_files(options: AgentOptions) -> dict[str, str]:
+    """File -> whose password it is."""
+    found = {target.bearer_token_file: "" for target in options.targets}
+    found |= {discovery.instance.shared.bearer_token_file: "" for discovery in options.discoveries}
+    for writer in options.writers:
+        found |= {writer.bearer_token_file: "", writer.basic_auth_pass_file: writer.basic_auth_user}
+    found.pop("", None)
+    return found
 
 
 def tls_files(tls: TlsOptions) -> tuple[str, ...]:

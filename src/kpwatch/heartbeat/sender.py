@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.base.connection import Connection
-from kpwatch.base.http import Answer, Failure, format_request, parse_proxy, parse_url, redact_url
+from kpwatch.base.http import Answer, Failure, excerpt, format_request, parse_proxy, parse_url, redact_url
 from kpwatch.heartbeat.machine import Machine
 from kpwatch.heartbeat.options import MIN_INTERVAL_SECONDS
 from kpwatch.heartbeat.report import cpu_percent, heartbeat, memory_percent
@@ -113,7 +113,7 @@ class Heartbeat:
         if isinstance(outcome, Failure):
             self._fail(f"{outcome.reason}: {outcome.detail}")
             return
-        words = " ".join(outcome.body[:600].decode(errors="replace").split())[:200]
+        words = excerpt(outcome.body)
         answer = _read(outcome.body)
         if outcome.status // 100 != 2 or answer.get("err"):
             self._fail(f"status code: {outcome.status}, response body: {words}")

@@ -41,9 +41,9 @@ class Endpoint:
         self._server: HttpServer | None = None
         self._routes: dict[str, Callable[[], Said]] = {
             "/healthz": lambda: Said(200, b"ok\n"),
-            "/readyz": lambda: _readyz(status.readiness()),
+            "/readyz": lambda: self._readyz(status.readiness()),
             "/metrics": lambda: Said(200, status.metrics().encode(), METRICS_TYPE),
-            "/targets": lambda: Said(200, to_json(status.targets()), JSON_TYPE),
+            "/targets": lambda: Said(200, self._json(status.targets()), JSON_TYPE),
         }
 
     @property
@@ -87,6 +87,13 @@ class Endpoint:
         """A connection was closed on somebody."""
         self._drops[reason].add()
 
+    def _readyz(self, document: dict[str, Any]) -> Said:
+        return Said(200 if document["ready"] else 503, self._json(document), JSON_TYPE)
+
+    def _json(self, document: dict[str, Any]) -> bytes:
+        """Errors repeat words of others, who may repeat ours."""
+        return self._log.scrub(to_json(document)).encode(errors="replace")
+
     def _note_access(self, line: str) -> None:
         self._log.unthrottled(line)
 
@@ -109,7 +116,3 @@ class Endpoint:
 
 def _address(options: ServerOptions) -> tuple[str, int]:
     return options.host, options.port
-
-
-def _readyz(document: dict[str, Any]) -> Said:
-    return Said(200 if document["ready"] else 503, to_json(document), JSON_TYPE)

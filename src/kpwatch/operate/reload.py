@@ -169,6 +169,7 @@ class Reloader:
         )
 
     def _take_up(self, loaded: Loaded) -> None:
+        self._log.conceal(loaded.secrets)
         try:
             self._adopt(loaded.options)
         except ConfigError as error:  # what only trying could tell

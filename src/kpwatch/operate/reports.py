@@ -6,9 +6,9 @@ Ready is an agent whose first round of scrapes is over and whose writers deliver
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from kpwatch.base.clock import utc_text
 from kpwatch.base.http import redact_url
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _target(watch: TargetWatch) -> dict[str, Any]:
         "url": redact_url(watch.options.url),
         "labels": watch.labels,
         "interval_seconds": watch.options.interval_seconds,
-        "next_scrape": _rfc3339(watch.next_ms) if watch.next_ms else None,
+        "next_scrape": utc_text(watch.next_ms / 1000) if watch.next_ms else None,
         "last_scrape": None,
         "up": None,
         "error": None,
@@ -54,7 +54,7 @@ def _target(watch: TargetWatch) -> dict[str, Any]:
     }
     if latest is not None:
         report |= {
-            "last_scrape": _rfc3339(latest.timestamp_ms),
+            "last_scrape": utc_text(latest.timestamp_ms / 1000),
             "up": latest.error is None,
             "error": f"{latest.error.reason}: {latest.error.detail}" if latest.error is not None else None,
             "duration_seconds": round(latest.size.duration_seconds, 6),
@@ -64,10 +64,6 @@ def _target(watch: TargetWatch) -> dict[str, Any]:
     return report
 
 
-def to_json(document: dict[str, Any]) -> bytes:
+def to_json(document: dict[str, Any]) -> str:
     """As it is sent."""
-    return json.dumps(document, ensure_ascii=False, indent=1).encode(errors="replace") + b"\n"
-
-
-def _rfc3339(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from kpwatch.base.http import Answer, Failure
+from kpwatch.base.http import Answer, Failure, excerpt
 
 
 class Fate(Enum):
@@ -101,5 +101,4 @@ def describe(outcome: Answer | Failure) -> str:
     """For the log: why, in the receiver's words, at most 200 characters of them."""
     if isinstance(outcome, Failure):
         return f"{outcome.reason}: {outcome.detail}"
-    body = " ".join(outcome.body[:600].decode(errors="replace").split())
-    return f"status code: {outcome.status}, response body: {body[:200]}"
+    return f"status code: {outcome.status}, response body: {excerpt(outcome.body)}"

@@ -14,6 +14,7 @@ from kpwatch.base.http import (
     Exchange,
     Failure,
     Url,
+    excerpt,
     format_request,
     gunzip,
     parse_url,
@@ -291,3 +292,20 @@ def test_two_members_share_the_limit() -> None:
     """The limit is for the whole body."""
     assert gunzip(gzip.compress(bytes(500)) * 2, 1000) == bytes(1000)
     assert isinstance(gunzip(gzip.compress(bytes(501)) * 2, 1000), Failure)
+
+
+EXCERPTS = [
+    (b"", ""),
+    (b" no\n\tmore  of it ", "no more of it"),
+    (b"x" * 300, ""),
+    (b"no: " + b"x" * 300, "no:"),
+    (b"a " * 200, ("a " * 100).rstrip()),
+    (b'{"why":"' + b"y" * 190 + b'","sent":"' + b"s" * 20 + b'"}', '{"why":"' + "y" * 190 + '",'),
+    ("é".encode() * 100, "é" * 100),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), EXCERPTS)
+def test_excerpts(body: bytes, words: str) -> None:
+    """One line, at most 200 characters, never half a token."""
+    assert excerpt(body) == words

@@ -113,3 +113,40 @@ def test_a_reader_that_is_gone_stops_nobody(clock: MovedClock) -> None:
     log = Logger(broken, clock=clock)
     log.info("hello")
     assert log.lost_lines == 1
+
+
+FORMS = [
+    ("logfmt", "two words", 'time=2022-11-09T13:20:00.000Z level=warning at=here msg="two words"'),
+    ("logfmt", "one", "time=2022-11-09T13:20:00.000Z level=warning at=here msg=one"),
+    ("logfmt", 'a="b"\n', 'time=2022-11-09T13:20:00.000Z level=warning at=here msg="a=\\"b\\"\\n"'),
+    (
+        "json",
+        'é "b"\n',
+        '{"time": "2022-11-09T13:20:00.000Z", "level": "warning", "at": "here", "msg": "\\u00e9 \\"b\\"\\n"}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "text", "line"), FORMS)
+def test_forms_for_machines(form: str, text: str, line: str, lines: list[str], clock: MovedClock) -> None:
+    """One line each, whatever the text; times in UTC."""
+    Logger(lines.append, clock=clock, form=form).warning(text, at="here")
+    assert lines == [line + "\n"]
+
+
+def test_what_is_concealed_is_not_shown(lines: list[str], clock: MovedClock) -> None:
+    """Not in others' words either; what is very short is left alone."""
+    log = Logger(lines.append, clock=clock)
+    log.conceal(["swordfish", "abc"])
+    log.error("it said: swordfish, abc")
+    assert texts(lines) == ["E! it said: ***, abc\n"]
+
+
+def test_lines_that_are_not_held_back(lines: list[str], clock: MovedClock) -> None:
+    """Each is written, at the caller's place; not below the lowest level."""
+    log = Logger(lines.append, clock=clock)
+    for _ in range(3):
+        log.unthrottled("GET /metrics")
+    Logger(lines.append, clock=clock, level="W").unthrottled("GET /metrics")
+    assert texts(lines) == ["I! GET /metrics\n"] * 3
+    assert " test_logs.py:" in lines[0]
