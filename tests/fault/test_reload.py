@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +14,7 @@ import pytest
 from kpwatch.model.numbers import STALE_NAN_BYTES
 from tests.agent_process import AgentProcess, ConfigMap
 from tests.receivers import Receiver, Taken
-from tests.servers import Peer, Server, response
+from tests.servers import WAIT_SECONDS, Peer, Server, refused_port, response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +51,14 @@ class Scene:
         self._root, self._plugin = ConfigMap(directory / "conf"), ConfigMap(directory / "conf/input.prometheus")
         (directory / "conf").mkdir()
 
-    def root(self, *writers: str, more: str = "", look: str = "50ms") -> None:
+    def root(self, *writers: str, more: str = "", look: str = "50ms", port: int = 0) -> None:
         """Bring in a config.toml."""
         tables = "".join(f"[[writers]]\n{writer}\n" for writer in writers)
         self._root.write(
             {
                 "config.toml": f'[global]\nhostname = "node-a"\n{more}\n{tables}'
                 f'[kpwatch]\nspool_dir = "{self.directory / "spool"}"\nreload_interval = "{look}"\n'
+                f'http_address = "127.0.0.1:{port}"\n'
             }
         )
 
@@ -242,3 +247,61 @@ def test_what_needs_a_restart_is_said(scene: Scene) -> None:
         agent.wait_for_line(f"spool_dir: samples wait in {before / 'spool'} until the agent is restarted")
         wait_for_pages(scene, 1)
     assert not (scene.directory / "spool").exists()
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, text
+
+
+def test_an_endpoint_that_moves(scene: Scene) -> None:
+    """It is served at the new address; one that is taken has the whole configuration refused, and /readyz says so."""
+    first, second = refused_port(), refused_port()
+    scene.root(scene.writer(), port=first)
+    scene.plugin(scene.instance())
+    with AgentProcess(scene.directory / "conf") as agent:
+        wait_for_pages(scene, 1)
+        assert ask(first, "/healthz") == (200, "ok\n")
+        scene.root(scene.writer(), port=second)
+        agent.wait_for_line("the new configuration runs")
+        assert ask(second, "/healthz") == (200, "ok\n")
+        assert "kpwatch_agent_config_last_reload_successful 1" in ask(second, "/metrics")[1]
+        with pytest.raises(ConnectionRefusedError):
+            ask(first, "/healthz")
+        scene.root(scene.writer(), port=scene.targets[1].port)
+        agent.wait_for_line("is refused (1 errors)")
+        assert "failed to reload config: cannot listen on 127.0.0.1:" in "".join(agent.lines)
+        assert "kpwatch_agent_config_last_reload_successful 0" in ask(second, "/metrics")[1]
+        status, text = ask(second, "/readyz")
+        assert status == 200
+        assert json.loads(text)["warnings"] == ["the configuration in the files has errors; an older one runs"]
+        wait_for_pages(scene, 1)
+
+
+def test_hostile_clients_cost_no_scrape(scene: Scene) -> None:
+    """Hundreds that say nothing, half of it, garbage, or do not read: every page arrives, probes are answered."""
+    port = refused_port()
+    scene.root(scene.writer(), port=port)
+    scene.plugin(scene.instance())
+    says = [b"", b"GET / HT", b"\0\1\2\r\n\r\n", b"GET /metrics HTTP/1.1\r\n\r\n", b"GET /" + b"a" * 100_000]
+    with AgentProcess(scene.directory / "conf"):
+        wait_for_pages(scene, 1)
+        crowd = []
+        for number in range(500):
+            crowd.append(socket.create_connection(("127.0.0.1", port), WAIT_SECONDS))
+            crowd[-1].setblocking(False)
+            with suppress(OSError):
+                crowd[-1].send(says[number % len(says)])
+            if number % 100 == 50:
+                assert ask(port, "/healthz") == (200, "ok\n")
+                wait_for_pages(scene, 1)
+        assert ask(port, "/readyz")[0] == 200
+        for sock in crowd:
+            sock.close()
+        wait_for_pages(scene, 1)
+    numbers = arrived(scene.receivers[0].taken)
+    assert numbers == [float(number) for number in range(1, len(numbers) + 1)]
