@@ -63,10 +63,10 @@ def load(
     report = Report()
     root_document = read_root(directory, report)
     input_document = _input_document(directory, inputs or frozenset(), report)
-    root = check(root_document, ROOT, ROOT_TABLES, report)
-    plugin = check(input_document, INPUT, INPUT_TABLES, report) if input_document is not None else None
-    if not root_document.is_toml or (input_document is not None and not input_document.is_toml):
-        report.raise_errors()  # what follows would blame keys for being absent that could not be read
+    root = check(root_document, ROOT, ROOT_TABLES, _report_of(root_document, report))
+    plugin = None
+    if input_document is not None:
+        plugin = check(input_document, INPUT, INPUT_TABLES, _report_of(input_document, report))
     address = address_provider(environment, writer_hosts(root))
     expander = Expander(hostname=hostname, address=address, serial=serial, environment=environment)
     options = agent_options(root, plugin, expander, hostname, interval_override_seconds)
@@ -74,6 +74,11 @@ def load(
     tables = (root_document.tables, input_document.tables if input_document is not None else {})
     secrets = secrets_in(tables).union(secrets_in_files(options))
     return Loaded(options, tuple(report.warnings), hash_of(tables), secrets)
+
+
+def _report_of(document: Document, report: Report) -> Report:
+    """Where the findings in a document go: nowhere, if it could not be read and has nothing but absent keys."""
+    return report if document.is_toml else Report()
 
 
 def _input_document(directory: Path, asked: AbstractSet[str], report: Report) -> Document | None:

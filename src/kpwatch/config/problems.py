@@ -60,9 +60,12 @@ class Report:
         _add(self.warnings, Problem(place, key, what))
 
     def raise_errors(self) -> None:
-        """Raise BadConfig if there is any error."""
+        """Raise BadConfig if there is any error; in the order of files and lines."""
         if self.errors:
-            raise BadConfig(tuple(self.errors), tuple(self.warnings))
+            errors, warnings = (
+                sorted(found, key=lambda problem: problem.place) for found in (self.errors, self.warnings)
+            )
+            raise BadConfig(tuple(errors), tuple(warnings))
 
 
 def _add(problems: list[Problem], problem: Problem) -> None:
