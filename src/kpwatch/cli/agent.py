@@ -14,6 +14,7 @@ Exit: 0 after a signal, 1 bad configuration, 2 bad usage; --once: 1 if a target 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -99,6 +100,7 @@ def _run(flags: Flags) -> int:
     from kpwatch.base.logs import Logger
     from kpwatch.cli import startup
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again it would end the process
     dialect = cast("Dialect", flags.text("dialect"))
     log = Logger(level="D" if flags.on("debug") else "I", form=flags.text("log-format"))
     startup.say_machine(log, dialect)
