@@ -1,7 +1,8 @@
 """Decompressed Remote Write bodies -> frames, and what is remembered from one body to the next. Pure.
 
 Two protocols, one result: the same samples give the same frames, whichever a sender speaks, and columns and layouts are
-the same objects. Each has two paths: bytes that are known but for values and time (runs.py), and all others.
+the same objects. Each has two paths: bytes that are known but for values and time (tracks.py for 1.0, runs.py for 2.0),
+and all others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from kpwatch.receive.layouts import Names
 from kpwatch.receive.runs import Runs
 from kpwatch.receive.symbols import Symbols, Tables
+from kpwatch.receive.tracks import Tracks
 from kpwatch.receive.walk_v1 import WalkV1
 from kpwatch.receive.walk_v2 import Memory, WalkV2
 
@@ -26,7 +28,8 @@ class Decoder:
     def __init__(self, options: ReceiveOptions, *, host_is_ident: bool = False) -> None:
         names = Names(options, host_is_ident=host_is_ident)
         tables_bytes = options.run_cache_bytes // 4
-        runs = Runs(options.run_cache_bytes - tables_bytes)
+        self._tracks = Tracks(options.run_cache_bytes // 2)
+        runs = Runs(options.run_cache_bytes // 2 - tables_bytes)
         self._memory = Memory(names, Symbols(options, names), Tables(tables_bytes), runs, options)
 
     def decode(self, body: bytes, protocol: Protocol = "1.0") -> Decoded:
@@ -34,7 +37,7 @@ class Decoder:
         if protocol == "2.0":
             return self._decode_v2(body)
         memory = self._memory
-        walk = WalkV1(memory.names, memory.runs, body, memory.options.samples_per_request)
+        walk = WalkV1(memory.names, self._tracks, body, memory.options.samples_per_request)
         walk.through()
         return walk.decoded()
 
@@ -48,4 +51,6 @@ class Decoder:
     def forgotten(self) -> int:
         """How many remembered things were dropped for want of room."""
         names, symbols, tables, runs, _ = self._memory
-        return names.forgotten() + symbols.forgotten() + tables.forgotten() + runs.forgotten()
+        return (
+            names.forgotten() + symbols.forgotten() + tables.forgotten() + runs.forgotten() + self._tracks.forgotten()
+        )

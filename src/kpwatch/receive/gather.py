@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
     from kpwatch.receive.layouts import Column, KnownSeries, Names
     from kpwatch.receive.runs import Run
+    from kpwatch.receive.tracks import Track
 
 
 class Decoded(NamedTuple):
@@ -105,7 +106,20 @@ class Gatherer:
         self.frames.append(Frame(run.target, run.layout, timestamp_ms, values))
         self.in_runs += len(values)
 
-    def stretch(self, stretch: Stretch) -> Layout | None:
+    def track(self, track: Track, timestamp_ms: int, values: NDArray[np.float64]) -> None:
+        """All series of a known track with these values."""
+        self.count(len(values))
+        self._frame_scattered((track.target, timestamp_ms))
+        self.frames.append(Frame(track.target, track.layout, timestamp_ms, values))
+        self.in_runs += len(values)
+
+    def part_of_track(self, track: Track, index: int, timestamp_ms: int, values: NDArray[np.float64]) -> None:
+        """Some series of a known track with these values."""
+        layout = self._names.layout(track.columns[index : index + len(values)])
+        assert layout is not None, "a track has no column twice"
+        self.track(track._replace(layout=layout), timestamp_ms, values)
+
+    def stretch(self, stretch: Samples) -> Layout | None:
         """A stretch that has ended, a short one among the scattered; its layout where it may be kept as a run."""
         self.count(len(stretch.columns))
         if len(stretch.columns) < SHORTEST_RUN_SERIES:
@@ -116,8 +130,7 @@ class Gatherer:
         self._frame_scattered((stretch.target, stretch.timestamp_ms))
         duplicates = self.duplicates
         layout = self._frame(stretch)
-        whole = len(stretch.places) == len(stretch.columns) and duplicates == self.duplicates
-        return layout if whole else None
+        return layout if duplicates == self.duplicates else None
 
     def series(self, known: KnownSeries, samples: Sequence[tuple[int, float]]) -> None:
         """One series with samples (timestamp_ms, value) at any time, counted already; raises BadInput for bad times."""

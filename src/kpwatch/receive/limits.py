@@ -31,6 +31,6 @@ class ReceiveOptions:
     label_cache_bytes: int = 128 << 20
     """Memory for labels that need not be read again, half of it for each protocol."""
     run_cache_bytes: int = 256 << 20
-    """Memory for runs of series whose bytes are known (see runs.py); a quarter of it for symbol tables."""
+    """Memory for series whose bytes are known: half for tracks.py, a quarter each for runs.py and symbol tables."""
     retry_after_seconds: int = 5
     """What 429 and 503 ask a sender to wait."""

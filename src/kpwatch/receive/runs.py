@@ -1,4 +1,4 @@
-"""Runs: stretches of a body that are the last scrape's bytes with other values. Pure.
+"""Runs: stretches of a 2.0 body that are the last scrape's bytes with other values. Pure.
 
 Our agent writes one scrape as consecutive series of one target and one timestamp, each ending in one sample of
 eighteen bytes (`12 10 09 value(8) 10 timestamp(6)`, see remote_write/v1.py). Next time only the values and the

@@ -1,23 +1,29 @@
 """A decompressed Remote Write 1.0 body -> frames. Pure.
 
-Where the body continues with a run that is known (runs.py), the run gives the frame. Else the series is read: one whose
+Where the body follows a track that is known (tracks.py), the track names the series. Else a series is read: one whose
 labels are known and which ends in a single sample by slicing, any other one field by field (remote_write/v1.py).
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from kpwatch.base.errors import BadInput
-from kpwatch.receive.gather import Decoded, Gatherer, Stretch
-from kpwatch.receive.runs import StretchBytes, match, six_byte_timestamp
+from kpwatch.receive.gather import Decoded, Gatherer, Samples
+from kpwatch.receive.runs import six_byte_timestamp
+from kpwatch.receive.tracks import SHORTEST_TRACK_SERIES, Place, Segment, follow, make_track, valued_between
 from kpwatch.remote_write.protobuf import decode_varint, skip_field
 from kpwatch.remote_write.v1 import decode_series
 
 if TYPE_CHECKING:
-    from kpwatch.receive.layouts import KnownSeries, Names
-    from kpwatch.receive.runs import Runs
+    from numpy.typing import NDArray
+
+    from kpwatch.model.labels import Labels
+    from kpwatch.receive.layouts import Column, KnownSeries, Names
+    from kpwatch.receive.tracks import Tracks
 
 _SERIES_TAG = 0x0A
 _TAGS_OF_2_0 = frozenset({0x22, 0x2A})
@@ -29,16 +35,73 @@ _TIME_FIELD_BYTES = 7
 _unpack_double = struct.Struct("<d").unpack_from
 
 
+class _Followed(NamedTuple):
+    """Series of a stretch that a track named."""
+
+    place: Place
+    position: int
+    values: NDArray[np.float64]
+
+    @property
+    def reached(self) -> int:
+        """How far on the track they go."""
+        return self.place.series + len(self.values)
+
+
+class _Stretch:
+    """Consecutive series of one target and time, each with one sample: read one by one, and named by tracks."""
+
+    __slots__ = ("followed", "key", "read_before", "segment", "target", "time_field", "timestamp_ms", "values")
+
+    def __init__(self, target: Labels, timestamp_ms: int, time_field: bytes, key: bytes, read_before: int) -> None:
+        self.target = target
+        self.timestamp_ms = timestamp_ms
+        self.time_field = time_field
+        self.key = key
+        """The labels of the first series, as they stand in the body."""
+        self.read_before = read_before
+        """How many series had been read letter by letter when it began."""
+        self.segment: Segment = Segment([], [], [])
+        self.values: list[float] = []
+        self.followed: list[_Followed] = []
+        """Those whose series are not in `segment` yet: as long as there is nothing else in the stretch."""
+
+    def write_out(self) -> None:
+        """Bring what tracks named to `segment` and `values`."""
+        followed, self.followed = self.followed, []
+        for one in followed:
+            (track, index), reached = one.place, one.reached
+            shift = one.position - int(track.starts[index])
+            valued, values_at = valued_between(track, index, reached)
+            places = np.zeros(reached - index, np.int64)
+            places[valued - index] = values_at + shift
+            columns, starts, at = self.segment
+            columns += track.columns[index:reached]
+            starts += (track.starts[index:reached] + shift).tolist()
+            at += places.tolist()
+            self.values += one.values.tolist()
+
+
+_WINDOW_SERIES = 8
+"""How many series a sender may have left out for its place on the track to be found again."""
+
+_ATTEMPTS = 4
+"""How often the place a track was left at is tried without success."""
+
+
 class WalkV1:
     """One way through one body."""
 
-    def __init__(self, names: Names, runs: Runs, body: bytes, samples_max: int) -> None:
+    def __init__(self, names: Names, tracks: Tracks, body: bytes, samples_max: int) -> None:
         self._names = names
-        self._runs = runs
+        self._tracks = tracks
         self._body = body
         self._samples_max = samples_max
         self._gather = Gatherer(names, samples_max)
-        self._stretch: Stretch | None = None
+        self._stretch: _Stretch | None = None
+        self._left: Place | None = None
+        """Where on a track the body may go on, which it left without reaching its end."""
+        self._attempts_left = 0
         self._blocks_read = 0
         self._ignored = self._without_samples = self._fields_skipped = 0
 
@@ -51,36 +114,75 @@ class WalkV1:
         self._close(end)
 
     def _series_at(self, position: int) -> int:
-        """Take what begins here, a run or one series; the position behind it.
+        """Take what begins here, one series or as many as follow a track; the position behind it.
 
-        Called once per series of every sender but our own, so it is flat and calls little.
+        Called once per series that no track names, so it is flat and calls little.
         """
         body, stretch = self._body, self._stretch
         begin, after = self._bounds(position)
         value_place, cut = _sample_places(body, after)
         block = body[begin:cut]
-        if stretch is None and (run_end := self._take_run(block, position)):
-            return run_end
+        time_field = body[after - _TIME_FIELD_BYTES : after]
+        place = self._left or self._tracks.find(block)
+        if place is not None and (track_end := self._follow(place, position, block, time_field)):
+            return track_end
         known = self._names.find(block) or self._read_block(block, after)
         if known is None:
             return self._read_series(position, after)
         target, column = known
-        time_field = body[after - _TIME_FIELD_BYTES : after]
         if stretch is None:
             timestamp_ms = six_byte_timestamp(time_field, 0)
             if timestamp_ms is None:
                 return self._read_series(position, after)
-            stretch = self._stretch = Stretch(target, timestamp_ms, position, block, time_field, self._blocks_read)
+            stretch = self._stretch = _Stretch(target, timestamp_ms, time_field, block, self._blocks_read)
         elif target is not stretch.target or time_field != stretch.time_field:
             self._close(position)
-            return position  # once more, now that a run may begin here
-        stretch.columns.append(column)
-        if value_place:
-            stretch.values.append(_unpack_double(body, value_place)[0])
-            stretch.places.append(value_place)
-        else:
-            stretch.values.append(0.0)
+            return position  # once more, now that a track may begin here
+        if stretch.followed:
+            stretch.write_out()
+        if self._left is not None:
+            self._find_way_back(self._left, column)
+        columns, starts, values_at = stretch.segment
+        columns.append(column)
+        starts.append(position)
+        values_at.append(value_place)
+        stretch.values.append(_unpack_double(body, value_place)[0] if value_place else 0.0)
         return after
+
+    def _follow(self, place: Place, position: int, block: bytes, time_field: bytes) -> int:
+        """Take the series that are those of a track from this place on; the position behind them, 0 for none."""
+        track, index = place
+        stretch = self._stretch
+        apart = stretch is not None and (track.target is not stretch.target or time_field != stretch.time_field)
+        if apart and place is self._left:
+            self._left = None
+            return 0
+        timestamp_ms = six_byte_timestamp(time_field, 0)
+        followed = follow(place, self._body, position) if timestamp_ms is not None else None
+        if followed is None or timestamp_ms is None:
+            return 0
+        if apart:
+            self._close(position)
+        if self._stretch is None:
+            self._stretch = _Stretch(track.target, timestamp_ms, time_field, block, self._blocks_read)
+        stretch = self._stretch
+        stretch.followed.append(_Followed(place, position, followed.values))
+        if stretch.values:
+            stretch.write_out()
+        reached = index + len(followed.values)
+        self._left = Place(track, reached) if reached < len(track.columns) else None
+        self._attempts_left = _ATTEMPTS
+        return followed.end
+
+    def _find_way_back(self, left: Place, column: Column) -> None:
+        """A series was read where a track was left: it is the one expected in another form, a later one, or new."""
+        track, index = left
+        self._attempts_left -= 1
+        self._left = left if self._attempts_left else None
+        for later, expected in enumerate(track.columns[index : index + _WINDOW_SERIES], start=index + 1):
+            if expected.number == column.number:
+                self._left = Place(track, later) if later < len(track.columns) else None
+                return
 
     def decoded(self) -> Decoded:
         """The result, once everything is taken."""
@@ -123,15 +225,6 @@ class WalkV1:
             )
         return begin, after
 
-    def _take_run(self, key: bytes, position: int) -> int:
-        """Take the run that begins here, if one does; the position behind it, else 0."""
-        run = self._runs.find(key)
-        found = match(run, self._body, position) if run is not None else None
-        if run is None or found is None:
-            return 0
-        self._gather.run(run, *found)
-        return position + len(run.blank)
-
     def _read_block(self, block: bytes, after: int) -> KnownSeries | None:
         """Read the labels of a series that is nothing but `block` and one sample; None where it is not."""
         if not block or six_byte_timestamp(self._body, after - _TIME_FIELD_BYTES) is None:
@@ -154,15 +247,49 @@ class WalkV1:
         return after
 
     def _close(self, end: int) -> None:
-        """The stretch ends here, if there is one; it is learned if it may come again."""
-        stretch, self._stretch = self._stretch, None
-        layout = self._gather.stretch(stretch) if stretch is not None else None
-        if stretch is None or layout is None:
+        """The stretch ends here, if there is one; what may come again is learned."""
+        stretch, self._stretch, left, self._left = self._stretch, None, self._left, None
+        if stretch is None:
             return
-        seen = StretchBytes(self._body, stretch.begin, end, stretch.places)
-        is_new = 2 * (self._blocks_read - stretch.read_before) > len(stretch.columns)
-        if is_new or self._runs.came_before(stretch.key, seen):
-            self._runs.keep(stretch.key, seen, stretch.target, layout)
+        at_end = end == len(self._body)
+        if left is not None and at_end:
+            self._tracks.expect(*left)
+        if len(stretch.followed) == 1 and not stretch.values:
+            (one,) = stretch.followed
+            track, index = one.place
+            if len(one.values) == len(track.columns):
+                self._gather.track(track, stretch.timestamp_ms, one.values)
+                return
+            if (left is not None and at_end) or index:
+                self._gather.part_of_track(track, index, stretch.timestamp_ms, one.values)
+                return
+        stretch.write_out()
+        self._learn(stretch, end, left if at_end else None)
+        samples = Samples(stretch.target, stretch.timestamp_ms)
+        samples.columns, samples.values = stretch.segment.columns, stretch.values
+        self._gather.stretch(samples)
+
+    def _learn(self, stretch: _Stretch, end: int, rest: Place | None) -> None:
+        """Keep a stretch as a track, if it may come again; `rest` of another track would have followed."""
+        columns = stretch.segment.columns
+        if len(columns) < SHORTEST_TRACK_SERIES:
+            return
+        is_new = 2 * (self._blocks_read - stretch.read_before) > len(columns)
+        if not is_new and not self._begins_track(stretch.key) and not self._tracks.came_before(stretch.key):
+            return
+        layout = self._names.layout([*columns, *rest.track.columns[rest.series :]]) if rest is not None else None
+        if layout is None:
+            rest, layout = None, self._names.layout(columns)
+        if layout is None:
+            return  # a series came twice: the sequence is no sender's habit
+        track = make_track(stretch.target, layout, self._body, end, stretch.segment, rest)
+        self._tracks.keep(track)
+        if rest is not None:
+            self._tracks.expect(track, len(columns))
+
+    def _begins_track(self, block: bytes) -> bool:
+        place = self._tracks.find(block)
+        return place is not None and place.series == 0
 
 
 def _sample_places(body: bytes, after: int) -> tuple[int, int]:

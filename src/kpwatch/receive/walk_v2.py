@@ -357,6 +357,8 @@ class WalkV2:
         layout = self._gather.stretch(stretch) if stretch is not None else None
         if stretch is None or layout is None or self._any_order:
             return
+        if len(stretch.places) != len(stretch.columns):
+            return  # a zero that is another number next time changes the bytes
         seen = StretchBytes(self._body, stretch.begin, end, stretch.places)
         is_new = 2 * (self._series_read - stretch.read_before) > len(stretch.columns)
         if is_new or self._memory.runs.came_before(self._stretch_key(stretch), seen):

@@ -1,0 +1,206 @@
+"""Tracks: the order in which a sender names the series of a target, as bytes. Pure.
+
+A sender names the series of a scrape in the same order every time, and what differs is values and time. So a sequence
+of series is kept as a *track*: its bytes with those places blanked, and the places. Found again it costs one copy, one
+gather, one comparison of all other bytes and no look at any label:
+
+    body   |head|value|10 time|head|10 time|head|value|10 time| ...   the second value, a zero, is omitted
+    blank  |head|00000|10 0000|head|10 0000|head|00000|10 0000| ...
+
+Nothing is assumed: a body follows a track as far as every byte outside the places is equal and every time field is the
+first one's. Our own agent's requests follow one from end to end. Prometheus and its like cut requests anywhere, and a
+zero that becomes another number changes the bytes: so a body may leave a track in the middle, go on with the general
+path (walk_v1.py) and come back, and where a request ends within a track, the place is remembered under the labels that
+come next.
+
+Every series ends in one sample, `12 10 09 value(8) 10 time(6)` or, with a zero omitted, `12 07 10 time(6)`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kpwatch.receive.recent import Recent
+from kpwatch.remote_write.protobuf import decode_varint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kpwatch.model.frames import Layout
+    from kpwatch.model.labels import Labels
+    from kpwatch.receive.layouts import Column
+
+SHORTEST_TRACK_SERIES = 16
+"""Below this many series a track costs more than it saves."""
+
+_WORD = "<u8"
+_TIME_WORD = 8
+"""A word so far before a series' end has a byte of no interest, the time's tag and the time."""
+_VALUE_SAMPLE_BYTES, _ZERO_SAMPLE_BYTES = 18, 9
+_BESIDE_BLANK_BYTES = 33
+"""What a series of a track costs beside its bytes."""
+_PLACE_BYTES = 250
+
+
+class Track(NamedTuple):
+    """Consecutive series of one target."""
+
+    target: Labels
+    columns: tuple[Column, ...]
+    layout: Layout
+    blank: bytes
+    starts: NDArray[np.int64]
+    """Where each series begins in `blank`, and where the last one ends; shape (series + 1,)."""
+    valued: NDArray[np.int64]
+    """Numbers of the series that have a value."""
+    values_at: NDArray[np.int64]
+    """Where those values begin in `blank`."""
+
+    def block(self, index: int) -> bytes:
+        """The labels of a series, as they stand in a body."""
+        begin, end = int(self.starts[index]), int(self.starts[index + 1])
+        _, content = decode_varint(self.blank, begin + 1)
+        has_value = index in self.valued
+        return self.blank[content : end - (_VALUE_SAMPLE_BYTES if has_value else _ZERO_SAMPLE_BYTES)]
+
+
+class Place(NamedTuple):
+    """Somewhere on a track."""
+
+    track: Track
+    series: int
+    """The number of the series that is next."""
+
+
+class Followed(NamedTuple):
+    """How far a body follows a track; at least one series."""
+
+    values: NDArray[np.float64]
+    end: int
+    """Position in the body behind them."""
+
+
+class Segment(NamedTuple):
+    """Consecutive series as they stand in a body."""
+
+    columns: list[Column]
+    starts: list[int]
+    values_at: list[int]
+    """Where each value begins, 0 where it is omitted."""
+
+
+class Tracks:
+    """The tracks known so far, by the labels they begin with. One thread at a time."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        seen_bytes = limit_bytes // 16
+        self._places: Recent[bytes, Place] = Recent(limit_bytes - seen_bytes, _place_bytes)
+        self._seen: Recent[bytes, bool] = Recent(seen_bytes, lambda key, _: len(key) + _PLACE_BYTES)
+        self.find = self._places.get
+        """Where a series with these labels may stand, or None."""
+
+    def came_before(self, block: bytes) -> bool:
+        """Whether a sequence that begins with these labels was asked about before."""
+        if self._seen.get(block):
+            return True
+        self._seen.put(block, True)
+        return False
+
+    def keep(self, track: Track) -> None:
+        """Bodies may follow it from its beginning."""
+        self._places.put(track.block(0), Place(track, 0))
+
+    def expect(self, track: Track, index: int) -> None:
+        """Bodies may go on from here."""
+        self._places.put(track.block(index), Place(track, index))
+
+    def forgotten(self) -> int:
+        """How many places were dropped for want of room."""
+        return self._places.forgotten
+
+
+def follow(place: Place, body: bytes, position: int) -> Followed | None:
+    """How far the series from `position` on are those of the track, all at one time; None where none is."""
+    track, index = place
+    starts = track.starts[index:]
+    base = int(starts[0])
+    room = min(int(starts[-1]) - base, len(body) - position)
+    count = len(starts) - 1 if room == starts[-1] - base else int(starts.searchsorted(base + room, "right")) - 1
+    if count < 1:
+        return None
+    length = int(starts[count]) - base
+    valued, values_at = valued_between(track, index, index + count)
+    content = bytearray(memoryview(body)[position : position + length])
+    words, times = _take_words(content, values_at - base, starts[1 : count + 1] - base)
+    blank = track.blank if length == len(track.blank) else track.blank[base : base + length]
+    if content != blank or (times != times[0]).any():
+        count = _first_difference(content, blank, starts - base, times)
+        if count < 1:
+            return None
+    values = np.zeros(count)
+    within = len(valued) if count == len(starts) - 1 else int(valued.searchsorted(index + count))
+    values.view(_WORD)[valued[:within] - index] = words[:within]
+    return Followed(values, position + int(starts[count]) - base)
+
+
+def make_track(
+    target: Labels, layout: Layout, body: bytes, end: int, segment: Segment, rest: Place | None = None
+) -> Track:
+    """The series of `segment`, which end at `end` of the body, and behind them the rest of another track."""
+    begin = segment.starts[0]
+    starts = np.array([*segment.starts, end], np.int64) - begin
+    at = np.array(segment.values_at, np.int64)
+    valued = np.flatnonzero(at)
+    values_at = at[valued] - begin
+    content = bytearray(memoryview(body)[begin:end])
+    _take_words(content, values_at, starts[1:])
+    columns = tuple(segment.columns)
+    if rest is not None:
+        other, index = rest
+        base = int(other.starts[index])
+        content += other.blank[base:]
+        more_valued, more_at = valued_between(other, index, len(other.columns))
+        valued = np.concatenate((valued, more_valued + (len(columns) - index)))
+        values_at = np.concatenate((values_at, more_at + (int(starts[-1]) - base)))
+        starts = np.concatenate((starts, other.starts[index + 1 :] + (int(starts[-1]) - base)))
+        columns += other.columns[index:]
+    return Track(target, columns, layout, bytes(content), starts, valued, values_at)
+
+
+def valued_between(track: Track, index: int, reached: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(numbers, places) of those that have a value among some series of a track."""
+    if index == 0 and reached == len(track.columns):
+        return track.valued, track.values_at
+    first, last = track.valued.searchsorted((index, reached))
+    return track.valued[first:last], track.values_at[first:last]
+
+
+def _take_words(
+    content: bytearray, values_at: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Values, and the time fields of the series with these ends, as words; blanks them."""
+    words = np.ndarray((len(content) - 7,), _WORD, content, 0, (1,))  # a word at every byte, however it is aligned
+    values = words[values_at]
+    words[values_at] = 0
+    times_at = ends - _TIME_WORD
+    times = words[times_at]
+    words[times_at] = times & np.uint64(0xFFFF)
+    return values, times >> np.uint64(8)
+
+
+def _first_difference(content: bytearray, blank: bytes, starts: NDArray[np.int64], times: NDArray[np.uint64]) -> int:
+    """How many series are equal before the first that is not; `starts` from 0 on."""
+    other = np.flatnonzero(np.frombuffer(content, np.uint8) != np.frombuffer(blank, np.uint8))
+    other_time = np.flatnonzero(times != times[0])
+    equal = len(times)
+    if len(other):
+        equal = int(starts.searchsorted(other[0], "right")) - 1
+    return min(equal, int(other_time[0])) if len(other_time) else equal
+
+
+def _place_bytes(key: bytes, place: Place) -> int:
+    track, index = place
+    own = len(track.blank) + _BESIDE_BLANK_BYTES * len(track.columns) if index == 0 else 0
+    return _PLACE_BYTES + len(key) + own
