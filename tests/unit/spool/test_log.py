@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.recordlog import RecordLog
-from kpwatch.model.encoded import FORMS, EncodedScrape, Form
+from kpwatch.model.encoded import FORMS, SOURCES, EncodedScrape, Form
 from kpwatch.spool.log import Reader, Spool
 from kpwatch.spool.options import SpoolOptions
 
@@ -304,3 +304,52 @@ class SpoolModel(RuleBasedStateMachine):
 
 TestSpoolModel = SpoolModel.TestCase
 TestSpoolModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("recent_bytes", [0, 1 << 20], ids=["read back from disk", "kept in memory"])
+def test_what_is_too_old_is_given_up_from_the_front(tmp_path: Path, recent_bytes: int) -> None:
+    """Up to the first scrape that is young enough; what lies behind that is looked at when it is its turn."""
+    spool = opened(tmp_path, recent_bytes=recent_bytes, segment_bytes=200)
+    reader, other = spool.reader("a", V1), spool.reader("b", V1)
+    for number in (1, 2, 3, 10, 4, 11):
+        spool.append({V1: scrape(number, samples=5)})
+    assert reader.drop_older(4, 1000) == 15
+    assert reader.drop_older(4, 1000) == 0
+    assert reader.samples == 15
+    assert [int(item.block) for item in reader.take(1)] == [10]
+    reader.settle()
+    assert reader.drop_older(5, 1000) == 5
+    assert drained(reader) == [11]
+    assert drained(other) == [1, 2, 3, 10, 4, 11]
+    assert (reader.lost, other.lost) == (0, 0)
+
+
+def test_giving_up_is_bounded_and_remembered(tmp_path: Path) -> None:
+    """A long backlog goes in portions, and a restart does not bring it back."""
+    spool = opened(tmp_path)
+    reader = spool.reader("a", V1)
+    for number in range(10):
+        spool.append({V1: scrape(number, samples=5)})
+    assert reader.drop_older(100, 12) == 15
+    spool.close()
+    again = opened(tmp_path).reader("a", V1)
+    assert again.samples == 35
+    assert again.drop_older(100, 1000) == 35
+
+
+def test_a_scrape_knows_its_source_over_a_restart(tmp_path: Path) -> None:
+    """The number is written with it."""
+    spool = opened(tmp_path)
+    spool.reader("a", V1)
+    for source in (0, 1, SOURCES - 1):
+        spool.append({V1: scrape(source)._replace(source=source)})
+    spool.close()
+    assert [item.source for item in opened(tmp_path).reader("a", V1).take(1000)] == [0, 1, SOURCES - 1]
+
+
+def test_a_form_that_is_not_at_hand_comes_from_the_nearest() -> None:
+    """The other version with the same `ident`, where there is one."""
+    spool = opened(None)
+    reader = spool.reader("a", Form("rename", "1.0"))
+    spool.append({Form("off", "1.0"): scrape(1), Form("rename", "2.0"): scrape(2)})
+    assert reader.take(1)[0].block.endswith(b"2 as rename 1.0")
