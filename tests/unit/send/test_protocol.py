@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kpwatch.base.http import Answer, Failure
@@ -156,3 +158,15 @@ def test_what_is_not_written_is_counted(answer: bytes, delivered: int, refused: 
         assert sending.counted("samples_delivered") == 1 + delivered
         assert sending.counted("samples_refused") == refused
         assert f"{refused} of 5 samples dropped" in sending.lines[-1] or "5 samples dropped" in sending.lines[-1]
+
+
+def test_another_version_is_prescribed_while_it_runs() -> None:
+    """A changed configuration counts from the next request on, and `auto` asks anew."""
+    with Receiver(speaks_v2=True) as receiver, negotiating(receiver) as sending:
+        for number, wish in enumerate(("auto", "1.0", "2.0", "auto")):
+            options = replace(sending.writer.options, protocol=wish)
+            sending.on_loop(lambda options=options: sending.writer.change(options, 100))
+            sending.append(scrape(number))
+            sending.pass_time_until_idle()
+        assert [is_v2(request) for request in receiver.requests] == [True, False, True, True]
+        assert [taken.value for taken in receiver.taken] == [0, 1, 2, 3]
