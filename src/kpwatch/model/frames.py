@@ -25,6 +25,9 @@ class Layout:
     """
 
     columns: tuple[Labels, ...]
+    part_of: tuple[Layout, int, int] | None = None
+    """The layout that has these columns from one number to another, where whoever made this one knows: names that are
+    resolved there need not be resolved here."""
 
 
 class Frame(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kpwatch.base.errors import BadInput, TooLarge
-from kpwatch.model.frames import Frame
+from kpwatch.model.frames import Frame, Layout
 from kpwatch.model.labels import join_target
 from kpwatch.receive.labels import series_text
 from kpwatch.receive.limits import TIMESTAMP_MAX_MS, TIMESTAMP_MIN_MS
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kpwatch.model.frames import Layout
     from kpwatch.model.labels import Labels
     from kpwatch.receive.layouts import Column, KnownSeries, Names
     from kpwatch.receive.runs import Run
@@ -115,8 +114,8 @@ class Gatherer:
 
     def part_of_track(self, track: Track, index: int, timestamp_ms: int, values: NDArray[np.float64]) -> None:
         """Some series of a known track with these values."""
-        layout = self._names.layout(track.columns[index : index + len(values)])
-        assert layout is not None, "a track has no column twice"
+        reached = index + len(values)
+        layout = Layout(track.layout.columns[index:reached], (track.layout, index, reached))
         self.track(track._replace(layout=layout), timestamp_ms, values)
 
     def stretch(self, stretch: Samples) -> Layout | None:

@@ -39,6 +39,8 @@ NEVER_MS = 1 << 62
 IDS_CHECKSUM = struct.Struct("<I")  # crc32 of the rest
 IDS_HEAD = struct.Struct("<Iq")  # number of ids, note
 COVERED_MAX = 64
+COMMON_MAX = 1 << 16
+"""Pairs of layouts whose columns in common are remembered; numbers are never given twice, so none is ever wrong."""
 NUMBER_MAX = 1 << 31
 """Bound of row numbers that are believed."""
 
@@ -110,6 +112,7 @@ class Catalog:
         self._target_by_labels: dict[Labels, Target] = {}
         self._layout_by_columns: dict[bytes, ColumnSet] = {}
         self._resolved: WeakKeyDictionary[Layout, tuple[ColumnSet, NDArray[np.int64] | None]] = WeakKeyDictionary()
+        self._common: dict[tuple[int, int], int] = {}
         self._new_columns: list[int] = []
         self._new_targets: list[Target] = []
         self._new_layouts: list[ColumnSet] = []
@@ -136,10 +139,7 @@ class Catalog:
         known = self._resolved.get(layout)
         if known is not None and known[0].number:
             return known
-        known_numbers = list(map(self._column_numbers.get, layout.columns))
-        if None in known_numbers:
-            known_numbers = [self._column_number(labels) for labels in layout.columns]
-        numbers = np.array(known_numbers, np.uint32)
+        numbers = self._numbers(layout)
         order = np.argsort(numbers, kind="stable")
         columns = numbers[order]
         if bool((columns[1:] == columns[:-1]).any()):
@@ -148,6 +148,31 @@ class Catalog:
         resolved = (self._column_set(columns), None if bool((columns == numbers).all()) else order)
         self._resolved[layout] = resolved
         return resolved
+
+    def _numbers(self, layout: Layout) -> Ids:
+        """The columns' numbers, in the layout's order."""
+        if layout.part_of is not None:
+            whole, begin, end = layout.part_of
+            columns, order = self.resolve(whole)
+            if order is None:
+                return columns.columns[begin:end]
+            numbers = np.empty_like(columns.columns)
+            numbers[order] = columns.columns
+            return numbers[begin:end]
+        known = list(map(self._column_numbers.get, layout.columns))
+        if None in known:
+            known = [self._column_number(labels) for labels in layout.columns]
+        return np.array(known, np.uint32)
+
+    def common(self, one: ColumnSet, other: ColumnSet) -> int:
+        """How many columns two layouts have in common."""
+        key = (one.number, other.number)
+        count = self._common.get(key)
+        if count is None:
+            if len(self._common) >= COMMON_MAX:
+                self._common.clear()
+            count = self._common[key] = count_common(one.columns, other.columns)
+        return count
 
     def _column_number(self, labels: Labels) -> int:
         number = self._column_numbers.get(labels)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from kpwatch.model.frames import Frame, Layout
     from kpwatch.model.labels import Labels
+    from kpwatch.store.catalog import ColumnSet
     from kpwatch.store.parts import Ids
     from kpwatch.store.state import State
 
@@ -74,8 +75,8 @@ class Batch:
     def __init__(self, state: State) -> None:
         self._state = state
         self.rows: list[HeadRow] = []
-        self._pending: dict[tuple[int, int], list[Ids]] = {}
-        """Columns by target and time."""
+        self._pending: dict[tuple[int, int], list[ColumnSet]] = {}
+        """Layouts by target and time."""
         self._latest: dict[int, int] = {}
         self.answers: list[tuple[Append, Appended]] = []
         self.damaged: dict[int, str] = {}
@@ -101,18 +102,18 @@ class Batch:
         latest = max(target.last_ms, self._latest.get(row.target, target.last_ms))
         pending = self._pending.setdefault((row.target, row.timestamp_ms), [])
         there = list(pending)
-        pending.append(row.layout.columns)
+        pending.append(row.layout)
         if row.timestamp_ms > latest:
             self._latest[row.target] = row.timestamp_ms
             return 0
         unsealed = self._state.head.rows(row.target)
-        there += [other.layout.columns for other in unsealed if other.timestamp_ms == row.timestamp_ms]
-        if row.timestamp_ms <= target.sealed_ms:
-            there += self._sealed_columns(row)
-        common = [count_common(row.layout.columns, columns) for columns in there]
+        there += [other.layout for other in unsealed if other.timestamp_ms == row.timestamp_ms]
+        sealed = self._sealed_columns(row) if row.timestamp_ms <= target.sealed_ms else []
+        common = [self._state.catalog.common(row.layout, layout) for layout in there]
+        common += [count_common(row.layout.columns, columns) for columns in sealed]
         if sum(common) == max(common, default=0):  # at most one has any of them
             return sum(common)
-        return int(np.isin(row.layout.columns, np.concatenate(there)).sum())
+        return int(np.isin(row.layout.columns, np.concatenate([*(one.columns for one in there), *sealed])).sum())
 
     def _sealed_columns(self, row: HeadRow) -> list[Ids]:
         """Columns that have a sample at the row's time in a block."""
