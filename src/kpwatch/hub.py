@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kpwatch.api.admin import AdminApi
 from kpwatch.api.auth import Gate, read_auth_file
 from kpwatch.api.fleet import Fleet
 from kpwatch.api.metadata import MetadataApi
@@ -69,6 +70,8 @@ class HubOptions:
     auth_file: Path | None = None
     allow_anonymous: bool = False
     """Serve other machines without asking who they are."""
+    admin_user: str = ""
+    """The user of the auth file who may delete series; "" = nobody may."""
     max_connections: int = 4096
     receive: ReceiveOptions = field(default_factory=ReceiveOptions)
     query: QueryOptions = field(default_factory=QueryOptions)
@@ -187,6 +190,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         metadata=MetadataApi(store, workers, knowledge),
         status=StatusApi(_facts(options, store, clock), workers),
         own=own,
+        admin=AdminApi(store, gate, options.admin_user, log),
     )
     router = Router(routes(handlers), page_handler(), gate, telemetry, log)
     server = HttpServer(router, options.host, options.port, options.max_connections, log)
@@ -196,7 +200,17 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
 def _gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | None:
     """Who may ask; raises UsageError for a hub that is open to other machines without anybody having said so."""
     if options.auth_file is not None:
-        return Gate(read_auth_file(options.auth_file), telemetry)
+        users = read_auth_file(options.auth_file)
+        if options.admin_user and options.admin_user not in users:
+            raise UsageError(
+                f"--enable-admin-api: --auth-file {options.auth_file} has no user {options.admin_user!r}: add the line"
+                f" {options.admin_user}:SECRET, or name another user by --admin-user"
+            )
+        return Gate(users, telemetry)
+    if options.admin_user:
+        raise UsageError(
+            "--enable-admin-api needs --auth-file FILE with a line for the admin: not everybody who writes may delete"
+        )
     if loopback(options.host):
         return None
     if not options.allow_anonymous:
@@ -215,6 +229,8 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "retention": f"{options.retention_seconds:.0f}s",
         "auth-file": str(options.auth_file or ""),
         "allow-anonymous": str(options.allow_anonymous).lower(),
+        "enable-admin-api": str(bool(options.admin_user)).lower(),
+        "admin-user": options.admin_user,
         "query-timeout": f"{options.query.timeout_seconds:g}s",
         "query-concurrency": str(options.query.concurrency),
         "query-max-samples": str(options.query.max_samples),

@@ -17,6 +17,7 @@ from kpwatch.base.asgi import JSON, Answer
 from kpwatch.base.errors import (
     BadInput,
     BadQuery,
+    Forbidden,
     KpwatchError,
     NotFound,
     QueryFailed,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 # First row that fits: (error, HTTP status, errorType).
 ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotFound, 404, "not_found"),
+    (Forbidden, 403, "forbidden"),
     (TooLarge, 413, "bad_data"),
     (BadInput, 400, "bad_data"),
     (BadQuery, 400, "bad_data"),

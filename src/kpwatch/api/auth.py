@@ -35,28 +35,39 @@ class Gate:
     def __init__(self, users: dict[str, str], telemetry: Registry) -> None:
         self._basic = [_digest(f"{user}:{secret}".encode()) for user, secret in users.items()]
         self._bearer = [_digest(secret.encode()) for secret in users.values()]
+        self._users = users
         self._refused = telemetry.counter(
             "kpwatch_hub_unauthenticated_requests_total", "Requests refused for want of a valid user and secret."
         )
 
     def refusal(self, request: Request) -> Answer | None:
         """None where the request may pass."""
-        if request.path in OPEN_PATHS or self._is_valid(request.header(b"authorization")):
+        if request.path in OPEN_PATHS or _is_valid(request.header(b"authorization"), self._basic, self._bearer):
             return None
         self._refused.add()
         return _REFUSAL
 
-    def _is_valid(self, authorization: str) -> bool:
-        scheme, _, credentials = authorization.partition(" ")
-        match scheme.lower():
-            case "bearer":
-                return _is_one_of(credentials.strip().encode("latin-1"), self._bearer)
-            case "basic":
-                try:
-                    return _is_one_of(b64decode(credentials.strip(), validate=True), self._basic)
-                except (binascii.Error, ValueError):
-                    return False  # counted as refused
-        return False
+    def is_user(self, request: Request, user: str) -> bool:
+        """Whether a request carries the secret of this user."""
+        if user not in self._users:
+            return False
+        secret = self._users[user]
+        return _is_valid(
+            request.header(b"authorization"), [_digest(f"{user}:{secret}".encode())], [_digest(secret.encode())]
+        )
+
+
+def _is_valid(authorization: str, basic: list[bytes], bearer: list[bytes]) -> bool:
+    scheme, _, credentials = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return _is_one_of(credentials.strip().encode("latin-1"), bearer)
+        case "basic":
+            try:
+                return _is_one_of(b64decode(credentials.strip(), validate=True), basic)
+            except (binascii.Error, ValueError):
+                return False  # counted as refused
+    return False
 
 
 def _digest(secret: bytes) -> bytes:

@@ -88,7 +88,7 @@ class MetadataApi:
         zip_it = accepts_gzip(request)
 
         def work() -> Answer:
-            answers = [ask(matchers, start_ms, end_ms) for matchers in _matcher_sets(selectors)]
+            answers = [ask(matchers, start_ms, end_ms) for matchers in matcher_sets(selectors)]
             names = answers[0] if len(answers) == 1 else _union(answers)
             cut = bool(limit) and len(names) > limit
             answer = show(names[:limit] if cut else names, [TRUNCATED] if cut else [])
@@ -132,7 +132,7 @@ def _union(answers: Iterable[list[Any]]) -> list[Any]:
     return sorted({name for answer in answers for name in answer})
 
 
-def _matcher_sets(selectors: Sequence[str]) -> list[Sequence[Matcher]]:
+def matcher_sets(selectors: Sequence[str]) -> list[Sequence[Matcher]]:
     """Matchers of every selector; one empty set, which means everything, where there are none."""
     return [_matchers(selector) for selector in selectors] or [()]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kpwatch.api.router import Route
 
 if TYPE_CHECKING:
+    from kpwatch.api.admin import AdminApi
     from kpwatch.api.metadata import MetadataApi
     from kpwatch.api.own import OwnApi
     from kpwatch.api.query import QueryApi
@@ -25,6 +26,7 @@ OWN_PREFIX = "/api/kpwatch/v1"
 _GET = ("GET", "HEAD")
 _FORM = ("GET", "HEAD", "POST")
 _POST = ("POST",)
+_CHANGE = ("POST", "PUT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Handlers:
     metadata: MetadataApi
     status: StatusApi
     own: OwnApi
+    admin: AdminApi
 
 
 def routes(at: Handlers) -> list[Route]:
@@ -54,6 +57,8 @@ def routes(at: Handlers) -> list[Route]:
         (_GET, "/status/runtimeinfo", at.status.runtimeinfo),
         (_GET, "/status/flags", at.status.flags),
         (_GET, "/status/tsdb", at.status.tsdb),
+        (_CHANGE, "/admin/tsdb/delete_series", at.admin.delete_series),
+        (_CHANGE, "/admin/tsdb/clean_tombstones", at.admin.clean_tombstones),
     )
     own = (
         (_GET, OWN_PREFIX + "/fleet", at.own.fleet),

@@ -8,6 +8,7 @@
     │   ├── WrongType                ... or are of a kind that is not taken -> 415
     │   └── TooSlow                  ... or do not come in time             -> 408
     ├── NotFound                     nothing is there                       -> 404
+    ├── Forbidden                    this user may not                      -> 403
     ├── ClientGone                   nobody waits for the answer any more
     ├── QueryError                   a query cannot be answered
     │   ├── BadQuery                 not PromQL, or not supported           -> 400 bad_data
@@ -56,6 +57,10 @@ class TooSlow(BadInput):
 
 class NotFound(KpwatchError):
     """There is nothing at this place."""
+
+
+class Forbidden(KpwatchError):
+    """Whoever asks may not have this done."""
 
 
 class ClientGone(KpwatchError):

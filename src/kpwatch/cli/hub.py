@@ -64,6 +64,7 @@ def _options(given: argparse.Namespace) -> HubOptions:
         retention_seconds=given.retention,
         auth_file=given.auth_file,
         allow_anonymous=given.allow_anonymous,
+        admin_user=given.admin_user if given.enable_admin_api else "",
         query=QueryOptions(
             timeout_seconds=given.query_timeout,
             concurrency=given.query_concurrency,
@@ -138,6 +139,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--auth-file", type=Path, metavar="FILE", help="user:secret lines; without it nobody is asked")
     parser.add_argument(
         "--allow-anonymous", action="store_true", help="let other machines write and read without a secret"
+    )
+    parser.add_argument(
+        "--enable-admin-api",
+        action="store_true",
+        help="let the admin of the auth file delete series (kpwatch delete --url, /api/v1/admin/tsdb/delete_series)",
+    )
+    parser.add_argument(
+        "--admin-user", default="admin", metavar="USER", help="who that is in the auth file (default admin)"
     )
     parser.add_argument(
         "--query-timeout",

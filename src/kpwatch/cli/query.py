@@ -69,7 +69,7 @@ def _request(given: argparse.Namespace) -> tuple[str, dict[str, str]]:
 
 def ask(url: str, path: str, parameters: dict[str, str], timeout_seconds: float) -> dict[str, Any]:
     """The server's answer as JSON; raises KpwatchError saying what stands in the way."""
-    place, authorization = _without_secret(url)
+    place, authorization = without_secret(url)
     headers = {"User-Agent": f"kpwatch/{__version__}", "Accept": "application/json", **authorization}
     request = Request(place + path, urlencode(parameters).encode(), headers, method="POST")  # noqa: S310 - checked below
     try:
@@ -78,7 +78,7 @@ def ask(url: str, path: str, parameters: dict[str, str], timeout_seconds: float)
     except HTTPError as error:
         with error:
             body = error.read(1 << 20)
-        raise KpwatchError(f"{place}: {error.code} {_reason(body) or error.reason}") from error
+        raise KpwatchError(f"{place}: {error.code} {reason_of(body) or error.reason}") from error
     except (URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise KpwatchError(f"{place} does not answer: {reason}; is the hub running there? (--url)") from error
@@ -90,7 +90,7 @@ def ask(url: str, path: str, parameters: dict[str, str], timeout_seconds: float)
     return answer
 
 
-def _without_secret(url: str) -> tuple[str, dict[str, str]]:
+def without_secret(url: str) -> tuple[str, dict[str, str]]:
     """(URL without user and slash, the header that says who we are); raises UsageError."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -105,7 +105,7 @@ def _without_secret(url: str) -> tuple[str, dict[str, str]]:
     return place, {"Authorization": f"Basic {b64encode(credentials).decode()}"}
 
 
-def _reason(body: bytes) -> str:
+def reason_of(body: bytes) -> str:
     """The sentence in a server's error answer."""
     try:
         return str(json.loads(body)["error"])

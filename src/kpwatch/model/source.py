@@ -29,6 +29,14 @@ class Appended(NamedTuple):
     """Of these, how many replaced a sample of the same series and time."""
 
 
+class Deleted(NamedTuple):
+    """What a deletion took away."""
+
+    series: int
+    samples: int
+    """As they stood in the store: one that a later one had replaced may be counted too."""
+
+
 class Appender(Protocol):
     """Takes frames; a finished Future means committed and synced to disk."""
 

@@ -105,6 +105,16 @@ def overlapping(
             yield _open_alone(connection, number, known)
 
 
+def numbers_after(connection: sqlite3.Connection, target: int, start_ms: int, end_ms: int, after: int) -> list[int]:
+    """Blocks of a target with samples in [start_ms, end_ms] and a higher number than `after`, oldest first."""
+    return [number for (number,) in connection.execute(NUMBERS, (target, end_ms, start_ms, after))]
+
+
+def opened(connection: sqlite3.Connection, number: int, known: dict[bytes, Ids]) -> Opened:
+    """One block that is there."""
+    return _open_alone(connection, number, known)
+
+
 def _open(connection: sqlite3.Connection, found: tuple[Any, ...], known: dict[bytes, Ids]) -> Opened:
     row, (expected, length, body) = BlockRow(*found[:6]), found[6:]
     try:

@@ -17,6 +17,7 @@ from kpwatch.model.labels import join_target, label_value
 from kpwatch.store import blocks, journal, quarantine
 from kpwatch.store.catalog import NEVER_MS, Catalog
 from kpwatch.store.commit import take
+from kpwatch.store.deletion import Deletion
 from kpwatch.store.head import Head
 from kpwatch.store.index import find, label_sets
 from kpwatch.store.lock import DirectoryLock
@@ -25,7 +26,7 @@ from kpwatch.store.options import StoreOptions
 from kpwatch.store.packing import Damaged
 from kpwatch.store.reader import Query, ReaderPool
 from kpwatch.store.schema import FILE_NAME, connect_writer, migrate
-from kpwatch.store.state import Counters, State
+from kpwatch.store.state import Counters, Stages, State
 from kpwatch.store.writer import Command, Writer
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from kpwatch.model.frames import Frame
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
-    from kpwatch.model.source import Appended, Slice
+    from kpwatch.model.source import Appended, Deleted, Slice
     from kpwatch.store.catalog import Target
 
 __all__ = ["Store", "StoreOptions"]
@@ -75,7 +76,9 @@ class Store:
         try:
             connection = connect_writer(path)
             migrate(connection, path)
-            state = _load(State(options, path, clock, connection, Catalog(), Head(), Counters(telemetry), log))
+            state = _load(
+                State(options, path, clock, connection, Catalog(), Head(), Counters(telemetry), Stages(telemetry), log)
+            )
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -165,6 +168,17 @@ class Store:
     def compact(self) -> None:
         """Merge what is in pieces, as `close` does, and wait for it."""
         self._in_writer(self._maintenance.compact)
+
+    def delete(self, selections: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Future[Deleted]:
+        """Delete the samples in [start_ms, end_ms] of the series that any of `selections` matches.
+
+        Works block by block behind the appends; the Future is done when no query finds them and their space is free.
+        Samples that arrive meanwhile may stay or go. Raises StoreClosed; the Future may raise StoreError, and what was
+        deleted until then stays deleted.
+        """
+        deletion = Deletion(selections, start_ms, end_ms)
+        self._writer.submit(Command(lambda: self._maintenance.delete(deletion)))
+        return deletion.future
 
     def close(self) -> None:
         """Finish queued appends, seal what is worth it, empty the write-ahead log, let go of the directory."""

@@ -7,25 +7,25 @@ second writer, no lock anybody waits for. A step that fails leaves everything as
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kpwatch.base.errors import StoreError
+from kpwatch.base.errors import StoreClosed, StoreError
 from kpwatch.store import blocks, journal
 from kpwatch.store.block import encode_block
 from kpwatch.store.catalog import NEVER_MS, NO_COLUMNS
+from kpwatch.store.expiry import LookAgain, expired, over_the_size, unused_columns
 from kpwatch.store.head import make_parts
 from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import clip, merge, sample_count
 from kpwatch.store.quarantine import set_aside_block
-from kpwatch.store.schema import vacuum
+from kpwatch.store.schema import PAGE_BYTES, vacuum
 from kpwatch.store.tiers import BLOCK_SAMPLES_MAX, TIER_ROWS, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from kpwatch.store.catalog import Target
+    from kpwatch.store.deletion import Deletion
     from kpwatch.store.head import HeadRow
     from kpwatch.store.parts import Part
     from kpwatch.store.state import State
@@ -40,7 +40,8 @@ CLOSE_SAMPLES_MIN = 256
 STEP_SECONDS = 0.02
 """How long appends wait for one step, about; longer only to seal as many frames as were just appended."""
 RETENTION_EVERY_SECONDS = 60.0
-EXPIRE_AT_ONCE = 64
+SILENT_AT_ONCE = 16
+"""Targets whose last frames of the journal expire in one step."""
 RETRY_SECONDS = 5.0
 LAYOUTS_KEPT = 4096
 TRIM_ROWS = 1024
@@ -59,6 +60,22 @@ class Maintenance:
         self._to_seal: dict[int, None] = {}
         self._to_merge: dict[int, None] = dict.fromkeys(state.catalog.targets)
         self._to_quarantine: dict[int, str] = {}
+        self._to_look_at: dict[int, LookAgain] = {}
+        self._names_may_go = False
+        self._give_back = False
+        self._deletions: deque[Deletion] = deque()
+        self._stages: tuple[tuple[str, Callable[[float], bool]], ...] = (
+            ("quarantine", self._set_aside_one),
+            ("delete", self._delete_some),
+            ("seal", self._seal_one),
+            ("compact", self._merge_one),
+            ("trim", self._trim_some),
+            ("retention", self._look_again),
+            ("retention", self._forget_names_due),
+            ("retention", self._expire_some),
+            ("vacuum", self._vacuum),
+        )
+        """What can be done, the most urgent first; each says whether there was anything to do."""
         self._sealed_once: set[int] = set()
         self._next_retention = state.clock.monotonic_seconds()
         self._resume = 0.0
@@ -78,6 +95,10 @@ class Maintenance:
     def damaged(self, number: int, reason: str) -> None:
         """A reader could not read a block."""
         self._to_quarantine[number] = reason
+
+    def delete(self, deletion: Deletion) -> None:
+        """Somebody wants series deleted; its future tells when they are."""
+        self._deletions.append(deletion)
 
     def _note_due(self, target: int) -> None:
         rows = self._state.head.rows(target)
@@ -127,26 +148,50 @@ class Maintenance:
         )
 
     def _work_once(self, now: float) -> bool:
-        """One piece of work; False when there is none."""
-        if self._to_quarantine:
-            number = next(iter(self._to_quarantine))
-            set_aside_block(self._state, number, self._to_quarantine.pop(number))
-        elif self._to_seal:
-            target = _rotate(self._to_seal)
-            self.seal(target)
-            del self._to_seal[target]
-            self._note_due(target)
-        elif self._to_merge:
-            target = _rotate(self._to_merge)
-            if not self.merge(target):
-                del self._to_merge[target]
-        elif self._state.next_row >= self._next_trim:
-            self._trim()
-        elif now >= self._next_retention:
-            if not self.expire():
-                self._next_retention = now + RETENTION_EVERY_SECONDS
-        else:
-            return self._vacuum()
+        """One piece of work, the most urgent; False when there is none."""
+        clock = self._state.clock
+        for stage, work in self._stages:
+            start = clock.monotonic_seconds()
+            if work(now):
+                self._state.stages.note(stage, clock.monotonic_seconds() - start)
+                return True
+        return False
+
+    def _set_aside_one(self, _: float) -> bool:
+        if not self._to_quarantine:
+            return False
+        number = next(iter(self._to_quarantine))
+        set_aside_block(self._state, number, self._to_quarantine.pop(number))
+        return True
+
+    def _seal_one(self, _: float) -> bool:
+        if not self._to_seal:
+            return False
+        target = _rotate(self._to_seal)
+        self.seal(target)
+        del self._to_seal[target]
+        self._note_due(target)
+        return True
+
+    def _merge_one(self, _: float) -> bool:
+        if not self._to_merge:
+            return False
+        target = _rotate(self._to_merge)
+        if not self.merge(target):
+            del self._to_merge[target]
+        return True
+
+    def _trim_some(self, _: float) -> bool:
+        if self._state.next_row < self._next_trim:
+            return False
+        self._trim()
+        return True
+
+    def _expire_some(self, now: float) -> bool:
+        if now < self._next_retention:
+            return False
+        if not self.expire():
+            self._next_retention = now + RETENTION_EVERY_SECONDS
         return True
 
     def run_all(self) -> None:
@@ -222,51 +267,73 @@ class Maintenance:
         return kept
 
     def expire(self) -> bool:
-        """Delete some blocks that are too old; False if there are none."""
+        """Delete some blocks that are too old, or the oldest of too many; False if there are none.
+
+        So few at once that nobody waits; what is left of their targets is found out in steps of its own.
+        """
         state = self._state
         oldest_ms = state.oldest_kept_ms()
-        query = "SELECT id, target, sample_count FROM blocks WHERE end_ms < ? ORDER BY end_ms LIMIT ?"
-        old = state.connection.execute(query, (oldest_ms, EXPIRE_AT_ONCE)).fetchall()
+        old, counter = expired(state.connection, oldest_ms), state.counters.expired_samples
         silent = [n for n in state.head.targets() if max(row.timestamp_ms for row in state.head.rows(n)) < oldest_ms]
         if not old and not silent:
+            old, counter = over_the_size(state), state.counters.evicted_samples
+        if not old and not silent:
             return False
-        state.unsynced(lambda: blocks.delete(state.connection, [number for number, _, _ in old]))
-        state.counters.expired_samples.add(sum(samples for _, _, samples in old))
-        for number in silent:
+        state.unsynced(lambda: blocks.delete(state.connection, [row.number for row in old]))
+        counter.add(sum(row.samples for row in old))
+        for number in silent[:SILENT_AT_ONCE]:
             self.seal(number)
-        for number in {*silent, *(target for _, target, _ in old)}:
-            if number in state.catalog.targets:
-                self._look_again(state.catalog.targets[number])
-        self._forget_names()
+        for number in (*silent[:SILENT_AT_ONCE], *(row.target for row in old)):
+            self.look_at(number)
         return True
 
-    def _look_again(self, target: Target) -> None:
-        """After blocks of a target were deleted: what is left of it?"""
-        state = self._state
-        rows = state.head.rows(target.number)
-        covered = {row.layout for row in rows}
-        columns = [layout.columns for layout in covered]
-        times = [row.timestamp_ms for row in rows]
-        for number, block in blocks.overlapping(state.connection, target.number, -NEVER_MS, NEVER_MS, {}):
-            if isinstance(block, Damaged):
-                self._to_quarantine[number] = str(block)
-                continue
-            columns += [part.columns for part in block.parts]
-            times += [int(part.timestamps_ms[0]) for part in block.parts]
-        target.columns = np.unique(np.concatenate(columns)) if columns else NO_COLUMNS
-        target.covered = covered
-        target.first_ms = min(times, default=NEVER_MS)
-        state.unsynced(lambda: state.catalog.save_state(state.connection, target, target.sealed_row))
+    def look_at(self, number: int) -> None:
+        """Samples of a target were deleted: what is left of it?"""
+        if number in self._state.catalog.targets:
+            self._to_look_at[number] = LookAgain(number)
 
-    def _forget_names(self) -> None:
+    def _look_again(self, _: float) -> bool:
+        if not self._to_look_at:
+            return False
+        number, look = next(iter(self._to_look_at.items()))
+        damaged = look.step(self._state, self._state.clock.monotonic_seconds() + STEP_SECONDS / 2)
+        self._to_quarantine.update(damaged)
+        if look.complete:
+            del self._to_look_at[number]
+            self._names_may_go = True
+        return True
+
+    def _delete_some(self, _: float) -> bool:
+        if not self._deletions or self._state.head.bytes > self._state.options.head_bytes:
+            return False
+        deletion = self._deletions[0]
+        try:
+            self._to_quarantine.update(deletion.step(self._state, self))
+        except (StoreError, sqlite3.Error) as error:
+            self._deletions.popleft()
+            deletion.future.set_exception(
+                StoreError(f"deleting stopped in the middle and can be asked for again: {error}")
+            )
+            raise
+        if deletion.complete:
+            self._deletions.popleft()
+            self._give_back = True
+            deletion.future.set_result(deletion.result)
+        return True
+
+    def _forget_names_due(self, _: float) -> bool:
+        if not self._names_may_go:
+            return False
+        self.forget_names()
+        return True
+
+    def forget_names(self) -> None:
         """Drop targets without samples, and columns no target has."""
         state, catalog = self._state, self._state.catalog
         gone = [target for target in catalog.targets.values() if not len(target.columns)]
-        sets = [target.columns for target in catalog.targets.values()]
         layouts = state.head.layouts()
-        used = np.unique(np.concatenate([*sets, *(layout.columns for layout in layouts), NO_COLUMNS]))
-        named = np.array([n for n, labels in enumerate(catalog.columns) if labels is not None], np.uint32)
-        unused = np.setdiff1d(named, used, assume_unique=True)
+        unused = unused_columns(catalog, layouts)
+        self._names_may_go = False
         if gone or len(unused):
             idle = [layout for layout in catalog.layouts.values() if layout not in layouts]
 
@@ -298,11 +365,15 @@ class Maintenance:
             self._to_seal.update(dict.fromkeys(state.head.owners_before(first + TRIM_ROWS)))
         self._next_trim = state.next_row + TRIM_ROWS
 
-    def _vacuum(self) -> bool:
-        """Give some free pages back to the file system, if there are many."""
+    def _vacuum(self, _: float) -> bool:
+        """Give some free pages back to the file system: if they are many, if somebody deleted, if a size is kept."""
         connection = self._state.connection
         free = connection.execute("PRAGMA freelist_count").fetchone()[0]
-        if free <= VACUUM_FREE_PAGES or free * 4 <= connection.execute("PRAGMA page_count").fetchone()[0]:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        limit = self._state.options.retention_bytes
+        self._give_back = self._give_back and free > 0
+        wanted = self._give_back or (limit and free >= VACUUM_PAGES and pages * PAGE_BYTES > limit)
+        if not wanted and (free <= VACUUM_FREE_PAGES or free * 4 <= pages):
             return False
         vacuum(connection, VACUUM_PAGES)
         return True
@@ -317,6 +388,9 @@ class Maintenance:
     def close(self, deadline: float) -> None:
         """Seal and merge what is worth it until `deadline` (monotonic), then give all free pages back."""
         clock, state = self._state.clock, self._state
+        for deletion in self._deletions:
+            deletion.future.set_exception(StoreClosed("the store was closed before everything was deleted"))
+        self._deletions.clear()
         try:
             soon_merged = set(blocks.with_small(state.connection, TIER_ROWS[0], 1))
             for number in state.head.targets():

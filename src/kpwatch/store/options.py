@@ -16,6 +16,8 @@ class StoreOptions:
     directory: Path
     retention_seconds: float = 15 * 86400
     """Samples older than this are not answered and are deleted in the background; 0 = kept for ever."""
+    retention_bytes: int = 0
+    """Above so many bytes in database and log the oldest blocks are deleted in the background; 0 = no bound."""
     commit_wait_seconds: float = 0.02
     """How long the first append of a batch waits for company: one sync serves the whole batch. 0 = not at all."""
     queue_bytes: int = 64 << 20

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kpwatch.base.clock import Clock
     from kpwatch.base.logs import Logger
-    from kpwatch.base.telemetry import Counter, Registry
+    from kpwatch.base.telemetry import Counter, Gauge, Registry
     from kpwatch.store.catalog import Catalog
     from kpwatch.store.head import Head
     from kpwatch.store.options import StoreOptions
@@ -32,6 +32,8 @@ COUNTERS = (
     ("sealed", "kpwatch_store_sealed_blocks_total", "Blocks made from journal rows."),
     ("merged", "kpwatch_store_merged_blocks_total", "Blocks that went into larger ones."),
     ("expired_samples", "kpwatch_store_expired_samples_total", "Samples deleted because of their age."),
+    ("evicted_samples", "kpwatch_store_evicted_samples_total", "Samples deleted because of the retention size."),
+    ("deleted_samples", "kpwatch_store_deleted_samples_total", "Samples deleted because somebody asked for it."),
     ("quarantined", "kpwatch_store_quarantined_rows_total", "Rows set aside because of a wrong checksum."),
     ("failures", "kpwatch_store_maintenance_failures_total", "Background steps that failed and will be tried again."),
 )
@@ -48,12 +50,46 @@ class Counters:
     sealed: Counter
     merged: Counter
     expired_samples: Counter
+    evicted_samples: Counter
+    deleted_samples: Counter
     quarantined: Counter
     failures: Counter
 
     def __init__(self, telemetry: Registry) -> None:
         for attribute, name, help_text in COUNTERS:
             setattr(self, attribute, telemetry.counter(name, help_text))
+
+
+STAGES = ("journal", "quarantine", "delete", "seal", "compact", "trim", "retention", "vacuum")
+"""What the writer's thread does; while it does one of them, appends wait."""
+
+
+class Stages:
+    """How often, how long in all and how long at most the writer's thread was at each stage."""
+
+    def __init__(self, telemetry: Registry) -> None:
+        self._steps: dict[str, Counter] = {}
+        self._seconds: dict[str, Counter] = {}
+        self._longest: dict[str, Gauge] = {}
+        for stage in STAGES:
+            self._steps[stage] = telemetry.counter(
+                "kpwatch_store_stage_steps_total", "Steps of the store's thread, by stage.", stage=stage
+            )
+            self._seconds[stage] = telemetry.counter(
+                "kpwatch_store_stage_seconds_total", "Seconds the store's thread spent, by stage.", stage=stage
+            )
+            self._longest[stage] = telemetry.gauge(
+                "kpwatch_store_stage_longest_seconds",
+                "The longest step since the start: so long appends waited.",
+                stage=stage,
+            )
+
+    def note(self, stage: str, seconds: float) -> None:
+        """A step was done."""
+        self._steps[stage].add()
+        self._seconds[stage].add(max(0.0, seconds))
+        if seconds > self._longest[stage].value:
+            self._longest[stage].set(seconds)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +103,7 @@ class State:
     catalog: Catalog
     head: Head
     counters: Counters
+    stages: Stages
     log: Logger
     """Belongs to the writer's thread, like everything here."""
     next_row: int = 1

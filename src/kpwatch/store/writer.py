@@ -117,8 +117,10 @@ class Writer:
             if isinstance(item, Command):
                 item.run()
         if appends:
+            start = self._state.clock.monotonic_seconds()
             try:
                 batch = commit(self._state, appends)
+                self._state.stages.note("journal", self._state.clock.monotonic_seconds() - start)
                 self._maintenance.appended(batch.rows)
                 for number, reason in batch.damaged.items():
                     self._maintenance.damaged(number, reason)

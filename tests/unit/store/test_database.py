@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from kpwatch.model.labels import label_value, make_labels, metric_name
 from kpwatch.model.matchers import Matcher, matches_all
 from kpwatch.model.numbers import STALE_NAN
 from kpwatch.store.database import Store, StoreOptions
+from kpwatch.store.schema import FILE_NAME, connect_looker
+from kpwatch.store.verify import Seen, verify
 from tests.clocks import MovedClock
 from tests.unit.store.samples import (
     FOREVER,
@@ -36,6 +39,9 @@ from tests.unit.store.samples import (
     told,
 )
 from tests.unit.store.test_streams import words
+
+if TYPE_CHECKING:
+    from kpwatch.model.labels import Labels
 
 shapes = [layout(*numbers) for numbers in ((0, 1, 2), (2, 1, 0), (0,), (1, 3), (0, 1, 2, 3, 4, 5), (5,))]
 """Few, so that frames overlap; two name the same columns in another order."""
@@ -55,10 +61,6 @@ def some_frames(draw: st.DrawFn) -> list[Frame]:
     return made
 
 
-steps = st.lists(
-    some_frames() | st.sampled_from(["seal", "seal", "compact", "maintain", "reopen"]), min_size=1, max_size=14
-)
-
 QUESTIONS: tuple[tuple[Matcher, ...], ...] = (
     (),
     (Matcher("__name__", "=", "m1"),),
@@ -66,6 +68,32 @@ QUESTIONS: tuple[tuple[Matcher, ...], ...] = (
     (Matcher("ident", "=~", "node-[13]"), Matcher("__name__", "=~", "m[02]")),
     (Matcher("le", "=", ""),),
     (Matcher("cluster", "=", ""), Matcher("le", "!~", "1|2")),
+)
+
+
+class Deletion(NamedTuple):
+    """Series to delete, and of when."""
+
+    selections: list[tuple[Matcher, ...]]
+    start_ms: int
+    end_ms: int
+
+
+@st.composite
+def some_deletions(draw: st.DrawFn) -> Deletion:
+    selections = draw(st.lists(st.sampled_from(QUESTIONS), min_size=1, max_size=2))
+    if draw(st.booleans()):
+        return Deletion(selections, *FOREVER)
+    return Deletion(selections, *sorted((draw(timestamps), draw(timestamps))))
+
+
+steps = st.lists(
+    some_frames()
+    | some_frames()
+    | some_deletions()
+    | st.sampled_from(["seal", "seal", "compact", "maintain", "reopen", "reopen"]),
+    min_size=1,
+    max_size=14,
 )
 
 
@@ -85,7 +113,7 @@ def check(store: Store, model: Model, start_ms: int, end_ms: int) -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(steps, st.integers(0, 12), st.integers(0, 12), st.integers(2, 5))
 def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, seal_rows: int) -> None:
-    """Any order of frames, times, layouts, targets, duplicates and odd bits; any seals, merges and restarts between."""
+    """Any order of frames, times, layouts, targets, duplicates, odd bits; any seals, merges, deletions, restarts."""
     model: Model = {}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("kpwatch.store.maintenance.TRIM_ROWS", 4)
@@ -99,6 +127,12 @@ def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, sea
                     store = Store.open(options, Registry(), log=silent())
                 elif isinstance(step, str):
                     getattr(store, step)()
+                elif isinstance(step, Deletion):
+                    gone = forget(model, step)
+                    deleted = store.delete(*step).result(60)
+                    assert deleted.series == len({labels for labels, _ in gone})
+                    assert deleted.samples >= len(gone), "those that others had replaced are counted too"
+                    assert store.series([], *FOREVER) == sorted({labels for labels, _ in model})
                 else:
                     overwritten = _overwritten(model, step)
                     assert store.append(step).result(60) == (sum(len(f.values) for f in step), overwritten)
@@ -107,6 +141,22 @@ def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, sea
             assert store.status()["quarantine"]["count"] == 0  # type: ignore[index]
         finally:
             store.close()
+        path = Path(folder) / FILE_NAME
+        with closing(connect_looker(path)) as connection:
+            assert list(verify(connection, path, Seen(), lambda _: None)) == []
+
+
+def forget(model: Model, deletion: Deletion) -> set[tuple[Labels, int]]:
+    """Delete from the model; which samples there were."""
+    gone = {
+        (labels, at)
+        for labels, at in model
+        if deletion.start_ms <= at <= deletion.end_ms
+        and any(matches_all(matchers, labels) for matchers in deletion.selections)
+    }
+    for key in gone:
+        del model[key]
+    return gone
 
 
 def _overwritten(model: Model, frames: list[Frame]) -> int:
