@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from kpwatch.agent import build
+from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.logs import Logger
 from kpwatch.config.options import AgentOptions
 from kpwatch.scrape.options import TargetOptions
@@ -15,6 +16,8 @@ from tests.servers import WAIT_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
+
+    from kpwatch.base.clock import Clock
 
 HOSTNAME = "10.206.0.7"
 INTERVAL_SECONDS = 0.03
@@ -37,11 +40,18 @@ def writer(url: str, **options) -> WriterOptions:
 class RunningAgent:
     """An agent that runs from `with` to the end of its block, or to `stop`."""
 
-    def __init__(self, targets: Sequence[TargetOptions], writers: Sequence[WriterOptions], **options) -> None:
+    def __init__(
+        self,
+        targets: Sequence[TargetOptions],
+        writers: Sequence[WriterOptions],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        **options,
+    ) -> None:
         self.lines: list[str] = []
         self._said = threading.Condition()
         log = Logger(self._say)
-        self.agent = build(AgentOptions(HOSTNAME, tuple(targets), tuple(writers), **options), log=log)
+        self.agent = build(AgentOptions(HOSTNAME, tuple(targets), tuple(writers), **options), log=log, clock=clock)
         self._thread = threading.Thread(target=self.agent.run)
 
     def __enter__(self) -> Self:
@@ -57,6 +67,11 @@ class RunningAgent:
         self._thread.join(WAIT_SECONDS)
         assert not self._thread.is_alive()
         assert self.counted("internal_errors") == 0, self.lines
+
+    @property
+    def running(self) -> bool:
+        """Whether `run` has not returned."""
+        return self._thread.is_alive()
 
     def counted(self, name: str, **labels: str) -> float:
         """The sum of one of its counters over all label sets with these labels."""

@@ -59,7 +59,8 @@ class Setting:
         self.metrics_port = self.metrics_port or _free_port()
         (self.folder / "input.prometheus").mkdir(parents=True, exist_ok=True)
         tables = "".join(
-            f'[[writers]]\nurl = "{url}"\nprotocol = "1.0"\nretry_min = 20\nretry_max = 100\n' for url in self.writers
+            f'[[writers]]\nurl = "{url}"\nprotocol = "1.0"\nretry_min = "20ms"\nretry_max = "100ms"\n'
+            for url in self.writers
         )
         (self.folder / "config.toml").write_text(
             f'[global]\nhostname = "node-a"\n[http]\nenable = true\naddress = "127.0.0.1:{self.metrics_port}"\n{tables}'
