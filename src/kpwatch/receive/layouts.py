@@ -97,6 +97,10 @@ class Names:
         self._series.put(block, known)
         return known
 
+    def target_fields(self, block: bytes) -> Fields:
+        """The label fields of a block that name the target."""
+        return tuple(filter(self._names_target, label_fields(block) or ()))
+
     def layout(self, columns: Sequence[Column]) -> Layout | None:
         """The layout with exactly these columns, None where a column comes twice."""
         key = tuple([column.number for column in columns])

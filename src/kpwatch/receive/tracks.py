@@ -13,6 +13,9 @@ zero that becomes another number changes the bytes: so a body may leave a track 
 path (walk_v1.py) and come back, and where a request ends within a track, the place is remembered under the labels that
 come next.
 
+A new node sends what other nodes of its kind send, but for the few labels that say who it is. So where a series of an
+unknown target has a column that a known track begins with, that track is rewritten for the new target (`rewrite`).
+
 Every series ends in one sample, `12 10 09 value(8) 10 time(6)` or, with a zero omitted, `12 07 10 time(6)`.
 """
 
@@ -26,6 +29,8 @@ from kpwatch.receive.recent import Recent
 from kpwatch.remote_write.protobuf import decode_varint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from kpwatch.model.frames import Layout
@@ -42,6 +47,9 @@ _VALUE_SAMPLE_BYTES, _ZERO_SAMPLE_BYTES = 18, 9
 _BESIDE_BLANK_BYTES = 33
 """What a series of a track costs beside its bytes."""
 _PLACE_BYTES = 250
+_ALIKE = 3
+"""Tracks that begin with the same column and are tried for a new target: versions of one program."""
+_TWO_BYTE_LENGTHS = (0x80, 0x3FFF)
 
 
 class Track(NamedTuple):
@@ -95,8 +103,12 @@ class Tracks:
     """The tracks known so far, by the labels they begin with. One thread at a time."""
 
     def __init__(self, limit_bytes: int) -> None:
-        seen_bytes = limit_bytes // 16
-        self._places: Recent[bytes, Place] = Recent(limit_bytes - seen_bytes, _place_bytes)
+        seen_bytes = alike_bytes = limit_bytes // 16
+        self._places: Recent[bytes, Place] = Recent(limit_bytes - seen_bytes - alike_bytes, _place_bytes)
+        self._alike: Recent[int, tuple[Track, ...]] = Recent(
+            alike_bytes, lambda _, tracks: sum(_PLACE_BYTES + len(track.blank) for track in tracks)
+        )
+        """By the number of their first column."""
         self._seen: Recent[bytes, bool] = Recent(seen_bytes, lambda key, _: len(key) + _PLACE_BYTES)
         self.find = self._places.get
         """Where a series with these labels may stand, or None."""
@@ -111,6 +123,12 @@ class Tracks:
     def keep(self, track: Track) -> None:
         """Bodies may follow it from its beginning."""
         self._places.put(track.block(0), Place(track, 0))
+        others = [other for other in self.alike(track.columns[0]) if other.target != track.target]
+        self._alike.put(track.columns[0].number, (track, *others[: _ALIKE - 1]))
+
+    def alike(self, column: Column) -> tuple[Track, ...]:
+        """Tracks of other targets that begin with this column, the newest first."""
+        return self._alike.get(column.number) or ()
 
     def expect(self, track: Track, index: int) -> None:
         """Bodies may go on from here."""
@@ -118,7 +136,7 @@ class Tracks:
 
     def forgotten(self) -> int:
         """How many places were dropped for want of room."""
-        return self._places.forgotten
+        return self._places.forgotten + self._alike.forgotten
 
 
 def follow(place: Place, body: bytes, position: int) -> Followed | None:
@@ -167,6 +185,44 @@ def make_track(
         starts = np.concatenate((starts, other.starts[index + 1 :] + (int(starts[-1]) - base)))
         columns += other.columns[index:]
     return Track(target, columns, layout, bytes(content), starts, valued, values_at)
+
+
+def rewrite(track: Track, target: Labels, old: Sequence[bytes], new: Sequence[bytes]) -> Track | None:
+    """The track as `target` would send it: label fields `new` in the place of `old`; None where that is not certain.
+
+    It is where each old field stands in each series once: then every place where it stands is a label of the target,
+    and none is in the middle of something else.
+    """
+    count = len(track.columns)
+    if len(old) != len(new) or any(track.blank.count(field) != count for field in old):
+        return None
+    longer = sum(map(len, new)) - sum(map(len, old))
+    blank = track.blank
+    for before, after in zip(old, new, strict=True):
+        blank = blank.replace(before, after)
+    starts = track.starts + longer * np.arange(count + 1)
+    values_at = track.values_at + longer * (track.valued + 1)
+    if longer:
+        content = bytearray(blank)
+        lengths = _rewrite_lengths(np.frombuffer(content, np.uint8), starts[:-1], longer)
+        if not lengths:
+            return None
+        blank = bytes(content)
+    if len(blank) != starts[-1]:
+        return None
+    return Track(target, track.columns, track.layout, blank, starts, track.valued, values_at)
+
+
+def _rewrite_lengths(content: NDArray[np.uint8], starts: NDArray[np.int64], longer: int) -> bool:
+    """Make the length of every series so much longer; False where one does not have two bytes, before or then."""
+    low, high = content[starts + 1].astype(np.int64), content[starts + 2].astype(np.int64)
+    lengths = (low & 0x7F | high << 7) + longer
+    least, most = _TWO_BYTE_LENGTHS
+    if (low < least).any() or (high > 0x7F).any() or lengths.min() < least or lengths.max() > most:
+        return False
+    content[starts + 1] = lengths & 0x7F | 0x80
+    content[starts + 2] = lengths >> 7
+    return True
 
 
 def valued_between(track: Track, index: int, reached: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

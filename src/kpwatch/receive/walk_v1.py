@@ -14,7 +14,7 @@ import numpy as np
 from kpwatch.base.errors import BadInput
 from kpwatch.receive.gather import Decoded, Gatherer, Samples
 from kpwatch.receive.runs import six_byte_timestamp
-from kpwatch.receive.tracks import SHORTEST_TRACK_SERIES, Place, Segment, follow, make_track, valued_between
+from kpwatch.receive.tracks import SHORTEST_TRACK_SERIES, Place, Segment, follow, make_track, rewrite, valued_between
 from kpwatch.remote_write.protobuf import decode_varint, skip_field
 from kpwatch.remote_write.v1 import decode_series
 
@@ -126,10 +126,13 @@ class WalkV1:
         place = self._left or self._tracks.find(block)
         if place is not None and (track_end := self._follow(place, position, block, time_field)):
             return track_end
+        read_before = self._blocks_read
         known = self._names.find(block) or self._read_block(block, after)
         if known is None:
             return self._read_series(position, after)
         target, column = known
+        if self._blocks_read != read_before and (track_end := self._follow_like(known, position, block, time_field)):
+            return track_end
         if stretch is None:
             timestamp_ms = six_byte_timestamp(time_field, 0)
             if timestamp_ms is None:
@@ -173,6 +176,18 @@ class WalkV1:
         self._left = Place(track, reached) if reached < len(track.columns) else None
         self._attempts_left = _ATTEMPTS
         return followed.end
+
+    def _follow_like(self, known: KnownSeries, position: int, block: bytes, time_field: bytes) -> int:
+        """A series of a new target: take those that follow another target's track, rewritten; as `_follow`."""
+        for track in self._tracks.alike(known.column):
+            if track.target == known.target:
+                continue
+            fields = self._names.target_fields
+            rewritten = rewrite(track, known.target, fields(track.block(0)), fields(block))
+            if rewritten is not None and (end := self._follow(Place(rewritten, 0), position, block, time_field)):
+                self._tracks.keep(rewritten)
+                return end
+        return 0
 
     def _find_way_back(self, left: Place, column: Column) -> None:
         """A series was read where a track was left: it is the one expected in another form, a later one, or new."""

@@ -89,6 +89,41 @@ def test_a_sequence_that_changes_is_learned_anew(what: str, names: list[str], ze
     assert decoded.in_runs == decoded.samples or what == "one series twice"
 
 
+NEW_NODES = ["b", "a-node-with-a-longer-name", "", "c" * 200]
+
+
+@pytest.mark.parametrize("node", NEW_NODES)
+def test_a_new_node_is_known_by_its_like(node: str) -> None:
+    """Its first scrape follows another's, whatever it is called, and has the same layout."""
+    known = decoder()
+
+    def body(of: str) -> bytes:
+        return b"".join(written(of, name, float(number % 3), NOW_MS) for number, name in enumerate(NAMES))
+
+    first = known.decode(body("a"))
+    decoded = known.decode(body(node))
+    assert meaning(decoded.frames) == fresh_meaning(body(node))
+    if 0 < len(node) < 100:
+        assert decoded.in_runs == len(NAMES)
+        assert decoded.frames[0].layout is first.frames[0].layout
+
+
+def test_a_value_that_reads_like_a_node_s_name() -> None:
+    """What a label says may be the bytes of another label: nobody is taken for somebody else."""
+    known = decoder()
+    field = v1.encode_labels((("ident", "a"),)).decode("latin-1")
+
+    def body(node: str) -> bytes:
+        rows = [labels(name, node, code=field if number == 20 else "200") for number, name in enumerate(NAMES)]
+        return b"".join(
+            v1.series_head(v1.encode_labels(row)) + v1.pack_value(1.0) + v1.timestamp_tail(NOW_MS) for row in rows
+        )
+
+    known.decode(body("a"))
+    for node in ("b", "longer", "a"):
+        assert meaning(known.decode(body(node)).frames) == fresh_meaning(body(node))
+
+
 VALUES = st.sampled_from([0.0, 0.0, -0.0, 1.0, 2.5, float("nan"), float("inf")])
 
 
@@ -97,10 +132,13 @@ VALUES = st.sampled_from([0.0, 0.0, -0.0, 1.0, 2.5, float("nan"), float("inf")])
 def test_what_was_learned_changes_no_frame(data: st.DataObject) -> None:
     """Whatever came before, a decoder gives the frames of one that has seen nothing (property)."""
     known = decoder()
-    names = {node: NAMES[: data.draw(st.sampled_from([15, 16, 40]))] for node in "ab"}
+    nodes = ["a", "b", "a-node-with-a-longer-name", "n" * 120]
+    names = {node: NAMES[: data.draw(st.sampled_from([15, 16, 40]))] for node in nodes}
     for scrape in range(data.draw(st.integers(2, 6))):
         stream = []
-        for node in data.draw(st.permutations("ab")):
+        for number, node in enumerate(data.draw(st.permutations(nodes))):
+            if number > 1 and data.draw(st.booleans()):
+                continue
             at_ms = NOW_MS + 1000 * scrape + data.draw(st.sampled_from([0, 0, 1]))
             listed = list(names[node])
             for _ in range(data.draw(st.integers(0, 2))):
