@@ -49,7 +49,7 @@ _BESIDE_BLANK_BYTES = 33
 _PLACE_BYTES = 250
 _ALIKE = 3
 """Tracks that begin with the same column and are tried for a new target: versions of one program."""
-_TWO_BYTE_LENGTHS = (0x80, 0x3FFF)
+_TWO_BYTES_MAX = 0x3FFF
 
 
 class Track(NamedTuple):
@@ -214,14 +214,17 @@ def rewrite(track: Track, target: Labels, old: Sequence[bytes], new: Sequence[by
 
 
 def _rewrite_lengths(content: NDArray[np.uint8], starts: NDArray[np.int64], longer: int) -> bool:
-    """Make the length of every series so much longer; False where one does not have two bytes, before or then."""
-    low, high = content[starts + 1].astype(np.int64), content[starts + 2].astype(np.int64)
-    lengths = (low & 0x7F | high << 7) + longer
-    least, most = _TWO_BYTE_LENGTHS
-    if (low < least).any() or (high > 0x7F).any() or lengths.min() < least or lengths.max() > most:
+    """Make the length of every series so much longer; False where one takes more or fewer bytes then."""
+    first, second = content[starts + 1].astype(np.int64), content[starts + 2].astype(np.int64)
+    one_byte = first < 0x80
+    lengths = np.where(one_byte, first, first & 0x7F | second << 7) + longer
+    if (lengths < 0).any() or (one_byte != (lengths < 0x80)).any() or (second[~one_byte] > 0x7F).any():
         return False
-    content[starts + 1] = lengths & 0x7F | 0x80
-    content[starts + 2] = lengths >> 7
+    if lengths.max() > _TWO_BYTES_MAX:
+        return False
+    content[starts + 1] = np.where(one_byte, lengths, lengths & 0x7F | 0x80)
+    two_bytes = ~one_byte
+    content[starts[two_bytes] + 2] = lengths[two_bytes] >> 7
     return True
 
 
