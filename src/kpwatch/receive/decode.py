@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kpwatch.receive.kinds import Kinds
 from kpwatch.receive.layouts import Names
 from kpwatch.receive.runs import Runs
 from kpwatch.receive.symbols import Symbols, Tables
@@ -30,7 +31,9 @@ class Decoder:
         tables_bytes = options.run_cache_bytes // 4
         self._tracks = Tracks(options.run_cache_bytes // 2)
         runs = Runs(options.run_cache_bytes // 2 - tables_bytes)
-        self._memory = Memory(names, Symbols(options, names), Tables(tables_bytes), runs, options)
+        self._memory = Memory(
+            names, Symbols(options, names), Tables(tables_bytes), runs, Kinds(tables_bytes // 8), options
+        )
 
     def decode(self, body: bytes, protocol: Protocol = "1.0") -> Decoded:
         """All of `body`; raises BadInput with what is wrong and where, TooLarge."""
@@ -50,7 +53,5 @@ class Decoder:
 
     def forgotten(self) -> int:
         """How many remembered things were dropped for want of room."""
-        names, symbols, tables, runs, _ = self._memory
-        return (
-            names.forgotten() + symbols.forgotten() + tables.forgotten() + runs.forgotten() + self._tracks.forgotten()
-        )
+        names, symbols, tables, runs, kinds, _ = self._memory
+        return sum(one.forgotten() for one in (names, symbols, tables, runs, kinds, self._tracks))

@@ -51,6 +51,8 @@ class Run(NamedTuple):
     """How many of the series describe their family (2.0)."""
     starts: int
     """How many say when they began to count (2.0)."""
+    shared: bool = False
+    """Whether its bytes are those of another run (kinds.py)."""
 
 
 class StretchBytes(NamedTuple):
@@ -81,18 +83,25 @@ class Runs:
         self._seen.put(key, shape)
         return False
 
-    def keep(
-        self, key: bytes, seen: StretchBytes, target: Labels, layout: Layout, metadata: int = 0, starts: int = 0
-    ) -> None:
-        """Keep a stretch as a run."""
-        content = bytearray(memoryview(seen.body)[seen.begin : seen.end])
-        places = np.array(seen.places, np.intp) - seen.begin
-        _take_words(content, places)
-        self._runs.put(key, Run(target, layout, bytes(content), places, metadata, starts))
+    def keep(self, key: bytes, run: Run) -> None:
+        """Bodies may continue with this run where they continue with these bytes."""
+        self._runs.put(key, run)
+
+    def keep_like(self, key: bytes, run: Run) -> None:
+        """The same for a run that shares its bytes with another."""
+        self._runs.put(key, run._replace(shared=True))
 
     def forgotten(self) -> int:
         """How many runs were dropped for want of room."""
         return self._runs.forgotten
+
+
+def make_run(seen: StretchBytes, target: Labels, layout: Layout, metadata: int, starts: int) -> Run:
+    """A stretch as a run."""
+    content = bytearray(memoryview(seen.body)[seen.begin : seen.end])
+    places = np.array(seen.places, np.intp) - seen.begin
+    _take_words(content, places)
+    return Run(target, layout, bytes(content), places, metadata, starts)
 
 
 def match(run: Run, body: bytes, begin: int) -> tuple[int, NDArray[np.float64]] | None:
@@ -130,4 +139,4 @@ def six_byte_timestamp(body: bytes, place: int) -> int | None:
 
 
 def _run_bytes(key: bytes, run: Run) -> int:
-    return len(key) + len(run.blank) + run.places.nbytes + 600
+    return len(key) + (0 if run.shared else len(run.blank) + run.places.nbytes) + 600

@@ -127,8 +127,28 @@ class Symbols:
 class KnownTable(NamedTuple):
     """The symbols a body may begin with, as bytes, and the number that stands for them in keys of runs."""
 
-    encoded: bytes
+    head: bytes
+    tail: bytes
+    """Shared by all tables of a kind (kinds.py)."""
     number: int
+    shares_tail: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the table."""
+        return len(self.head) + len(self.tail)
+
+    def begins(self, body: bytes) -> bool:
+        """Whether a body's symbols are these."""
+        end = self.size
+        return (
+            body.startswith(self.head) and body.startswith(self.tail, len(self.head)) and body[end : end + 1] != b"\x22"
+        )
+
+    @property
+    def weight(self) -> int:
+        """Bytes in memory, about."""
+        return ENTRY_BYTES + len(self.head) + (0 if self.shares_tail else len(self.tail))
 
 
 class Tables:
@@ -141,7 +161,7 @@ class Tables:
     def __init__(self, limit_bytes: int) -> None:
         self._by_prefix: Recent[bytes, tuple[KnownTable, ...]] = Recent(
             limit_bytes,
-            lambda prefix, tables: len(prefix) + sum(len(one.encoded) + ENTRY_BYTES for one in tables),
+            lambda prefix, tables: len(prefix) + sum(one.weight for one in tables),
         )
         self._next_number = 0
 
@@ -149,16 +169,19 @@ class Tables:
         """The known symbols with which `body` begins, or None."""
         for prefix_bytes in (_PREFIX_BYTES, _SHORT_PREFIX_BYTES):
             for table in self._by_prefix.get(body[:prefix_bytes]) or ():
-                if body.startswith(table.encoded) and body[len(table.encoded) : len(table.encoded) + 1] != b"\x22":
+                if table.begins(body):
                     return table
         return None
 
-    def remember(self, body: bytes, end: int) -> KnownTable:
-        """The symbols that end at `end`; the one asked for longest ago gives way where many begin alike."""
+    def remember(self, body: bytes, end: int, tail: bytes = b"") -> KnownTable:
+        """The symbols that end at `end`; the one asked for longest ago gives way where many begin alike.
+
+        `tail` is what they end with, where others have that too.
+        """
         known = self.find(body)
         if known is not None:
             return known
-        table = KnownTable(body[:end], self._next_number)
+        table = KnownTable(body[: end - len(tail)], tail, self._next_number, bool(tail))
         self._next_number += 1
         prefix = body[: _PREFIX_BYTES if end >= _PREFIX_BYTES else _SHORT_PREFIX_BYTES]
         others = self._by_prefix.get(prefix) or ()

@@ -2,7 +2,8 @@
 
 Our agent's body is one target's scrape: symbols, then series, and both are the last scrape's bytes but for values and
 time. So where the body begins with a symbol table that is known and continues with a run that was seen with this table
-(runs.py), the run gives the frame, and no symbol and no series is looked at. Any other body is read: its symbols get
+(runs.py), the run gives the frame, and no symbol and no series is looked at. A new node of a known kind (kinds.py) has
+its symbols read and no series. Any other body is read: its symbols get
 their numbers (symbols.py), and its series are taken some thousand at a time, the references of all of them decoded at
 once, each looked up by its numbers. A series that is not of a usual form (labels, one sample, metadata before or behind
 it) is read field by field (remote_write/v2.py).
@@ -20,7 +21,8 @@ import numpy as np
 
 from kpwatch.base.errors import BadInput, TooLarge
 from kpwatch.receive.gather import Decoded, Gatherer, Stretch
-from kpwatch.receive.runs import StretchBytes, match, six_byte_timestamp
+from kpwatch.receive.kinds import make_kind
+from kpwatch.receive.runs import StretchBytes, make_run, match, six_byte_timestamp
 from kpwatch.receive.symbols import NUMBER_BYTES, packed_references
 from kpwatch.remote_write.protobuf import decode_varint, skip_field
 from kpwatch.remote_write.v2 import RawSeries, check_metadata, check_references, decode_metadata, decode_series
@@ -28,9 +30,10 @@ from kpwatch.remote_write.v2 import RawSeries, check_metadata, check_references,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kpwatch.receive.kinds import Kind, Kinds
     from kpwatch.receive.layouts import KnownSeries, Names
     from kpwatch.receive.limits import ReceiveOptions
-    from kpwatch.receive.runs import Runs
+    from kpwatch.receive.runs import Run, Runs
     from kpwatch.receive.symbols import KnownTable, Symbols, Table, Tables
 
 _SYMBOL_TAG, _SERIES_TAG = 0x22, 0x2A
@@ -55,6 +58,7 @@ class Memory(NamedTuple):
     symbols: Symbols
     tables: Tables
     runs: Runs
+    kinds: Kinds
     options: ReceiveOptions
 
 
@@ -75,6 +79,7 @@ class WalkV2:
         self._table: Table
         self._known_table: KnownTable | None = None
         self._symbols_end = 0
+        self._texts: list[bytes] = []
         self._waiting: list[_Usual] = []
         self._references: list[bytes] = []
         """Packed, of the series that wait."""
@@ -98,6 +103,9 @@ class WalkV2:
         elif not texts:
             return False
         self._table = self._memory.symbols.table(texts)
+        self._texts = texts
+        if not self._any_order and position <= self._symbols_end:
+            position = self._take_like(self._symbols_end)
         if not self._take_all(max(position, self._symbols_end)):
             return False
         self._take_waiting()
@@ -126,7 +134,7 @@ class WalkV2:
         table = self._known_table = self._memory.tables.find(body)
         if table is None:
             return 0
-        position = len(table.encoded)
+        position = table.size
         while position < len(body) and (run_end := self._take_run(position, table)):
             position = run_end
         return position
@@ -144,6 +152,30 @@ class WalkV2:
         self._gather.run(run, *found)
         self._metadata += run.metadata
         self._start_timestamps += run.starts
+        return position + len(run.blank)
+
+    def _take_like(self, position: int) -> int:
+        """Take the run of a node of a known kind, if this is one; the position behind it."""
+        body, memory = self._body, self._memory
+        if position >= len(body) or body[position] != _SERIES_TAG:
+            return position
+        begin, after = self._bounds(position)
+        labels = body[begin : _labels_end(body, begin, after)]
+        kind = memory.kinds.find(labels, self._texts) if labels else None
+        found = match(kind.run, body, position) if kind is not None else None
+        if kind is None or found is None:
+            return position
+        packed = packed_references([labels[2:]])
+        assert packed is not None, "the kind has read them"
+        references = packed[0]
+        key = self._table.numbers[references].tobytes()
+        known = memory.symbols.find(key) or self._read(key, references)
+        run = kind.run._replace(target=known.target)
+        self._gather.run(run, *found)
+        self._metadata += run.metadata
+        self._start_timestamps += run.starts
+        table = self._known_table = memory.tables.remember(body, self._symbols_end, kind.tail)
+        memory.runs.keep_like(_run_key(table, labels), run)
         return position + len(run.blank)
 
     def _leading_symbols(self, texts: list[bytes]) -> int:
@@ -362,10 +394,23 @@ class WalkV2:
         seen = StretchBytes(self._body, stretch.begin, end, stretch.places)
         is_new = 2 * (self._series_read - stretch.read_before) > len(stretch.columns)
         if is_new or self._memory.runs.came_before(self._stretch_key(stretch), seen):
+            run = make_run(seen, stretch.target, layout, stretch.metadata, stretch.starts)
+            kind = self._kind(run, stretch) if stretch.begin == self._symbols_end else None
             table = self._known_table or self._memory.tables.remember(self._body, self._symbols_end)
             self._known_table = table
-            key = _run_key(table, stretch.key)
-            self._memory.runs.keep(key, seen, stretch.target, layout, stretch.metadata, stretch.starts)
+            self._memory.runs.keep(_run_key(table, stretch.key), run)
+            if kind is not None:
+                self._memory.kinds.keep(stretch.key, kind)
+
+    def _kind(self, run: Run, stretch: Stretch) -> Kind | None:
+        """What other nodes may have in common with the one whose request begins with this run."""
+        fields = []
+        position = stretch.begin
+        for _ in stretch.columns:
+            begin, position = self._bounds(position)
+            fields.append(self._body[begin + 2 : _labels_end(self._body, begin, position)])
+        names = {name.encode() for name in self._memory.names.target_names}
+        return make_kind(run, self._texts, self._body[: self._symbols_end], fields, names)
 
     def _stretch_key(self, stretch: Stretch) -> bytes:
         """For telling whether it came before; taking another for it would only remember it too early."""

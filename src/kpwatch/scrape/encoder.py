@@ -85,7 +85,7 @@ class SeriesEncoder:
 
     def _reserve_ours(self) -> None:
         self._ours = {}
-        for name in ABOUT_NAMES:
+        for name in sorted(ABOUT_NAMES):  # in one order everywhere: so that all agents' symbols stand alike
             self._own_block(name, ())
         self._our_blocks = frozenset(self._ours.values())
 
