@@ -149,7 +149,7 @@ def foreign_2_0(content: bytes) -> bytes:
     fields = []
     for series in v1.decode_series(content):
         labels = v1.decode_labels(series.label_block)
-        metadata = v2.encode_metadata("counter", f"What {dict(labels)['__name__']} counts.", symbols)
+        metadata = v2.encode_metadata("counter", f"What {dict(labels)['__name__']} counts.", "", symbols)
         samples = b"".join(
             b"\x12\x07" + v1.timestamp_tail(at_ms) if not value else v1.encode_samples([(at_ms, value)])
             for at_ms, value in series.samples
