@@ -3,7 +3,8 @@
 What a head becomes (`relabel.pipeline`) is found out and encoded once, when it is first seen; a scrape then packs the
 values that changed and joins everything around its one timestamp (`remote_write.codecs`). A head that is left out costs
 nothing from then on. What was live and is gone gets a staleness marker: a series that left the body, everything when a
-scrape fails.
+scrape fails. Not so samples that bear a timestamp of their own, as in Prometheus: a marker has the time of the scrape,
+so the sample, when it is back, would be out of order, for which receivers refuse a whole request.
 
 Two heads may come down to one series (a deleted label, a renamed one): the first keeps the name, the others are
 counted as duplicates and not sent, because a request with one series twice is refused by receivers. What is said
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _NOWHERE = -1
+_NEVER_STALE = b""
 
 
 class SeriesEncoder:
@@ -49,7 +51,7 @@ class SeriesEncoder:
         self.duplicates = 0
         """Samples of the latest body left out because they come down to a series that is there already."""
         self.added = 0
-        """Series of the latest body that the one before it did not have; the first body's are all new."""
+        """Series of the latest body that the scrape before it did not have; after a failed one all are new."""
         self.left_out: dict[str, int] = {}
         """Samples of the latest body that rules leave out, by the rule (`pipeline.LEFT_OUT`)."""
         self._blocks: dict[bytes, bytes | str] = {}
@@ -59,7 +61,7 @@ class SeriesEncoder:
         self._types: dict[str, str] = {}
         """What the blocks were made with: a family's type decides how its `le` or `quantile` is written."""
         self._live: dict[bytes, bytes] = {}
-        """Series (`series_key`) -> series head, of what the latest scrape had."""
+        """Series (`series_key`) -> series head, of what the latest scrape had; _NEVER_STALE for what gets no marker."""
         self._gone: list[bytes] = []
         self._heads: list[bytes] = []
         self._parts: list[bytes] = []
@@ -127,7 +129,7 @@ class SeriesEncoder:
 
     def end(self) -> None:
         """The scrape failed: what was live is gone."""
-        self._gone += self._live.values()
+        self._gone += filter(None, self._live.values())
         self._live = {}
         self._clear()
 
@@ -157,13 +159,14 @@ class SeriesEncoder:
                 self.duplicates += 1
             else:
                 live[series] = self._place(slot, sample, block)
-                self.added += known is None
-        self._gone += [head for series, head in self._live.items() if series not in live]
+                self.added += series not in self._live
+        self._gone += [head for series, head in self._live.items() if head and series not in live]
         self._live, self._blocks = live, blocks
         if self._value_maps:
             self._value_maps = {head: value_of for head, value_of in self._value_maps.items() if head in blocks}
 
     def _place(self, slot: int, sample: Sample, block: bytes) -> bytes:
+        """The head of the marker that ends this series."""
         head = self._codec.series_head(block, sample.start_ms)
         value = sample.value
         if sample.head in self._value_maps:
@@ -173,10 +176,10 @@ class SeriesEncoder:
             self._part_of_slot[slot] = len(self._parts)
             self._heads.append(head)
             self._parts.append(head + pack_value(value))
-        else:
-            at_ms = sample.timestamp_ms - sample.timestamp_ms % self._grain_ms
-            self._stamped[slot] = (block, at_ms, value, sample.start_ms)
-        return head
+            return head
+        at_ms = sample.timestamp_ms - sample.timestamp_ms % self._grain_ms
+        self._stamped[slot] = (block, at_ms, value, sample.start_ms)
+        return _NEVER_STALE
 
     def _block_of(self, sample: Sample, parsed: Parsed) -> bytes | str:
         family = family_of(sample.name, parsed.types)
