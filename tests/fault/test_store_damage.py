@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from kpwatch.base.errors import StoreError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.labels import label_value
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 WIDE = layout(*range(60))
 NODES = (1, 2, 3)
-FLIPS = 40
 
 
 def fill(directory: Path, rows: int = 9) -> Model:
@@ -130,29 +127,3 @@ def test_what_a_block_covers_is_protected(tmp_path: Path) -> None:
         assert nodes_of(everything(store)) == {"node-1", "node-2", "node-3"}
         store.maintain()
         assert store.status()["quarantine"]["count"] == 1  # type: ignore[index]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_any_bit_of_the_file(tmp_path: Path, seed: int) -> None:
-    """Wherever it is: the store opens or says why not, and what it answers is true."""
-    source = tmp_path / "source"
-    model = fill(source)
-    raw = (source / "samples.db").read_bytes()
-    chance = random.Random(seed)
-    opens = 0
-    for number in range(FLIPS // 4):
-        directory = tmp_path / str(number)
-        directory.mkdir()
-        damaged = bytearray(raw)
-        damaged[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
-        (directory / "samples.db").write_bytes(damaged)
-        try:
-            with opened(directory) as store:
-                opens += 1
-                assert everything(store).items() <= model.items()
-                store.maintain()
-                assert everything(store).items() <= model.items()
-        except StoreError as error:
-            assert str(error)  # noqa: PT017 - some flips hit SQLite's own header, and that is said
-    assert opens > 0

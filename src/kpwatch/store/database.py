@@ -14,7 +14,7 @@ from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import StoreClosed, StoreError
 from kpwatch.base.logs import Logger
 from kpwatch.model.labels import join_target, label_value
-from kpwatch.store import blocks, journal, quarantine
+from kpwatch.store import blocks, journal, quarantine, rescue
 from kpwatch.store.catalog import NEVER_MS, Catalog
 from kpwatch.store.commit import take
 from kpwatch.store.deletion import Deletion
@@ -71,20 +71,10 @@ class Store:
         """
         log = log or Logger(clock=clock)
         lock = DirectoryLock(options.directory)
-        path = options.directory / FILE_NAME
-        connection: sqlite3.Connection | None = None
         try:
-            connection = connect_writer(path)
-            migrate(connection, path)
-            state = _load(
-                State(options, path, clock, connection, Catalog(), Head(), Counters(telemetry), Stages(telemetry), log)
-            )
-        except BaseException as error:
-            if connection is not None:
-                connection.close()
+            state = _open(options, clock, log, Counters(telemetry), Stages(telemetry))
+        except BaseException:
             lock.release()
-            if isinstance(error, sqlite3.Error):
-                raise StoreError(f"{path}: {error}; restore a backup or move the file away to start empty") from error
             raise
         store = cls(state, lock)
         store._show(telemetry)
@@ -139,7 +129,7 @@ class Store:
             count, rows, samples, size = connection.execute(
                 "SELECT count(*), total(row_count), total(sample_count), total(length(body)) FROM blocks"
             ).fetchone()
-            aside = quarantine.listed(connection)
+            aside = quarantine.listed(connection) | {"files": rescue.files_aside(self._state.path.parent)}
         return {
             "series": self._series_count(),
             "targets": len(targets),
@@ -229,6 +219,35 @@ def _disk_bytes(state: State) -> int:
         with suppress(FileNotFoundError):  # once closed there is no log
             total += path.stat().st_size
     return total
+
+
+def _open(options: StoreOptions, clock: Clock, log: Logger, counters: Counters, stages: Stages) -> State:
+    """Everything in memory that the database says; a damaged one is rescued first, see rescue.py."""
+    path = options.directory / FILE_NAME
+    rescue.finish(options.directory)
+    for was_rescued in (False, True):
+        connection: sqlite3.Connection | None = None
+        try:
+            why = rescue.inspect(path)
+            if not why:
+                connection = connect_writer(path)
+                migrate(connection, path)
+                return _load(State(options, path, clock, connection, Catalog(), Head(), counters, stages, log))
+        except (sqlite3.Error, *rescue.NONSENSE) as error:
+            if isinstance(error, sqlite3.Error) and not rescue.helps_against(error):
+                raise StoreError(f"{path}: {error}; restore a backup or move the file away to start empty") from error
+            why = f"{type(error).__name__}: {error}"
+            if was_rescued:
+                raise StoreError(f"{path}: {why}; restore a backup or move the file away to start empty") from error
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        if connection is not None:
+            connection.close()
+        rescue.rescue(path, why, clock, log)
+        counters.rescues.add()
+    raise StoreError(f"{path}: {why}, also after it was made anew; restore a backup")
 
 
 def _load(state: State) -> State:

@@ -4,7 +4,7 @@ One SQLite file in WAL mode holds everything: a commit is atomic across journal,
 history of the schema: entry n brings a database of version n to version n + 1, each in one transaction; a fresh
 database walks all of them. An entry, once released, is never edited.
 
-    meta        schema_version
+    meta        schema_version; from 3 on it is the header's user_version too
     columns     id -> labels of a column            checksums: crc32, see `checked_text` and the rooms that write
     targets     id -> labels of a target; the columns its blocks have and how far its journal is sealed
     layouts     id -> columns, only for the journal
@@ -18,14 +18,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError, StoreError, StoreFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 FILE_NAME = "samples.db"
 
@@ -48,8 +48,11 @@ MIGRATIONS: tuple[str, ...] = (
         end_ms INTEGER, reason TEXT NOT NULL, found_ms INTEGER NOT NULL, body BLOB);
     CREATE INDEX blocks_by_end ON blocks (end_ms)
     """,
+    # The version stands in the header too: where the two differ one of them is damaged.
+    "PRAGMA user_version = 3",
 )
 
+WITH_USER_VERSION = 3
 PAGE_BYTES = 4096
 
 WRITER_PRAGMAS = (
@@ -121,6 +124,7 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
             for statement in migrations[number].split(";\n"):
                 connection.execute(statement)
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (number + 1,))
+            connection.execute(f"PRAGMA user_version = {number + 1}")
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -128,6 +132,31 @@ def schema_version(connection: sqlite3.Connection) -> int:
     connection.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     return int(row[0]) if row else 0
+
+
+def schema_differs(connection: sqlite3.Connection) -> str:
+    """How the schema of an open database is not what its version has; "" where it is, or where the version is newer.
+
+    Objects of others (a person's trigger) are left alone.
+    """
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
+    roots = [root for (root,) in connection.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 0")]
+    if not found:
+        return ""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    version = row[0] if row else 0
+    (noted,) = connection.execute("PRAGMA user_version").fetchone()
+    if isinstance(version, int) and version > len(MIGRATIONS) and (version ^ noted).bit_count() != 1:
+        return ""  # newer, not one damaged bit away from what the header says
+    if not isinstance(version, int) or noted not in ({version, 0} if version < WITH_USER_VERSION else {version}):
+        return f"the schema version is {version} in meta and {noted} in the header"
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        migrate(fresh, Path(":memory:"), MIGRATIONS[:version])
+        expected = fresh.execute("SELECT name, sql FROM sqlite_master").fetchall()
+    wrong = [name for name, sql in expected if found.get(name) != sql]
+    if wrong or len(set(roots)) != len(roots):
+        return f"the schema of {wrong[0] if wrong else 'a table'} is not what version {version} has"
+    return ""
 
 
 @contextmanager

@@ -35,6 +35,7 @@ COUNTERS = (
     ("evicted_samples", "kpwatch_store_evicted_samples_total", "Samples deleted because of the retention size."),
     ("deleted_samples", "kpwatch_store_deleted_samples_total", "Samples deleted because somebody asked for it."),
     ("quarantined", "kpwatch_store_quarantined_rows_total", "Rows set aside because of a wrong checksum."),
+    ("rescues", "kpwatch_store_rescues_total", "Databases that were damaged and made anew from what could be read."),
     ("failures", "kpwatch_store_maintenance_failures_total", "Background steps that failed and will be tried again."),
 )
 
@@ -53,6 +54,7 @@ class Counters:
     evicted_samples: Counter
     deleted_samples: Counter
     quarantined: Counter
+    rescues: Counter
     failures: Counter
 
     def __init__(self, telemetry: Registry) -> None:

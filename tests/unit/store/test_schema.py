@@ -36,6 +36,7 @@ def test_a_database_of_the_first_version_opens(tmp_path: Path) -> None:
         connection.execute("DROP TABLE quarantine")
         connection.execute("DROP INDEX blocks_by_end")
         connection.execute("UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+        connection.execute("PRAGMA user_version = 0")
     with opened(tmp_path) as store:
         assert everything(store) == model
         assert store.status()["quarantine"]["count"] == 0  # type: ignore[index]
@@ -73,10 +74,12 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    """The error names the file and what to do."""
+    """It is kept, whole, and the store starts empty: see test_rescue."""
     (tmp_path / FILE_NAME).write_bytes(b"not a database" * 1000)
-    with pytest.raises(StoreError, match=r"samples\.db.*backup"), opened(tmp_path):
-        pass
+    with opened(tmp_path) as store:
+        assert everything(store) == {}
+        ((entry,),) = [store.status()["quarantine"]["files"]]  # type: ignore[index]
+        assert (tmp_path / entry["file"]).read_bytes() == b"not a database" * 1000
 
 
 def insert_and(connection: sqlite3.Connection, breaks: str) -> None:
