@@ -50,6 +50,8 @@ class Connection:
         self._addresses: list[Address] = []
         self._exchange: Exchange | None = None
         self._timers: list[Timer] = []
+        self._timeout_seconds = 0.0
+        self._dial_apart = False
         self._reused = False
         self._last_failure = Failure("dns", "no address")
 
@@ -65,12 +67,18 @@ class Connection:
         *,
         timeout_seconds: float,
         body_limit_bytes: int,
+        dial_apart: bool = False,
     ) -> None:
-        """Send `request` and call `done` once; `timeout_seconds` bounds the whole exchange."""
+        """Send `request` and call `done` once.
+
+        `timeout_seconds` bounds the whole exchange or, with `dial_apart`, what comes when the connection stands.
+        """
         assert self._exchange is None, "one request at a time"
         self._exchange = Exchange(request, body_limit_bytes, done)
-        slow = Failure("timeout", f"no complete answer within {timeout_seconds:g} s")
-        self._timers = [self._loop.call_later(timeout_seconds, lambda: self._fail(slow))]
+        self._timeout_seconds = timeout_seconds
+        self._dial_apart = dial_apart
+        if not dial_apart:
+            self._limit_exchange()
         if self._sock is not None:
             self._reused = True
             self._begin_transfer()
@@ -82,6 +90,10 @@ class Connection:
         self._cancel_timers()
         self._exchange = None
         self._drop_socket()
+
+    def _limit_exchange(self) -> None:
+        slow = Failure("timeout", f"no complete answer within {self._timeout_seconds:g} s")
+        self._timers.append(self._loop.call_later(self._timeout_seconds, lambda: self._fail(slow)))
 
     # Dialling: every address in turn, then TLS.
 
@@ -214,6 +226,9 @@ class Connection:
     def _begin_transfer(self) -> None:
         assert self._sock is not None
         assert self._exchange is not None
+        if self._dial_apart:
+            self._cancel_timers()  # of the connection that this one replaces
+            self._limit_exchange()
         self._loop.watch(self._sock, READ | WRITE, self._transfer)
         self._transfer()
 

@@ -82,7 +82,12 @@ def http_client_keys() -> tuple[Key, ...]:
         Key("basic_auth_pass", "string", "", WORKS, "its password", secret=True),
         Key("headers", "pairs", (), WORKS, 'sent with every request: ["Name", "value", …]', secret=True),
         Key(
-            "timeout", "milliseconds", 0.0, WORKS, "for the answer, in ms; 0: 30 s", "the original then waits for ever"
+            "timeout",
+            "milliseconds",
+            0.0,
+            WORKS,
+            "for the answer once connected, in ms; 0: 30 s",
+            "the original then waits for ever",
         ),
         Key(
             "dial_timeout", "milliseconds", 0.0, WORKS, "to connect, in ms; 0: 10 s", "the original then waits for ever"

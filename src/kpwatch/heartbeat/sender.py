@@ -75,7 +75,8 @@ class Heartbeat:
         self._connection.ask(
             format_request("POST", self._url, self._headers(), _gzipped(self._body()), proxy=self._proxy),
             self._answered,
-            timeout_seconds=self._options.dial_timeout_seconds + self._options.timeout_seconds,
+            timeout_seconds=self._options.timeout_seconds,
+            dial_apart=True,
             body_limit_bytes=ANSWER_LIMIT_BYTES,
         )
 

@@ -54,7 +54,8 @@ class Route:
             self._connection.ask(
                 format_request("POST", url, headers, body, proxy=self._proxy),
                 lambda outcome: answered(url, hops, outcome),
-                timeout_seconds=self._options.dial_timeout_seconds + self._options.timeout_seconds,
+                timeout_seconds=self._options.timeout_seconds,
+                dial_apart=True,
                 body_limit_bytes=ANSWER_LIMIT_BYTES,
             )
 

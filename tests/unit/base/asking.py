@@ -31,6 +31,7 @@ class Client:
         *,
         timeout_seconds: float = WAIT_SECONDS,
         body_limit_bytes: int = 1 << 20,
+        dial_apart: bool = False,
     ) -> Answer | Failure:
         """The outcome of one GET, or of one POST of `body`."""
         outcomes: list[Answer | Failure] = []
@@ -40,7 +41,9 @@ class Client:
             self.loop.stop()
 
         request = format_request("GET" if body is None else "POST", self.url, {}, body or b"")
-        self.connection.ask(request, done, timeout_seconds=timeout_seconds, body_limit_bytes=body_limit_bytes)
+        self.connection.ask(
+            request, done, timeout_seconds=timeout_seconds, body_limit_bytes=body_limit_bytes, dial_apart=dial_apart
+        )
         watchdog = self.loop.call_later(2 * WAIT_SECONDS, self.loop.stop)
         if not outcomes:
             self.loop.run()

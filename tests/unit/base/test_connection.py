@@ -121,6 +121,17 @@ def test_a_server_that_hangs() -> None:
         assert answer_of(client.ask()) == (200, b"ok")
 
 
+def test_the_time_for_an_answer_may_begin_with_the_connection() -> None:
+    """However long dialling may take; a kept connection that has to be replaced begins anew."""
+    with Server(replies(response(b"ok")), hangs) as server, Client(server.url()) as client:
+        assert answer_of(client.ask(dial_apart=True)) == (200, b"ok")
+        slow = client.ask(timeout_seconds=0.05, dial_apart=True)
+        assert slow == Failure("timeout", "no complete answer within 0.05 s")
+    with full_backlog() as port, Client(f"http://127.0.0.1:{port}/", dial_timeout_seconds=0.1) as client:
+        outcome = client.ask(timeout_seconds=0.01, dial_apart=True)
+        assert outcome == Failure("timeout", "no connection within 0.1 s")
+
+
 def test_a_server_that_dribbles() -> None:
     """A byte now and then does not stretch the time for the whole answer."""
     stop = threading.Event()

@@ -317,7 +317,7 @@ def test_no_answer_within_the_time() -> None:
         sending.append(scrape(0))
         sending.advance(LINGER_SECONDS)
         server.wait_for_requests(1)
-        sending.advance(7)
+        sending.advance(5)
         sending.wait_for_pause(0.5)
         sending.advance(0.5)
         server.wait_for_requests(2)
