@@ -36,15 +36,17 @@ class ScrapeError(NamedTuple):
     detail: str
 
 
-def scrape_request(options: TargetOptions, url: Url) -> bytes:
-    """The request's bytes.
+def scrape_request(options: TargetOptions, url: Url, *, secrets: bool = True) -> bytes:
+    """The request's bytes; without `secrets` nothing but what anybody may see.
 
     Raises OSError or UnicodeDecodeError where the bearer token's file cannot be read, ConfigError where a header (such
     as the token) holds a line break.
     """
     headers = {"Accept": accept_header(options.scrape_protocols), "User-Agent": f"kpwatch/{__version__}"}
-    if not url.host.startswith(_LOOPBACK_HOSTS):
+    if not url.host.lower().startswith(_LOOPBACK_HOSTS):
         headers["Accept-Encoding"] = "gzip"  # on loopback it costs both sides CPU and saves nobody a byte
+    if not secrets:
+        return format_request("GET", url, headers)
     token = options.bearer_token
     if options.bearer_token_file:
         token = Path(options.bearer_token_file).read_text(encoding="utf-8").strip()

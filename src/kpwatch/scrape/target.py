@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from kpwatch.base.connection import Connection
 from kpwatch.base.http import parse_url
 from kpwatch.scrape.fetch import UNMAKEABLE, ScrapeError, answered_format, judge, scrape_request
+from kpwatch.scrape.follow import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Target:
         self._began = began
         self._receive = receive
         self._url = parse_url(options.url)
-        self._connection = Connection(loop, self._url, tls=options.tls, dial_timeout_seconds=options.timeout_seconds)
+        self._follower = Follower(options, self._url, loop)
         self._timer: Timer | None = None
         self._interval_ms = max(1, round(options.interval_seconds * 1000))
         self._offset_ms = crc32(spread_key.encode()) % self._interval_ms
@@ -90,12 +90,12 @@ class Target:
         """No scrape any more; one under way is dropped."""
         if self._timer is not None:
             self._timer.cancel()
-        self._connection.close()
+        self._follower.close()
 
     @property
     def busy(self) -> bool:
         """Whether a scrape is under way."""
-        return self._connection.busy
+        return self._follower.busy
 
     def _scrape(self) -> None:
         clock = self._loop.clock
@@ -110,19 +110,12 @@ class Target:
             self._receive(Outcome(began_ms, seconds, judge(outcome), answered_format(outcome)))
 
         try:
-            request = scrape_request(self.options, self._url)
+            self._follower.ask(lambda url, ours: scrape_request(self.options, url, secrets=ours), done)
         except UNMAKEABLE as error:
             self._schedule_next(first_ms)
             file = self.options.bearer_token_file
             detail = f"bearer_token_file {file!r}: {error}" if file else str(error)
             self._receive(Outcome(began_ms, 0.0, ScrapeError("auth", detail)))
-            return
-        self._connection.ask(
-            request,
-            done,
-            timeout_seconds=self.options.timeout_seconds,
-            body_limit_bytes=self.options.body_limit_bytes,
-        )
 
     def _timestamp_ms(self, now_ms: int) -> int:
         tolerance_ms = min(self._interval_ms * TOLERANCE, TOLERANCE_MAX_MS)
