@@ -43,6 +43,7 @@ def _target(watch: TargetWatch) -> dict[str, Any]:
     report: dict[str, Any] = {
         "url": redact_url(watch.options.url),
         "labels": watch.labels,
+        "labels_relabelled": watch.labels_relabelled,
         "interval_seconds": watch.options.interval_seconds,
         "next_scrape": utc_text(watch.next_ms / 1000) if watch.next_ms else None,
         "last_scrape": None,

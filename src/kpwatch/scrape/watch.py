@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
 from kpwatch.exposition.delta import DeltaParser, Layout
+from kpwatch.model.labels import METRIC_NAME
 from kpwatch.relabel.limits import OverLabelLimit
+from kpwatch.relabel.pipeline import UP, Pipeline
 from kpwatch.scrape.about import ScrapeSize, about_scrape
 from kpwatch.scrape.encoder import SeriesEncoder
 from kpwatch.scrape.fetch import ScrapeError, refused, unusable
@@ -156,6 +158,14 @@ class TargetWatch:
     def labels(self) -> dict[str, str]:
         """What every sample of the target bears, but for what rules make of it."""
         return self._way.identity.named((), "")
+
+    @property
+    def labels_relabelled(self) -> dict[str, str] | None:
+        """What rules make of them on the target's `up`; None where they leave that out."""
+        named = Pipeline(self._way.identity).own(UP, ())
+        if isinstance(named, str):
+            return None
+        return {label: value for label, value in named.labels if label != METRIC_NAME}
 
     @property
     def next_ms(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.server_options import ServerOptions
 from kpwatch.exposition.text import parse
+from kpwatch.relabel.options import SampleRules
+from kpwatch.relabel.rules import RelabelRule
 from tests.agents import HOSTNAME, RunningAgent, target, writer
 from tests.receivers import OK, Receiver
 from tests.servers import WAIT_SECONDS, Peer, Server, refused_port, response, serves
@@ -154,3 +157,17 @@ def test_an_address_that_is_taken(page: Server) -> None:
     """The agent does not start."""
     with pytest.raises(ConfigError, match=r"cannot listen on 127\.0\.0\.1:"):
         RunningAgent([], [], endpoint=ServerOptions("127.0.0.1", page.port))
+
+
+def test_targets_show_their_labels_before_and_after_the_rules(page: Server) -> None:
+    """Of `up`, which every target has; a rule that leaves it out leaves null."""
+    renames = RelabelRule(source_labels=("instance",), target_label="node", replacement="n-$1")
+    drops = RelabelRule(source_labels=("__name__",), regex="up", action="drop")
+    targets = [
+        replace(target(page.url("/a")), rules=SampleRules(relabel=(renames,))),
+        replace(target(page.url("/b")), rules=SampleRules(relabel=(drops,))),
+    ]
+    with RunningAgent(targets, [], endpoint=ANYWHERE) as running:
+        one, two = document(running, "/targets")[1]["targets"]
+        assert one["labels_relabelled"] == one["labels"] | {"node": "n-target"}
+        assert two["labels_relabelled"] is None
