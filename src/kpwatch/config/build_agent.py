@@ -11,7 +11,7 @@ from kpwatch.base.urls import take_apart
 from kpwatch.config.build_discovery import discoveries
 from kpwatch.config.build_endpoint import endpoint_options
 from kpwatch.config.build_heartbeat import heartbeat_options
-from kpwatch.config.build_parts import checked_headers, expand, tls_options
+from kpwatch.config.build_parts import checked_headers, expand, tls_options, warn_of_tls_keys
 from kpwatch.config.build_rules import relabel_rules
 from kpwatch.config.build_targets import finds_targets, instances, listed_targets
 from kpwatch.config.options import AgentOptions
@@ -51,8 +51,8 @@ def agent_options(
         interval_seconds = _DEFAULT_INTERVAL_SECONDS
     limits = root.only("kpwatch")
     patterns = instances(plugin, limits, named, interval_seconds) if plugin is not None else []
-    if plugin is not None and not any(section.texts("urls") or finds_targets(section) for section, _ in patterns):
-        plugin.warn("instances", "there is no URL in any of them: nothing is scraped")
+    if plugin is not None:
+        _warn_of_empty(plugin, [section for section, _ in patterns])
     global_labels = tuple(
         (name, expand(settings, "labels", value, named, name)) for name, value in settings.pairs("labels")
     )
@@ -74,6 +74,15 @@ def agent_options(
         stale_at_shutdown=limits.flag("stale_at_shutdown"),
         heartbeat=heartbeat_options(root.only("heartbeat"), named, hostname, global_labels),
     )
+
+
+def _warn_of_empty(plugin: Section, sections: list[Section]) -> None:
+    empty = [section for section in sections if not (section.texts("urls") or finds_targets(section))]
+    if len(empty) == len(sections):
+        plugin.warn("instances", "there is no URL in any of them: nothing is scraped")
+        return
+    for section in empty:
+        section.warn("", "there is no URL in it: nothing is scraped by it")
 
 
 def writer_hosts(root: Section) -> tuple[tuple[str, int], ...]:
@@ -145,6 +154,10 @@ def _writer(section: Section, expander: Expander) -> WriterOptions | None:
         return None
     default = WriterOptions(url="")
     user, password = section.text("basic_auth_user"), section.text("basic_auth_pass")
+    if password and not user:
+        section.warn("basic_auth_pass", "has no effect without basic_auth_user, as in the original")
+    if url.scheme != "https":
+        warn_of_tls_keys(section, "has no effect: the URL is not https")
     password_file = _secret_file(section, "basic_auth_pass_file")
     if password_file and not (user or url.username):
         section.warn("basic_auth_pass_file", "has no effect without basic_auth_user")

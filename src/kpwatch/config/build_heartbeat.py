@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.urls import take_apart
-from kpwatch.config.build_parts import checked_headers, tls_options
+from kpwatch.config.build_parts import checked_headers, tls_options, warn_of_tls_keys
 from kpwatch.config.proxies import proxy_url
 from kpwatch.heartbeat.options import MIN_INTERVAL_SECONDS, HeartbeatOptions
 
@@ -27,6 +27,8 @@ def heartbeat_options(
     except ConfigError as error:
         section.error("url", f"{error}, such as http://HOST:17000/v1/n9e/heartbeat")
         return None
+    if url.scheme != "https":
+        warn_of_tls_keys(section, "has no effect: the URL is not https")
     default = HeartbeatOptions(url="", hostname="")
     password = section.text("basic_auth_pass")
     return HeartbeatOptions(

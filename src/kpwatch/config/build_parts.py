@@ -50,9 +50,7 @@ def checked_headers(section: Section) -> Pairs:
 def tls_options(section: Section, *, always: bool) -> TlsOptions:
     """TLS for https URLs. `always`: the keys count even without use_tls."""
     if not always and not section.flag("use_tls"):
-        for name in _TLS_KEYS:
-            if section.values[name]:
-                section.warn(name, "has no effect without use_tls = true, as in the original")
+        warn_of_tls_keys(section, "has no effect without use_tls = true, as in the original")
         return TlsOptions()
     for name in _PEM_KEYS:
         _check_readable(section, name)
@@ -74,6 +72,13 @@ def tls_options(section: Section, *, always: bool) -> TlsOptions:
         cipher_suites=_cipher_suites(section),
     )
     return replace(options, looks=tuple(look_at(path) for path in tls_files(options)))
+
+
+def warn_of_tls_keys(section: Section, why: str) -> None:
+    """Every TLS key that is given has no effect."""
+    for name in _TLS_KEYS:
+        if section.values[name]:
+            section.warn(name, why)
 
 
 def _check_readable(section: Section, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.urls import take_apart
-from kpwatch.config.build_parts import checked_headers, expand, tls_options
+from kpwatch.config.build_parts import checked_headers, expand, tls_options, warn_of_tls_keys
 from kpwatch.config.build_rules import sample_rules
 from kpwatch.exposition.formats import PROTOCOLS
 from kpwatch.scrape.discovery.instance import HEALTH_OFF, Instance, compiled
@@ -115,7 +115,10 @@ def _template(section: Section, key: str, text: str, *inside: str) -> str:
 def _tls(section: Section) -> TlsOptions | None:
     """TLS keys are looked at only where an https URL is listed or may be found."""
     listed = any(text.lower().startswith(("https:", "$")) for text in section.texts("urls"))
-    return tls_options(section, always=False) if listed or finds_targets(section) else None
+    if listed or finds_targets(section):
+        return tls_options(section, always=False)
+    warn_of_tls_keys(section, "has no effect: no URL is https")
+    return None
 
 
 def finds_targets(section: Section) -> bool:

@@ -140,6 +140,9 @@ def _read_all(directory: Path, report: Report) -> list[tuple[str, str]]:
 
 def _read(path: Path, report: Report) -> str | None:
     """A file's text with Unix line ends, or None and an error in `report`."""
+    if path.exists() and not path.is_file():
+        report.error(Place(str(path)), "", "not a regular file")
+        return None
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)

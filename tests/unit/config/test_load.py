@@ -224,3 +224,12 @@ def test_a_renewed_certificate_is_another_configuration(tmp_path: Path) -> None:
     assert before == same
     certificate.write_text("another")
     assert load_in(tmp_path).options.writers != before.writers
+
+
+def test_a_pipe_is_no_configuration(tmp_path: Path) -> None:
+    """It is named, and nobody waits for who may write into it."""
+    write({"config.toml": ""}, tmp_path)
+    os.mkfifo(tmp_path / "more.toml")
+    with pytest.raises(BadConfig) as caught:
+        load_in(tmp_path)
+    assert said(caught.value.problems, tmp_path) == ["more.toml: not a regular file"]
