@@ -136,6 +136,8 @@ def parse_time(text: object) -> float | None:
     year, month, day, hour, minute, second = (int(part) for part in match.group(1, 2, 3, 4, 5, 6))
     if year == 1:
         return 0.0
+    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60):
+        return None
     fraction, sign, offset_hours, offset_minutes = match.group(7, 8, 9, 10)
     offset_seconds = (int(offset_hours) * 3600 + int(offset_minutes) * 60) * (-1 if sign == "-" else 1) if sign else 0
     whole = _days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_seconds
