@@ -67,6 +67,11 @@ class HubOptions:
     """0 = any free port."""
     retention_seconds: float = 15 * 86_400.0
     """0 = for ever."""
+    retention_bytes: int = 0
+    """Above it the oldest blocks go; 0 = no bound."""
+    targets_max: int = 100_000
+    series_per_target_max: int = 1_000_000
+    """Both: 0 = no limit."""
     auth_file: Path | None = None
     allow_anonymous: bool = False
     """Serve other machines without asking who they are."""
@@ -180,7 +185,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     telemetry = Registry()
     gate = _gate(options, telemetry, log)
 
-    store = Store.open(StoreOptions(options.data, options.retention_seconds), telemetry, clock)
+    store = Store.open(_store_options(options), telemetry, clock)
     engine = LazyEngine(store, options.query, clock)
     workers = Workers(options.query.concurrency, options.query.waiting, options.query.timeout_seconds, telemetry)
     own = OwnApi(Fleet(knowledge, engine, store, clock), knowledge, workers, telemetry)
@@ -195,6 +200,16 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     router = Router(routes(handlers), page_handler(), gate, telemetry, log)
     server = HttpServer(router, options.host, options.port, options.max_connections, log)
     return Hub(store, engine, workers, own, server, telemetry)
+
+
+def _store_options(options: HubOptions) -> StoreOptions:
+    return StoreOptions(
+        options.data,
+        options.retention_seconds,
+        options.retention_bytes,
+        targets_max=options.targets_max,
+        series_per_target_max=options.series_per_target_max,
+    )
 
 
 def _gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | None:
@@ -227,6 +242,12 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "listen": f"{options.host}:{options.port}",
         "data": str(options.data),
         "retention": f"{options.retention_seconds:.0f}s",
+        "retention-size": str(options.retention_bytes),
+        "max-targets": str(options.targets_max),
+        "max-series-per-target": str(options.series_per_target_max),
+        "max-labels-per-series": str(options.receive.labels_per_series),
+        "max-label-name-bytes": str(options.receive.label_name_bytes),
+        "max-label-value-bytes": str(options.receive.label_value_bytes),
         "auth-file": str(options.auth_file or ""),
         "allow-anonymous": str(options.allow_anonymous).lower(),
         "enable-admin-api": str(bool(options.admin_user)).lower(),
@@ -235,4 +256,4 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "query-concurrency": str(options.query.concurrency),
         "query-max-samples": str(options.query.max_samples),
     }
-    return ServerFacts(clock=clock, flags=flags, retention=flags["retention"], store=store.status)
+    return ServerFacts(clock=clock, flags=flags, retention=flags["retention"], store=store.status, tops=store.tops)

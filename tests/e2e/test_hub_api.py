@@ -197,9 +197,21 @@ def test_status_and_what_the_hub_has_not(prefix: str, client: Client) -> None:
     ).keys()
     assert {"startTime", "storageRetention", "serverTime"} <= data_of(client.get(f"{prefix}/status/runtimeinfo")).keys()
     assert data_of(client.get(f"{prefix}/status/flags"))["retention"] == "1296000s"
-    head = data_of(client.get(f"{prefix}/status/tsdb"))["headStats"]
-    assert head["numSeries"] == 4
-    assert head["maxTime"] == AT_MS
+    tsdb = data_of(client.get(f"{prefix}/status/tsdb"))
+    assert tsdb["headStats"]["numSeries"] == 4
+    assert tsdb["headStats"]["maxTime"] == AT_MS
+    assert sum(row["value"] for row in tsdb["seriesCountByMetricName"]) == 4
+    assert sum(row["value"] for row in tsdb["seriesCountByTarget"]) == 4
+    assert tsdb["memoryBytes"] > 1 << 20
+    assert tsdb["store"]["quarantine"] == {"count": 0, "latest": [], "files": []}
+    for name in (
+        "seriesCountByMetricName", "labelValueCountByLabelName", "memoryInBytesByLabelName",
+        "seriesCountByLabelValuePair", "seriesCountByTarget",
+    ):  # fmt: skip
+        rows = tsdb[name]
+        assert rows == sorted(rows, key=lambda row: (-row["value"], row["name"])), name
+        assert data_of(client.get(f"{prefix}/status/tsdb", limit=1))[name] == rows[:1]
+    assert client.get(f"{prefix}/status/tsdb", limit=0).status == 400
     assert data_of(client.get(f"{prefix}/targets")).keys() == {"activeTargets", "droppedTargets", "droppedTargetCounts"}
     assert data_of(client.get(f"{prefix}/rules")) == {"groups": []}
     assert data_of(client.get(f"{prefix}/alerts")) == {"alerts": []}

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.api.answers import success
+from kpwatch.api.forms import read_form
+from kpwatch.base.errors import BadQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +24,10 @@ COMPATIBLE_VERSION = "3.0.0"
 """The Prometheus whose PromQL and API this is: clients (Grafana) choose what to ask for by it."""
 
 
+TOP, TOP_MAX = 10, 10_000
+"""Entries of each list of /status/tsdb, unless asked for more; Prometheus has these bounds."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What the status pages tell about the process."""
@@ -31,6 +37,8 @@ class ServerFacts:
     retention: str
     store: Callable[[], Mapping[str, Any]]
     """What the store says of itself; asked on a thread."""
+    tops: Callable[[int], Mapping[str, Any]]
+    """The largest so many metrics, labels and targets; asked on a thread."""
 
 
 class StatusApi:
@@ -81,9 +89,14 @@ class StatusApi:
         """GET /status/flags: every option and its value; secrets are files, and only their names are here."""
         return success(dict(self._facts.flags))
 
-    async def tsdb(self, _: Request) -> Answer:
-        """GET /status/tsdb: Prometheus' head in its words, and under `store` ours."""
-        store = await self._workers.run(self._facts.store)
+    async def tsdb(self, request: Request) -> Answer:
+        """GET /status/tsdb?limit=: Prometheus' statistics in its words, and under `store` ours."""
+        form = await read_form(request)
+        limit = form.limit() if form.text("limit") else TOP
+        if not 0 < limit <= TOP_MAX:
+            raise BadQuery(f'invalid parameter "limit": limit must be from 1 to {TOP_MAX}')
+        facts = self._facts
+        store, tops = await self._workers.run(lambda: (facts.store(), facts.tops(limit)))
         return success(
             {
                 "headStats": {
@@ -93,13 +106,20 @@ class StatusApi:
                     "minTime": store["minTime"] or 0,
                     "maxTime": store["maxTime"] or 0,
                 },
-                "seriesCountByMetricName": [],
-                "labelValueCountByLabelName": [],
-                "memoryInBytesByLabelName": [],
-                "seriesCountByLabelValuePair": [],
+                **tops,
+                "memoryBytes": memory_bytes(),
                 "store": store,
             }
         )
+
+
+def memory_bytes() -> int:
+    """What of this process is in memory now; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - one read of a file of the kernel's
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _rfc3339(unix_ms: int) -> str:

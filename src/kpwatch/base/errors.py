@@ -6,6 +6,7 @@
     ├── BadInput                     bytes from outside break a format      -> 400, counted, with their place
     │   ├── TooLarge                 ... or a limit                         -> 413
     │   ├── WrongType                ... or are of a kind that is not taken -> 415
+    │   ├── OverLimit                ... or name too much; the rest is kept -> 400
     │   └── TooSlow                  ... or do not come in time             -> 408
     ├── NotFound                     nothing is there                       -> 404
     ├── Forbidden                    this user may not                      -> 403
@@ -45,6 +46,15 @@ class BadInput(KpwatchError):
 
 class TooLarge(BadInput):
     """Bytes from outside exceed a limit."""
+
+
+class OverLimit(BadInput):
+    """Some samples are over a limit of the store and are not kept; `samples` others of the same append are."""
+
+    def __init__(self, message: str, samples: int, overwritten: int) -> None:
+        super().__init__(message)
+        self.samples = samples
+        self.overwritten = overwritten
 
 
 class WrongType(BadInput):

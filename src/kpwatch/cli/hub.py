@@ -55,6 +55,7 @@ def main(arguments: list[str]) -> int:
 
 def _options(given: argparse.Namespace) -> HubOptions:
     from kpwatch.hub import HubOptions, QueryOptions
+    from kpwatch.receive.limits import ReceiveOptions
 
     host, port = given.listen
     return HubOptions(
@@ -62,6 +63,14 @@ def _options(given: argparse.Namespace) -> HubOptions:
         host=host,
         port=port,
         retention_seconds=given.retention,
+        retention_bytes=given.retention_size,
+        targets_max=given.max_targets,
+        series_per_target_max=given.max_series_per_target,
+        receive=ReceiveOptions(
+            labels_per_series=given.max_labels_per_series,
+            label_name_bytes=given.max_label_name_bytes,
+            label_value_bytes=given.max_label_value_bytes,
+        ),
         auth_file=given.auth_file,
         allow_anonymous=given.allow_anonymous,
         admin_user=given.admin_user if given.enable_admin_api else "",
@@ -100,10 +109,39 @@ def _checked(read: Callable[[str], float], least: float) -> Callable[[str], floa
     return check
 
 
+_SIZE_UNITS = {"B": 0, "KB": 10, "MB": 20, "GB": 30, "TB": 40, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
+
+
+def _size(text: str) -> int:
+    """`50GB`, `512MB`, `0`: units are powers of 1024, as Prometheus' retention.size has them."""
+    digits = text.rstrip("BKMGTi")
+    unit = text[len(digits) :]
+    if text != "0" and (not (digits.isascii() and digits.isdigit()) or unit not in _SIZE_UNITS):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a size such as 512MB or 50GB (B KB MB GB TB, of 1024); 0 = any"
+        )
+    return int(digits) << _SIZE_UNITS.get(unit, 0)
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number; 0 = no limit")
+    return int(text)
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
     return int(text)
+
+
+_LIMITS = (
+    ("targets", 100_000, _limit, "samples of further targets are answered 400 and not kept; 0 = no limit"),
+    ("series-per-target", 1_000_000, _limit, "the same for further series of a target"),
+    ("labels-per-series", 64, _count, "a request with a series of more is answered 400"),
+    ("label-name-bytes", 1024, _count, "the same for longer label names"),
+    ("label-value-bytes", 16384, _count, "the same for longer label values"),
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,6 +168,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DURATION",
         help="how long: 15d (default), 12h, 1y; 0 = for ever",
     )
+    parser.add_argument(
+        "--retention-size",
+        type=_size,
+        default="0",
+        metavar="SIZE",
+        help="how much: 50GB, 512MB; beyond it the oldest blocks go (default 0 = as much as the disk has)",
+    )
+    for name, default, kind, what in _LIMITS:
+        parser.add_argument(
+            f"--max-{name}", type=kind, default=default, metavar="N", help=f"{what} (default {default})"
+        )
     parser.add_argument(
         "--check",
         type=Path,

@@ -43,7 +43,8 @@ class Appender(Protocol):
     def append(self, frames: Sequence[Frame]) -> Future[Appended]:
         """Queue `frames` for the next commit.
 
-        All or nothing: they are committed together or the Future raises StoreFull or StoreClosed. Raises
+        All or nothing: they are committed together or the Future raises StoreFull or StoreClosed; but where it raises
+        OverLimit, what is within the limits is committed. Raises
         StoreOverloaded at once when more bytes wait than the store's option allows.
         """
         ...

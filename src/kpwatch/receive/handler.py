@@ -20,6 +20,7 @@ from kpwatch.base.errors import (
     BadInput,
     ClientGone,
     KpwatchError,
+    OverLimit,
     StoreClosed,
     StoreError,
     StoreFull,
@@ -28,6 +29,7 @@ from kpwatch.base.errors import (
     TooSlow,
     WrongType,
 )
+from kpwatch.model.source import Appended
 from kpwatch.receive.decode import Decoder
 from kpwatch.remote_write.snappy import decompress
 from kpwatch.remote_write.v2 import WRITTEN_HEADERS
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from kpwatch.base.asgi import Request
     from kpwatch.base.telemetry import Registry
     from kpwatch.model.encoded import Protocol
-    from kpwatch.model.source import Appended, Appender
+    from kpwatch.model.source import Appender
     from kpwatch.receive.gather import Decoded
     from kpwatch.receive.limits import ReceiveOptions
 
@@ -106,7 +108,11 @@ class WriteHandler:
         self._counts.received(decoded)
         written = 0
         if decoded.frames:
-            appended = await asyncio.wrap_future(self._store.append(decoded.frames))
+            try:
+                appended = await asyncio.wrap_future(self._store.append(decoded.frames))
+            except OverLimit as error:
+                self._counts.stored(Appended(error.samples, error.overwritten))
+                return Answer(400, f"{error}\n".encode(), headers=_written(protocol, error.samples))
             self._counts.stored(appended)
             written = appended.samples
         if decoded.histograms:

@@ -174,6 +174,21 @@ class Catalog:
             count = self._common[key] = count_common(one.columns, other.columns)
         return count
 
+    def target_by_labels(self, labels: Labels) -> Target | None:
+        """The target with these labels, if it is known."""
+        return self._target_by_labels.get(labels)
+
+    def is_covered(self, target: Target, layout: Layout) -> bool:
+        """Whether a target is known, at no cost, to have all columns of a layout."""
+        known = self._resolved.get(layout)
+        return known is not None and known[0] in target.covered
+
+    def columns_of(self, labels: Labels) -> set[Labels]:
+        """The columns a target has."""
+        target = self._target_by_labels.get(labels)
+        numbers = target.columns.tolist() if target is not None else ()
+        return {labels for number in numbers if (labels := self.columns[number])}
+
     def _column_number(self, labels: Labels) -> int:
         number = self._column_numbers.get(labels)
         if number is None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.base.errors import BadInput, StoreError, StoreFull
+from kpwatch.base.errors import BadInput, OverLimit, StoreError, StoreFull
 from kpwatch.model.source import Appended
 from kpwatch.store import blocks, journal
 from kpwatch.store.head import HeadRow
+from kpwatch.store.limits import Limits
 from kpwatch.store.packing import Damaged, compress_fast
 from kpwatch.store.parts import count_common
 from kpwatch.store.schema import transaction
@@ -78,15 +79,18 @@ class Batch:
         self._pending: dict[tuple[int, int], list[ColumnSet]] = {}
         """Layouts by target and time."""
         self._latest: dict[int, int] = {}
-        self.answers: list[tuple[Append, Appended]] = []
+        self._limits = Limits(state.options, state.catalog)
+        self.answers: list[tuple[Append, Appended, OverLimit | None]] = []
         self.damaged: dict[int, str] = {}
         """Blocks that could not be read while looking for replaced samples."""
 
     def add(self, append: Append) -> None:
         """Number the frames of one append; raises BadInput and adds nothing if one of them is bad."""
-        resolved = [self._state.catalog.resolve(frame.layout) for frame in append.frames]
+        self._limits.begin()
+        frames = [kept for frame in append.frames if (kept := self._limits.admit(frame)) is not None]
+        resolved = [self._state.catalog.resolve(frame.layout) for frame in frames]
         samples = overwritten = 0
-        for frame, (layout, order) in zip(append.frames, resolved, strict=True):
+        for frame, (layout, order) in zip(frames, resolved, strict=True):
             values = frame.values if order is None else np.frombuffer(frame.values, np.int64)[order].tobytes()
             target = self._state.catalog.target(frame.target)
             row = HeadRow(self._state.next_row, target.number, layout, frame.timestamp_ms, compress_fast(values))
@@ -94,7 +98,15 @@ class Batch:
             overwritten += self._overwritten(row)
             samples += len(layout.columns)
             self.rows.append(row)
-        self.answers.append((append, Appended(samples, overwritten)))
+        appended, over = Appended(samples, overwritten), None
+        if self._limits.left_out:
+            over = OverLimit(
+                f"{self._limits.reason}: {self._limits.left_out} samples are not stored, the other {samples} are",
+                samples,
+                overwritten,
+            )
+            self._state.counters.over_limit.add(self._limits.left_out)
+        self.answers.append((append, appended, over))
 
     def _overwritten(self, row: HeadRow) -> int:
         """How many samples of `row` replace one of the same series and time."""
@@ -146,7 +158,7 @@ def commit(state: State, appends: Sequence[Append]) -> Batch:
         _write(state, batch)
     except StoreError as error:
         state.counters.failed_appends.add(len(batch.answers))
-        for append, _ in batch.answers:
+        for append, *_ in batch.answers:
             append.future.set_exception(error)
         batch.rows.clear()
     else:
@@ -181,7 +193,10 @@ def _publish(state: State, batch: Batch) -> None:
         state.catalog.targets[row.target].saw(row.layout, row.timestamp_ms)
     state.counters.commits.add(bool(batch.rows))
     state.counters.frames.add(len(batch.rows))
-    for append, appended in batch.answers:
+    for append, appended, over in batch.answers:
         state.counters.samples.add(appended.samples)
         state.counters.overwritten.add(appended.overwritten)
-        append.future.set_result(appended)
+        if over is not None:
+            append.future.set_exception(over)
+        else:
+            append.future.set_result(appended)

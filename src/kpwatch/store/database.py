@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import StoreClosed, StoreError
@@ -27,6 +27,8 @@ from kpwatch.store.packing import Damaged
 from kpwatch.store.reader import Query, ReaderPool
 from kpwatch.store.schema import FILE_NAME, connect_writer, migrate
 from kpwatch.store.state import Counters, Stages, State
+from kpwatch.store.statistics import tops
+from kpwatch.store.wal import times_begun
 from kpwatch.store.writer import Command, Writer
 
 if TYPE_CHECKING:
@@ -121,6 +123,10 @@ class Store:
             seen.update(columns)
         return seen
 
+    def tops(self, limit: int) -> dict[str, list[dict[str, Any]]]:
+        """The largest metrics, labels and targets for `/api/v1/status/tsdb`: see statistics.py."""
+        return tops(self._state.catalog, limit)
+
     def status(self) -> dict[str, object]:
         """Counts for `/api/v1/status/tsdb`; raises StoreClosed."""
         catalog, head = self._state.catalog, self._state.head
@@ -140,6 +146,11 @@ class Store:
             "head": {"rows": head.count, "bytes": head.bytes, "queuedBytes": self._writer.queued_bytes},
             "blocks": {"count": count, "rows": int(rows), "samples": int(samples), "bytes": int(size)},
             "diskBytes": _disk_bytes(self._state),
+            "walBytes": _log_bytes(self._state),
+            "retention": {
+                "seconds": self._state.options.retention_seconds,
+                "bytes": self._state.options.retention_bytes,
+            },
             "quarantine": aside,
             "lastError": self._maintenance.last_error,
         }
@@ -207,18 +218,26 @@ class Store:
             ("kpwatch_store_queue_bytes", "Appends waiting for a commit.", lambda: self._writer.queued_bytes),
             ("kpwatch_store_targets", "Targets with samples.", lambda: len(self._state.catalog.targets)),
             ("kpwatch_store_series", "Series with samples.", self._series_count),
+            ("kpwatch_store_wal_bytes", "Size of the database's write-ahead log.", lambda: _log_bytes(self._state)),
             ("kpwatch_store_disk_bytes", "Size of the database and its log.", lambda: _disk_bytes(self._state)),
         )
         for name, help_text, read in gauges:
             telemetry.gauge(name, help_text, read)
+        telemetry.read_counter(
+            "kpwatch_store_checkpoints_total",
+            "How often the write-ahead log was emptied into the database and begun anew, since the file was made.",
+            lambda: times_begun(self._state.path.with_name(f"{FILE_NAME}-wal")),
+        )
 
 
 def _disk_bytes(state: State) -> int:
-    total = 0
-    for path in (state.path, state.path.with_name(f"{state.path.name}-wal")):
-        with suppress(FileNotFoundError):  # once closed there is no log
-            total += path.stat().st_size
-    return total
+    return state.path.stat().st_size + _log_bytes(state)
+
+
+def _log_bytes(state: State) -> int:
+    with suppress(FileNotFoundError):  # once closed there is no log
+        return state.path.with_name(f"{state.path.name}-wal").stat().st_size
+    return 0
 
 
 def _open(options: StoreOptions, clock: Clock, log: Logger, counters: Counters, stages: Stages) -> State:

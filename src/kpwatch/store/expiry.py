@@ -40,19 +40,25 @@ def expired(connection: sqlite3.Connection, oldest_ms: int) -> list[BlockRow]:
 
 
 def over_the_size(state: State) -> list[BlockRow]:
-    """The oldest blocks, some, where database and log hold more than the options allow."""
+    """The oldest blocks, some, where blocks hold more bytes than the options allow.
+
+    Journal, names and SQLite's log come on top: they do not grow with time, and deleting blocks makes them no smaller.
+    """
     limit = state.options.retention_bytes
-    over = used_bytes(state) - limit
-    return _some(state.connection, NEVER_MS, min(over, BYTES_AT_ONCE)) if limit and over > 0 else []
+    if not limit or _used_bytes(state) <= limit:  # blocks are no more than all there is, which is known at no cost
+        return []
+    over = block_bytes(state.connection) - limit
+    return _some(state.connection, NEVER_MS, min(over, BYTES_AT_ONCE)) if over > 0 else []
 
 
-def used_bytes(state: State) -> int:
-    """Bytes of the database that are not free, and of its log."""
-    (pages,), (free,) = (
-        state.connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count")
-    )
-    log = state.path.with_name(f"{state.path.name}-wal")
-    return int(pages - free) * PAGE_BYTES + (log.stat().st_size if log.exists() else 0)
+def block_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of all blocks."""
+    return int(connection.execute("SELECT total(length(body)) FROM blocks").fetchone()[0])
+
+
+def _used_bytes(state: State) -> int:
+    pages, free = (state.connection.execute(f"PRAGMA {of}").fetchone()[0] for of in ("page_count", "freelist_count"))
+    return int(pages - free) * PAGE_BYTES
 
 
 def _some(connection: sqlite3.Connection, before_ms: int, size: int) -> list[BlockRow]:

@@ -17,7 +17,7 @@ class StoreOptions:
     retention_seconds: float = 15 * 86400
     """Samples older than this are not answered and are deleted in the background; 0 = kept for ever."""
     retention_bytes: int = 0
-    """Above so many bytes in database and log the oldest blocks are deleted in the background; 0 = no bound."""
+    """Above so many bytes of blocks the oldest are deleted in the background; 0 = no bound."""
     commit_wait_seconds: float = 0.02
     """How long the first append of a batch waits for company: one sync serves the whole batch. 0 = not at all."""
     queue_bytes: int = 64 << 20
@@ -30,5 +30,9 @@ class StoreOptions:
     """Frames of a target that wait in the journal before they become a block."""
     free_bytes_min: int = 32 << 20
     """Appends raise StoreFull while the disk has less room than this: deleting and sealing need some of it."""
+    targets_max: int = 0
+    """Samples of further targets are not kept; 0 = no limit."""
+    series_per_target_max: int = 0
+    """Samples of a target's further series are not kept; 0 = no limit."""
     close_seconds: float = 10.0
     """How long `close` may spend on sealing and merging."""

@@ -29,6 +29,7 @@ COUNTERS = (
     ("frames", "kpwatch_store_frames_total", "Frames committed."),
     ("commits", "kpwatch_store_commits_total", "Commits, each with one sync, that made appends durable."),
     ("failed_appends", "kpwatch_store_failed_appends_total", "Appends that raised: bad frame, full disk, disk error."),
+    ("over_limit", "kpwatch_store_over_limit_samples_total", "Samples not kept: too many targets, or series of one."),
     ("sealed", "kpwatch_store_sealed_blocks_total", "Blocks made from journal rows."),
     ("merged", "kpwatch_store_merged_blocks_total", "Blocks that went into larger ones."),
     ("expired_samples", "kpwatch_store_expired_samples_total", "Samples deleted because of their age."),
@@ -48,6 +49,7 @@ class Counters:
     frames: Counter
     commits: Counter
     failed_appends: Counter
+    over_limit: Counter
     sealed: Counter
     merged: Counter
     expired_samples: Counter

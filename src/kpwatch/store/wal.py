@@ -45,8 +45,6 @@ class Log(NamedTuple):
     """What SQLite would pass over in silence; "" where there is nothing."""
     damaged: tuple[int, ...] = ()
     """Where pages of damaged frames begin that no later frame replaced, newest first: some rows in them may be true."""
-    number: int = 0
-    """How often the log was begun anew."""
 
 
 EMPTY = Log({}, 0, "")
@@ -113,15 +111,25 @@ def read_log(path: Path) -> Log:
     return log if log.page_count else _read(raw, count, big_endian=not big_endian)  # that bit, too, can be damaged
 
 
+def times_begun(path: Path) -> int:
+    """How often SQLite began the log anew after a checkpoint, which the log counts itself; 0 where there is none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEADER.size)
+    except FileNotFoundError:
+        return 0
+    return int(HEADER.unpack(head)[3]) if len(head) == HEADER.size else 0
+
+
 def _read(raw: bytes, count: int, *, big_endian: bool) -> Log:
-    magic, _, _, number, *salts, sum0, sum1 = HEADER.unpack_from(raw)
+    magic, _, _, _, *salts, sum0, sum1 = HEADER.unpack_from(raw)
     head_added = _add(_HEAD, np.frombuffer(raw[:24], ">u4" if big_endian else "<u4").astype(np.uint32).reshape(1, 3, 2))
     computed = (int(head_added[0][0]), int(head_added[1][0]))
     header_fits = computed == (sum0, sum1) and magic == MAGIC + big_endian
     frames = _frames(raw, count, big_endian=big_endian)
     if not header_fits and frames[0].salts != tuple(salts) and not _chained(frames, 1):
         return EMPTY  # a log that was being begun: nothing of it was committed
-    return _chain(frames, [(sum0, sum1), computed], frames[0].salts, header_fits=header_fits)._replace(number=number)
+    return _chain(frames, [(sum0, sum1), computed], frames[0].salts, header_fits=header_fits)
 
 
 _HEAD, _FRAME = _weights(3), _weights(PAIRS)
