@@ -57,7 +57,7 @@ generate: .venv/dev.stamp
 
 # All tests again with many more examples for each property: an hour, not minutes.
 long: .venv/dev.stamp
-	@$(BIN)/pytest -n auto -p tests.long_profile
+	@KPWATCH_LONG=1 $(BIN)/pytest -n auto -p tests.long_profile
 
 constraints: .venv/dev.stamp
 	@{ sed -n 1p requirements/constraints.txt; $(BIN)/pip freeze --exclude-editable; } > .venv/constraints.txt

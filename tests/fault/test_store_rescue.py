@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ WIDE = layout(*range(60))
 NODES = (1, 2, 3)
 ROWS = 60
 SEAL_ROWS = 20
-POSITIONS = 25
+POSITIONS = 250 if os.environ.get("KPWATCH_LONG") == "1" else 25
 """For each seed, of which there are six for each kind of store."""
 LOST_MOST = 3 * 60 * SEAL_ROWS
 """Samples on one page: blocks of a leaf, or a name that all have."""

@@ -48,6 +48,7 @@ TRIM_ROWS = 1024
 """So many rows are appended before dead ones are deleted again."""
 TRIM_AT_ONCE = 4096
 VACUUM_PAGES = 256
+CLOSE_VACUUM_PAGES = 4096
 VACUUM_FREE_PAGES = 16384
 """Free pages are left to the next blocks unless they are more than this and more than a quarter of the file."""
 
@@ -386,7 +387,7 @@ class Maintenance:
                 pass
 
     def close(self, deadline: float) -> None:
-        """Seal and merge what is worth it until `deadline` (monotonic), then give all free pages back."""
+        """Seal and merge what is worth it and give free pages back, until `deadline` (monotonic)."""
         clock, state = self._state.clock, self._state
         for deletion in self._deletions:
             deletion.future.set_exception(StoreClosed("the store was closed before everything was deleted"))
@@ -400,7 +401,10 @@ class Maintenance:
             self.compact(deadline)
             left = [row for number in state.head.targets() for row in state.head.rows(number)]
             state.unsynced(lambda: journal.keep_only(state.connection, left))
-            vacuum(state.connection, 0)
+            while (
+                clock.monotonic_seconds() < deadline and state.connection.execute("PRAGMA freelist_count").fetchone()[0]
+            ):
+                vacuum(state.connection, CLOSE_VACUUM_PAGES)
         except (StoreError, sqlite3.Error) as error:
             self.failed(error)
 

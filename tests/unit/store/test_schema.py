@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kpwatch.base.errors import ConfigError, StoreError, StoreFull
+from kpwatch.base.logs import Logger
+from kpwatch.model.numbers import STALE_NAN
 from kpwatch.store.schema import (
     FILE_NAME,
     MIGRATIONS,
@@ -19,10 +23,10 @@ from kpwatch.store.schema import (
     transaction,
     vacuum,
 )
-from tests.unit.store.samples import T0, everything, frame, layout, opened, remember
+from tests.unit.store.samples import T0, everything, frame, layout, opened, remember, sql
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.unit.store.samples import Model
 
 
 def test_a_database_of_the_first_version_opens(tmp_path: Path) -> None:
@@ -42,6 +46,37 @@ def test_a_database_of_the_first_version_opens(tmp_path: Path) -> None:
         assert store.status()["quarantine"]["count"] == 0  # type: ignore[index]
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert schema_version(connection) == len(MIGRATIONS)
+
+
+def samples_of_version_2() -> Model:
+    """What was written into data/samples-schema-2.db.gz by the kpwatch of that time."""
+    model: Model = {}
+    for number in range(40):
+        values = [number, number * 0.5, 7.0, STALE_NAN if number % 10 == 9 else 1e9 + number]
+        remember(model, [frame(node, layout(0, 1, 2, 3), T0 + number * 15_000, values) for node in (1, 2)])
+    remember(model, [frame(3, layout(2), 0, [1970.0])])
+    return model
+
+
+def test_a_stored_database_of_version_2(tmp_path: Path) -> None:
+    """Blocks, journal, late samples, staleness markers: all are there, and stay so when more is written and merged."""
+    old = gzip.decompress((Path(__file__).parent / "data" / "samples-schema-2.db.gz").read_bytes())
+    (tmp_path / FILE_NAME).write_bytes(old)
+    model = samples_of_version_2()
+    said: list[str] = []
+    with opened(tmp_path, log=Logger(said.append)) as store:
+        assert everything(store) == model
+        assert sql(store, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+        assert store.status()["quarantine"] == {"count": 0, "latest": [], "files": []}
+        frames = [frame(1, layout(0, 1), T0 + 40 * 15_000, [1, 2])]
+        store.append(frames).result(60)
+        remember(model, frames)
+        store.seal()
+        store.compact()
+        assert everything(store) == model
+    with opened(tmp_path) as store:
+        assert everything(store) == model
+    assert said == []
 
 
 @pytest.mark.parametrize("version", range(len(MIGRATIONS)))
