@@ -66,18 +66,27 @@ class Names:
         self.target_names = TARGET_LABEL_NAMES | ({"host"} if host_is_ident else set())
         """Labels that say where a series was scraped, by their names as sent."""
         share = options.label_cache_bytes // 2 // 8
-        self._series: Recent[bytes, KnownSeries] = Recent(4 * share, lambda block, _: len(block) + ENTRY_BYTES)
+        self._series: Recent[bytes, KnownSeries] = Recent(3 * share, lambda block, _: len(block) + ENTRY_BYTES)
         self._is_target: Recent[bytes, bool] = Recent(share, lambda field, _: len(field) + ENTRY_BYTES)
         self._targets: Recent[Fields, Labels] = Recent(share // 2, lambda key, _: _fields_bytes(key))
         self._columns: Recent[Fields, Column] = Recent(share, lambda key, _: _fields_bytes(key))
         self._numbers: Recent[Labels, Column] = Recent(share, lambda labels, _: _labels_bytes(labels))
         self._layouts: Recent[Sequence[int], Layout] = Recent(share // 2, lambda key, _: 40 * len(key) + ENTRY_BYTES)
+        self._rests: Recent[bytes, tuple[Column, tuple[int, ...]]] = Recent(
+            share, lambda rest, _: len(rest) + ENTRY_BYTES
+        )
+        """Fields of a column, one after the other -> the column, and where a target's fields stand among them."""
+        self._latest: tuple[Labels, Fields] = ((), ())
+        """The target read latest, and its fields."""
         self._next_number = 0
         self.find = self._series.get
         """The series a label block means, None where it has to be read first."""
 
     def read(self, block: bytes) -> KnownSeries | None:
         """What a block means, remembered from now on; None where it is no block. Raises BadInput naming the series."""
+        known = self._like_latest(block)
+        if known is not None:
+            return known
         fields = label_fields(block)
         if fields is None:
             return None
@@ -95,7 +104,31 @@ class Names:
                 self._columns.put(column_key, column)
         known = KnownSeries(target, column)
         self._series.put(block, known)
+        self._latest = (target, target_key)
+        self._rests.put(b"".join(column_key), (column, _insertions(fields, of_target)))
         return known
+
+    def _like_latest(self, block: bytes) -> KnownSeries | None:
+        """The series, if its target is that of the latest one and its column is known.
+
+        Its fields are those of the column with those of the target between them, at the places where they stand among
+        this column's: that these bytes are all of the block is what makes it certain.
+        """
+        target, fields = self._latest
+        rest = block
+        for field in fields:
+            rest = rest.replace(field, b"", 1)
+        found = self._rests.get(rest)
+        if found is None:
+            return None
+        column, places = found
+        if len(places) != len(fields):
+            return None
+        whole, begin = b"", 0
+        for place, field in zip(places, fields, strict=True):
+            whole += rest[begin:place] + field
+            begin = place
+        return KnownSeries(target, column) if whole + rest[begin:] == block else None
 
     def target_fields(self, block: bytes) -> Fields:
         """The label fields of a block that name the target."""
@@ -115,7 +148,15 @@ class Names:
 
     def forgotten(self) -> int:
         """How many entries were dropped for want of room."""
-        caches = (self._series, self._is_target, self._targets, self._columns, self._numbers, self._layouts)
+        caches = (
+            self._series,
+            self._is_target,
+            self._targets,
+            self._columns,
+            self._numbers,
+            self._layouts,
+            self._rests,
+        )
         return sum(cache.forgotten for cache in caches)
 
     def judge(self, block: bytes) -> KnownSeries:
@@ -144,6 +185,17 @@ class Names:
             answer = name in self.target_names
             self._is_target.put(field, answer)
         return answer
+
+
+def _insertions(fields: Fields | list[bytes], of_target: list[bool]) -> tuple[int, ...]:
+    """Where, among the other fields alone, each of the target's stands."""
+    places, behind = [], 0
+    for field, is_of_target in zip(fields, of_target, strict=True):
+        if is_of_target:
+            places.append(behind)
+        else:
+            behind += len(field)
+    return tuple(places)
 
 
 def _pair_or_none(field: bytes) -> tuple[tuple[str, str], ...]:
