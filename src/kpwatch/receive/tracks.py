@@ -47,6 +47,8 @@ _VALUE_SAMPLE_BYTES, _ZERO_SAMPLE_BYTES = 18, 9
 _BESIDE_BLANK_BYTES = 33
 """What a series of a track costs beside its bytes."""
 _PLACE_BYTES = 250
+_FIRST_SERIES = 4
+"""So many are compared before all others are."""
 _ALIKE = 3
 """Tracks that begin with the same column and are tried for a new target: versions of one program."""
 _TWO_BYTES_MAX = 0x3FFF
@@ -142,7 +144,16 @@ class Tracks:
 def follow(place: Place, body: bytes, position: int) -> Followed | None:
     """How far the series from `position` on are those of the track, all at one time; None where none is."""
     track, index = place
-    starts = track.starts[index:]
+    if len(track.columns) - index > 2 * _FIRST_SERIES:
+        begun = _follow(place, body, position, index + _FIRST_SERIES)
+        if begun is None or len(begun.values) < _FIRST_SERIES:
+            return begun  # it soon ends: most of the track was not looked at
+    return _follow(place, body, position, len(track.columns))
+
+
+def _follow(place: Place, body: bytes, position: int, until: int) -> Followed | None:
+    track, index = place
+    starts = track.starts[index : until + 1]
     base = int(starts[0])
     room = min(int(starts[-1]) - base, len(body) - position)
     count = len(starts) - 1 if room == starts[-1] - base else int(starts.searchsorted(base + room, "right")) - 1

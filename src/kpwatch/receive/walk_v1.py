@@ -131,7 +131,8 @@ class WalkV1:
         if known is None:
             return self._read_series(position, after)
         target, column = known
-        if self._blocks_read != read_before and (track_end := self._follow_like(known, position, block, time_field)):
+        is_new = self._blocks_read != read_before and (stretch is None or target is not stretch.target)
+        if is_new and (track_end := self._follow_like(known, position, block, time_field)):
             return track_end
         if stretch is None:
             timestamp_ms = six_byte_timestamp(time_field, 0)
