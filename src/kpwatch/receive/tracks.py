@@ -48,7 +48,7 @@ _BESIDE_BLANK_BYTES = 33
 """What a series of a track costs beside its bytes."""
 _PLACE_BYTES = 250
 _FIRST_SERIES = 4
-"""So many are compared before all others are."""
+"""So many are compared before all others are, where it is doubtful that a body follows."""
 _ALIKE = 3
 """Tracks that begin with the same column and are tried for a new target: versions of one program."""
 _TWO_BYTES_MAX = 0x3FFF
@@ -141,10 +141,13 @@ class Tracks:
         return self._places.forgotten + self._alike.forgotten
 
 
-def follow(place: Place, body: bytes, position: int) -> Followed | None:
-    """How far the series from `position` on are those of the track, all at one time; None where none is."""
+def follow(place: Place, body: bytes, position: int, *, doubtful: bool = False) -> Followed | None:
+    """How far the series from `position` on are those of the track, all at one time; None where none is.
+
+    `doubtful`: look at the first few before all others.
+    """
     track, index = place
-    if len(track.columns) - index > 2 * _FIRST_SERIES:
+    if doubtful and len(track.columns) - index > 2 * _FIRST_SERIES:
         begun = _follow(place, body, position, index + _FIRST_SERIES)
         if begun is None or len(begun.values) < _FIRST_SERIES:
             return begun  # it soon ends: most of the track was not looked at

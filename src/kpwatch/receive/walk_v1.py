@@ -153,7 +153,7 @@ class WalkV1:
         stretch.values.append(_unpack_double(body, value_place)[0] if value_place else 0.0)
         return after
 
-    def _follow(self, place: Place, position: int, block: bytes, time_field: bytes) -> int:
+    def _follow(self, place: Place, position: int, block: bytes, time_field: bytes, *, is_new: bool = False) -> int:
         """Take the series that are those of a track from this place on; the position behind them, 0 for none."""
         track, index = place
         stretch = self._stretch
@@ -162,7 +162,8 @@ class WalkV1:
             self._left = None
             return 0
         timestamp_ms = six_byte_timestamp(time_field, 0)
-        followed = follow(place, self._body, position) if timestamp_ms is not None else None
+        doubtful = place is self._left or is_new
+        followed = follow(place, self._body, position, doubtful=doubtful) if timestamp_ms is not None else None
         if followed is None or timestamp_ms is None:
             return 0
         if apart:
@@ -185,7 +186,9 @@ class WalkV1:
                 continue
             fields = self._names.target_fields
             rewritten = rewrite(track, known.target, fields(track.block(0)), fields(block))
-            if rewritten is not None and (end := self._follow(Place(rewritten, 0), position, block, time_field)):
+            if rewritten is not None and (
+                end := self._follow(Place(rewritten, 0), position, block, time_field, is_new=True)
+            ):
                 self._tracks.keep(rewritten)
                 return end
         return 0
