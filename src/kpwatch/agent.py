@@ -182,6 +182,7 @@ class Agent:
         self.loop = Loop(self._internal_error, clock)
         self._heartbeat: Heartbeat | None = None
         self._ending = False
+        self._disk_problem = ""
         self.once = False
         """Whether every target is scraped a single time."""
 
@@ -293,7 +294,17 @@ class Agent:
         """Once a second: the spool's housekeeping."""
         if self.spool is not None:
             self.spool.tick()
+            self._say_how_the_disk_is(self.spool)
             self.loop.call_later(1.0, self._tick)
+
+    def _say_how_the_disk_is(self, spool: Spool) -> None:
+        """Once when it refuses what is written, once when it takes it again."""
+        before, self._disk_problem = self._disk_problem, spool.problem
+        place = f"spool {self.options.spool.directory}"
+        if spool.problem and not before:
+            self.log.warning(f"{place}: {spool.problem}; what waits is kept in memory until the disk takes it again")
+        elif before and not spool.problem:
+            self.log.info(f"{place}: the disk takes what waits again")
 
     def _internal_error(self, error: Exception) -> None:
         self._errors.add()

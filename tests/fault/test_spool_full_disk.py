@@ -61,6 +61,8 @@ def test_no_room_for_the_spool(tmp_path: Path) -> None:
             ballast.unlink()
             again = setting.wait_for_metrics(lambda found: found["spool_unwritten"] == 0, "room")
             assert again["spool_on_disk"] == 1
+            setting.wait_for_metrics(lambda _: "the disk takes what waits again" in agent.said(), "the good news")
+            assert agent.said().count("what waits is kept in memory until the disk takes it again") == 1
             agent.kill()  # what was in memory a moment ago survives a kill now
         written = counter.count
         with AgentProcess(setting) as agent:
