@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sqlite3
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from kpwatch.base.clock import SYSTEM_CLOCK
-from kpwatch.base.errors import ConfigError
+from kpwatch.base.errors import ConfigError, StoreError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.store import rescue
@@ -124,6 +125,25 @@ def test_a_whole_page(tmp_path: Path, stores: tuple[Path, Model], what: str) -> 
     assert any("was made anew" in line and str(entry["file"]) in line for line in said)
     counted = {name: value for name, _, value in telemetry.samples()}
     assert counted["kpwatch_store_rescues_total"] == 1
+
+
+def test_damage_met_while_it_runs(tmp_path: Path, stores: tuple[Path, Model], monkeypatch) -> None:
+    """Here of a file too large to be looked at when it is opened: it is said, and the next start makes it anew."""
+    monkeypatch.setattr(rescue, "CHECKED_AT_OPEN_BYTES", 0)
+    folder, model = stores
+    shutil.copytree(folder / "closed", tmp_path / "data")
+    zero_page(tmp_path / "data", roots(tmp_path / "data")["blocks_by_end"])
+    said: list[str] = []
+    with opened(tmp_path / "data", log=Logger(said.append)) as store:
+        assert everything(store) == model
+        with pytest.raises((StoreError, sqlite3.Error)):
+            store.maintain()
+    assert any("made anew when the hub is started again" in line for line in said)
+    with opened(tmp_path / "data", log=Logger(said.append)) as store:
+        assert everything(store) == model
+        store.seal()
+        assert everything(store) == model
+    assert sum("was made anew" in line for line in said) == 1
 
 
 def test_a_log_damaged_in_its_middle(tmp_path: Path, stores: tuple[Path, Model]) -> None:

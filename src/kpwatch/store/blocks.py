@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kpwatch.store.block import BlockReader, Source, memory_source
 from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import row_count, sample_count
-from kpwatch.store.schema import crc
+from kpwatch.store.schema import crc, is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 COVERS = struct.Struct("<qqqqqq")  # target, start, end, rows, samples, bytes of the body
 INLINE_BYTES = 64 << 10
 """Blocks up to this size come with their row; larger ones are read where a query needs them."""
-
-DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-"""What SQLite says when its own pages do not fit together."""
 
 
 ROW = """
@@ -172,8 +169,3 @@ def load(connection: sqlite3.Connection, row: BlockRow) -> BlockReader:
         raise Damaged(f"block {row.number}: SQLite: {error}") from error
     require_true(row, len(body), expected)
     return BlockReader(memory_source(body))
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the file is damaged, and not that something else went wrong."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE

@@ -157,6 +157,7 @@ def commit(state: State, appends: Sequence[Append]) -> Batch:
     try:
         _write(state, batch)
     except StoreError as error:
+        state.note_damage(error)
         state.counters.failed_appends.add(len(batch.answers))
         for append, *_ in batch.answers:
             append.future.set_exception(error)

@@ -47,7 +47,7 @@ LAYOUTS_KEPT = 4096
 TRIM_ROWS = 1024
 """So many rows are appended before dead ones are deleted again."""
 TRIM_AT_ONCE = 4096
-VACUUM_PAGES = 256
+VACUUM_PAGES = 64
 CLOSE_VACUUM_PAGES = 4096
 VACUUM_FREE_PAGES = 16384
 """Free pages are left to the next blocks unless they are more than this and more than a quarter of the file."""
@@ -142,6 +142,7 @@ class Maintenance:
     def failed(self, error: Exception) -> None:
         """Note a step that failed; the next one waits a little."""
         self._state.counters.failures.add()
+        self._state.note_damage(error)
         self._resume = self._state.clock.monotonic_seconds() + RETRY_SECONDS
         self.last_error = f"{type(error).__name__}: {error}"
         self._state.log.warning(

@@ -32,6 +32,7 @@ from kpwatch.store.schema import (
     schema_differs,
     store_error,
 )
+from kpwatch.store.state import DAMAGE_NOTE
 from kpwatch.store.wal import read_log
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def finish(directory: Path) -> None:
             (directory / (FILE_NAME + suffix)).replace(aside / (name + suffix))
     (directory / f"{FILE_NAME}-shm").unlink(missing_ok=True)
     (directory / FINISHED).replace(directory / FILE_NAME)
+    (directory / DAMAGE_NOTE).unlink(missing_ok=True)
     sync_directory(aside)
     sync_directory(directory)
 
@@ -145,7 +147,8 @@ def inspect(path: Path) -> str:
 
     Raises ConfigError for a newer kpwatch's, and sqlite3.Error.
     """
-    wrong = whats_wrong(path)
+    note = path.with_name(DAMAGE_NOTE)
+    wrong = f"while a hub ran: {note.read_text(errors='replace').strip()}" if note.exists() else whats_wrong(path)
     if wrong or not path.exists() or not path.stat().st_size:
         return wrong
     with closing(connect_reader(path)) as connection:

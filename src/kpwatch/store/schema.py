@@ -199,3 +199,12 @@ def store_error(error: sqlite3.Error) -> StoreError:
 def crc(number: int, data: bytes) -> int:
     """Checksum of `data` that belongs to row `number`: bytes in the wrong row do not pass."""
     return zlib.crc32(data, zlib.crc32(number.to_bytes(8, "little", signed=True)))
+
+
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+"""What SQLite says when its own pages do not fit together."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file is damaged, and not that something else went wrong."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE

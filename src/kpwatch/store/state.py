@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kpwatch.store.schema import transaction
+from kpwatch.store.schema import is_damage, transaction
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
     from pathlib import Path
 
@@ -64,6 +65,8 @@ class Counters:
             setattr(self, attribute, telemetry.counter(name, help_text))
 
 
+DAMAGE_NOTE = "damaged"
+"""A file beside the database: SQLite met damaged pages while the hub ran."""
 STAGES = ("journal", "quarantine", "delete", "seal", "compact", "trim", "retention", "vacuum")
 """What the writer's thread does; while it does one of them, appends wait."""
 
@@ -122,6 +125,16 @@ class State:
         if not self.options.retention_seconds:
             return -(1 << 62)
         return int((self.clock.unix_seconds() - self.options.retention_seconds) * 1000)
+
+    def note_damage(self, error: BaseException) -> None:
+        """Where SQLite failed because of damaged pages: say so, and have the database made anew at the next start."""
+        cause = error if isinstance(error, sqlite3.Error) else error.__cause__
+        marker = self.path.with_name(DAMAGE_NOTE)
+        if not isinstance(cause, sqlite3.Error) or not is_damage(cause) or marker.exists():
+            return
+        with suppress(OSError):  # the log says it in any case
+            marker.write_text(f"{cause}\n")
+        self.log.error(f"{self.path} has damaged pages ({cause}): it is made anew when the hub is started again")
 
     def unsynced(self, work: Callable[[], None]) -> None:
         """Run `work` in a transaction that need not be durable at once, only whole.

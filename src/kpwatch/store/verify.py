@@ -18,7 +18,7 @@ from kpwatch.store import blocks, journal
 from kpwatch.store.block import BlockReader, memory_source
 from kpwatch.store.catalog import Catalog
 from kpwatch.store.packing import Damaged
-from kpwatch.store.schema import MIGRATIONS
+from kpwatch.store.schema import MIGRATIONS, is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,7 +163,7 @@ class _Verification:
                     last, tries = found[0], 0
                     yield found
             except sqlite3.Error as error:
-                if not blocks.is_damage(error):
+                if not is_damage(error):
                     raise
                 if not tries:
                     yield f"blocks after {last} cannot be read: SQLite: {error}"
