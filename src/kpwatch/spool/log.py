@@ -287,6 +287,8 @@ class Spool:
 
     def entries_after(self, cursor: int) -> Iterator[tuple[int, int, Mapping[Form, EncodedScrape]]]:
         """(begins, total, forms) of everything behind `cursor`, from disk as far as memory does not reach back."""
+        if cursor >= self.total:
+            return  # a look at the disk would read a segment to find nothing
         position = cursor
         if not self._recent or self._recent[0].begins > position:
             for entry in self._stored_after(position):
