@@ -6,17 +6,11 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.relabel.globs import compile_globs
-from kpwatch.relabel.goregex import repeats_repetitions
 from kpwatch.relabel.options import EnumRule, LabelLimits, SampleRules
 from kpwatch.relabel.rules import RelabelRule, compile_rules
 
 if TYPE_CHECKING:
     from kpwatch.config.checker import Section
-
-_SLOW = (
-    "repeats a repetition: a value that nearly matches may take for ever, and the whole agent waits for it; "
-    "write it without, such as a+ for (a+)+"
-)
 
 
 def sample_rules(section: Section) -> SampleRules:
@@ -71,8 +65,6 @@ def _relabel_rule(number: int, section: Section) -> RelabelRule:
     )
     try:
         compile_rules([rule], first_number=number)
-        if repeats_repetitions(rule.regex):
-            section.warn("regex", f"{rule.regex!r} {_SLOW}")
     except ConfigError as error:
         section.error("", str(error))
     return rule

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.relabel.linear import WholePattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def compile_globs(globs: tuple[str, ...]) -> Callable[[str], bool]:
     """Whether a text matches any of `globs`; raises ConfigError naming the glob that is none."""
     if not any(character in glob for glob in globs for character in _META):
         return frozenset(globs).__contains__
-    pattern = re.compile(translate(globs), re.DOTALL)
+    pattern = WholePattern(translate(globs), ", ".join(globs))
     return lambda text: pattern.fullmatch(text) is not None
 
 

@@ -9,17 +9,21 @@ atomic groups) as well as the little that Python cannot do (Unicode classes, `(?
     \d \w \s \b are ASCII in Go, letters' case is Unicode in both; so classes are spelled out, and no flag ASCII is set
 
 Patterns match whole texts, and `.` matches a newline, as Prometheus has it (model/relabel/relabel.go). The hub, whose
-patterns come from strangers, runs RE2 itself (`model.matchers`); an agent's rules are its owner's, and what they make
-of a series is remembered, so a slow pattern costs once. Python walks back where Go does not, and may take ages for a
-repetition of a repetition: `repeats_repetitions` finds those, for a warning.
+patterns come from strangers, runs RE2 itself (`model.matchers`). Python walks back where Go does not; where that could
+take long, `linear` matches in its place.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.relabel.linear import WholePattern
+
+if TYPE_CHECKING:
+    from kpwatch.relabel.linear import LinearMatch
 
 MAX_REPEAT = 1000
 """Go's own limit for `{n}`."""
@@ -47,28 +51,21 @@ _REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
 @lru_cache(maxsize=4096)
-def compile_whole(pattern: str) -> re.Pattern[str]:
-    """The pattern, to be used with `fullmatch`; raises ConfigError with the pattern and the reason."""
+def compile_whole(pattern: str) -> WholePattern:
+    """The pattern; raises ConfigError with the pattern and the reason."""
     translated = _Translator(pattern).translate()
     try:
-        return re.compile(translated, re.DOTALL)
+        return WholePattern(translated, pattern)
     except re.error as error:
         raise ConfigError(f"regex {pattern!r}: {error.msg}") from error
 
 
-def repeats_repetitions(pattern: str) -> bool:
-    """Whether a part of unbounded length is repeated without a bound, as in `(a+)+`. Raises as `compile_whole`."""
-    translator = _Translator(pattern)
-    translator.translate()
-    return translator.repeats_repetitions
-
-
-def expand(template: str, match: re.Match[str]) -> str:
+def expand(template: str, match: re.Match[str] | LinearMatch) -> str:
     """`$1`, `${1}`, `$name`, `${name}` and `$$` of a replacement; what does not exist is empty (Go's Regexp.Expand)."""
     return _REFERENCE.sub(lambda reference: _referred(reference, match), template)
 
 
-def _referred(reference: re.Match[str], match: re.Match[str]) -> str:
+def _referred(reference: re.Match[str], match: re.Match[str] | LinearMatch) -> str:
     name = reference[1] or reference[2]
     if name is None:
         return "$"
@@ -87,11 +84,6 @@ class _Translator:
         self._position = 0
         self._depth = 0
         self._multi_line = False
-        self._loops = 0
-        """Repetitions without a bound so far."""
-        self._loops_before_element = 0
-        """How many there were when the element began that may be repeated next."""
-        self.repeats_repetitions = False
 
     def translate(self) -> str:
         expression = self._alternatives()
@@ -137,13 +129,6 @@ class _Translator:
     def _element(self, character: str) -> str:
         if character in "*+?{":
             return self._repetition(character)
-        loops = self._loops
-        element = self._single(character)
-        self._loops_before_element = loops
-        return element
-
-    def _single(self, character: str) -> str:
-        """What may be repeated."""
         match character:
             case "\\":
                 element = self._escape()
@@ -171,9 +156,6 @@ class _Translator:
             if max(int(number) for number in counts.groups() if number) > MAX_REPEAT:
                 raise self._refuse(f"{counts[0]}: more than {MAX_REPEAT} repetitions")
             character = counts[0]
-        if character in "*+" or character.endswith(",}"):
-            self.repeats_repetitions |= self._loops > self._loops_before_element
-            self._loops += 1
         if self._peek() == "?":
             character += self._take()
         if self._peek() in ("+", "*", "?") or _COUNTS.match(self._pattern, self._position):

@@ -16,7 +16,6 @@ from kpwatch.base.errors import ConfigError
 from kpwatch.relabel.goregex import compile_whole, expand
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Iterable
 
 Pairs = dict[str, str]
@@ -44,7 +43,7 @@ class _Compiled:
 
     def __init__(self, rule: RelabelRule) -> None:
         self.rule = rule
-        self.regex: re.Pattern[str] = compile_whole(rule.regex)
+        self.regex = compile_whole(rule.regex)
         self.run = ACTIONS[rule.action.lower()].run
 
     def joined(self, pairs: Pairs) -> str:

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kpwatch.base.errors import ConfigError
-from kpwatch.relabel.goregex import MAX_DEPTH, compile_whole, expand, repeats_repetitions
+from kpwatch.relabel.goregex import MAX_DEPTH, compile_whole, expand
 
 
 def re2_pattern(pattern: str) -> Any:
@@ -19,23 +19,6 @@ def re2_pattern(pattern: str) -> Any:
     options.dot_nl = True
     options.log_errors = False
     return re2.compile(pattern, options)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "does"),
-    [
-        ("(a+)+", True), ("(a*)*b", True), ("((a|b+)c)*", True), ("(a{2,})+", True), ("(a+){3,}", True),
-        ("a+b+", False), ("(a+)(b)+", False), ("(a+)?", False), ("(a+){3}", False), ("(a|b)*c+", False),
-        ("[*+]+", False), (".*", False), ("a{2}+", None), ("(a*)b*", False), ("(?:.*,)*", True),
-    ],
-)  # fmt: skip
-def test_repetitions_of_repetitions_are_found(pattern: str, does: bool | None) -> None:
-    """Those without a bound in both places, which Python may not get through."""
-    if does is None:
-        with pytest.raises(ConfigError):
-            repeats_repetitions(pattern)
-    else:
-        assert repeats_repetitions(pattern) is does
 
 
 MATCHES = [
