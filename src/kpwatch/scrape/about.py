@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class OwnSample(NamedTuple):
-    """A sample of ours about the target (`up`, health); always a gauge."""
+    """A sample of ours (`up`, health, the agent itself): a counter where its name ends in `_total`, else a gauge."""
 
     name: str
     labels: tuple[tuple[str, str], ...]

@@ -202,7 +202,7 @@ class SeriesEncoder:
         if named.value_of is not None:
             self._own_maps[name, labels] = named.value_of
         labels = on_the_wire(named.labels, self._mode)
-        block = self._codec.label_block(labels, "gauge", "")
+        block = self._codec.label_block(labels, "counter" if name.endswith("_total") else "gauge", "")
         if name in ABOUT_NAMES:
             self._ours[labels] = block
         return block

@@ -181,6 +181,17 @@ def test_series_added_are_those_that_the_scrape_before_did_not_have() -> None:
     assert added == [2, 0, 0, 1, 0, 2]
 
 
+def test_own_samples_say_what_they_are() -> None:
+    """Remote Write 2.0 has a type for each series: a name in `_total` is a counter's."""
+    encoder = SeriesEncoder(Identity(), "off", protocol="2.0")
+    own = (OwnSample("kpwatch_agent_things_total", (), 1), OwnSample("kpwatch_agent_things", (), 1))
+    block = encoder.encode(1_700_000_000_000, own).block
+    said = {
+        dict(one.labels)["__name__"]: one.metadata.type for one in v2.decode_request(snappy.decompress(block, 1 << 20))
+    }
+    assert said == {"kpwatch_agent_things_total": "counter", "kpwatch_agent_things": "gauge"}
+
+
 def test_an_own_sample_that_is_no_more_gets_a_marker() -> None:
     """A mode that changes ends the old mode's series."""
     target = bare()
