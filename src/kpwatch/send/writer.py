@@ -291,10 +291,12 @@ class Writer:
         if fate is Fate.RETRY:
             bounds = options.retry_min_seconds, options.retry_max_seconds
             pause = self._retry_seconds = min(max(self._retry_seconds * 2, bounds[0]), bounds[1])
+            pause *= 0.5 + 0.5 * self._jitter()
         else:
             pause = self._hold_seconds = min(max(self._hold_seconds * 2, HOLD_MIN_SECONDS), HOLD_MAX_SECONDS)
+            pause *= 1.0 + 0.25 * (1.0 - self._jitter())  # never sooner: nobody mends a token by being asked
         asked = retry_after_seconds(outcome, self._loop.clock.unix_seconds())
-        self._pause_seconds = max(pause * (0.5 + 0.5 * self._jitter()), asked)
+        self._pause_seconds = max(pause, asked)
         self._log.warning(
             f"post to {self._shown_url} got error: {describe(outcome)}; {self._queue.samples} samples wait, "
             f"next try in {self._pause_seconds:.1f} s",

@@ -52,7 +52,7 @@ def memory_spool(clock: MovedClock) -> Spool:
 class Sending:
     """A writer on a loop in a thread of its own, by a clock that the test moves."""
 
-    def __init__(self, url: str, *, repeat_seconds: float = 0.0, **options) -> None:
+    def __init__(self, url: str, *, repeat_seconds: float = 0.0, jitter: float = 1.0, **options) -> None:
         self.clock = MovedClock()
         self.lines: list[str] = []
         self.errors: list[Exception] = []
@@ -69,7 +69,7 @@ class Sending:
             loop=self.loop,
             log=log,
             registry=self.registry,
-            jitter=lambda: 1.0,
+            jitter=lambda: jitter,
         )
         self._thread = threading.Thread(target=self.loop.run)
 
@@ -323,6 +323,21 @@ def test_no_answer_within_the_time() -> None:
         server.wait_for_requests(2)
         assert server.connections == 2
         assert server.requests[0] == server.requests[1]
+
+
+@pytest.mark.parametrize(("status", "pauses"), [(401, (75, 150)), (500, (0.2, 0.4))])
+def test_chance_spreads_the_tries(status: int, pauses: tuple[float, float]) -> None:
+    """Up to half a pause sooner after a failure, up to a quarter later where somebody has to mend something."""
+    with (
+        Receiver(*[response(b"", status)] * 2) as receiver,
+        Sending(receiver.url(), jitter=0.0, retry_min_seconds=0.4, retry_max_seconds=1.0) as sending,
+    ):
+        sending.append(scrape(0))
+        sending.advance(LINGER_SECONDS)
+        for pause in pauses:
+            sending.wait_for_pause(pause)
+            sending.advance(pause)
+        sending.wait_until_idle()
 
 
 @pytest.mark.parametrize("status", [400, 405, 409, 415, 422])
