@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
@@ -38,6 +39,12 @@ _PRECISIONS = ("ms", "s", "m")
 _PROVIDERS = ("local", "http")
 
 
+_SOME_HTTP_URL, _SOME_HTTPS_URL = "http://unknown/", "https://unknown/"
+"""Stand for a writer's URL that cannot be read, so that its other keys are checked."""
+
+_GRAIN_SECONDS = {"ms": 0.0, "s": 1.0, "m": 60.0}
+
+
 def agent_options(
     root: Section, plugin: Section | None, expander: Expander, machine: str, interval_override_seconds: float | None
 ) -> AgentOptions:
@@ -56,16 +63,24 @@ def agent_options(
     global_labels = tuple(
         (name, expand(settings, "labels", value, named, name)) for name, value in settings.pairs("labels")
     )
+    targets, precision = listed_targets(patterns, named), _precision(settings)
+    shortest_seconds = min((target.interval_seconds for target in targets), default=math.inf)
+    if shortest_seconds < _GRAIN_SECONDS[precision]:
+        settings.warn(
+            "precision",
+            f"{precision!r} gives several scrapes of a target one timestamp: its interval is {shortest_seconds:g} s; "
+            "receivers keep one of them, and Prometheus refuses such requests",
+        )
     return AgentOptions(
         hostname=hostname,
-        targets=listed_targets(patterns, named),
+        targets=targets,
         discoveries=discoveries(patterns, limits, named),
         writers=_writers(root, named),
         queue=_queue(root.only("writer_opt"), limits),
         spool=_spool(limits, expander.default_spool_directory()),
         omit_hostname=settings.flag("omit_hostname"),
         global_labels=global_labels,
-        precision=_precision(settings),
+        precision=precision,
         drain_seconds=max(limits.seconds("drain_timeout"), 0.0),
         endpoint=endpoint_options(root.only("http"), limits, named),
         ready_max_lag_seconds=max(limits.seconds("ready_max_lag"), 0.0),
@@ -141,8 +156,8 @@ def _writers(root: Section, expander: Expander) -> tuple[WriterOptions, ...]:
 
 
 def _writer(section: Section, expander: Expander) -> WriterOptions | None:
-    """One receiver, or None if its URL cannot be used."""
-    url, headers, relabel = (
+    """One receiver, or None if its URL cannot be used; what else is wrong with it is said all the same."""
+    usable, headers, relabel = (
         _writer_url(section),
         _writer_headers(section),
         relabel_rules(section.many("relabel_configs")),
@@ -150,8 +165,7 @@ def _writer(section: Section, expander: Expander) -> WriterOptions | None:
     ident = cast("IdentMode", _one_of(section, "ident", get_args(IdentMode)))
     protocol = cast("ProtocolWish", _one_of(section, "protocol", get_args(ProtocolWish)))
     restamps = cast("RestampsWish", _one_of(section, "restamps", get_args(RestampsWish)))
-    if url is None:
-        return None
+    url = usable or take_apart(_SOME_HTTPS_URL if section.text("url").startswith("https") else _SOME_HTTP_URL)
     default = WriterOptions(url="")
     user, password = section.text("basic_auth_user"), section.text("basic_auth_pass")
     if password and not user:
@@ -164,7 +178,11 @@ def _writer(section: Section, expander: Expander) -> WriterOptions | None:
     token, token_file = section.text("bearer_token_string"), _secret_file(section, "bearer_token_file")
     if (token or token_file) and (user or url.username):
         section.warn("basic_auth_user", "has no effect beside a bearer token")
-    return WriterOptions(
+    retry_min_seconds = _positive(section.seconds("retry_min"), default.retry_min_seconds)
+    retry_max_seconds = _positive(section.seconds("retry_max"), default.retry_max_seconds)
+    if retry_max_seconds < retry_min_seconds:
+        section.warn("retry_max", f"is shorter than retry_min: every pause is {retry_max_seconds:g} s")
+    writer = WriterOptions(
         url=url.request,
         basic_auth_user=user or url.username,
         basic_auth_pass=password if user else url.password,
@@ -182,9 +200,10 @@ def _writer(section: Section, expander: Expander) -> WriterOptions | None:
         hold=section.flag("hold"),
         restamps=restamps,
         max_backfill_age_seconds=max(section.seconds("max_backfill_age"), 0.0),
-        retry_min_seconds=_positive(section.seconds("retry_min"), default.retry_min_seconds),
-        retry_max_seconds=_positive(section.seconds("retry_max"), default.retry_max_seconds),
+        retry_min_seconds=retry_min_seconds,
+        retry_max_seconds=retry_max_seconds,
     )
+    return writer if usable is not None else None
 
 
 def _one_of(section: Section, name: str, allowed: tuple[str, ...]) -> str:
