@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kpwatch.heartbeat.sender import Heartbeat
     from kpwatch.model.encoded import EncodedScrape, Form
     from kpwatch.operate.endpoint import Endpoint
+    from kpwatch.scrape.lifecycle import OneWatch
     from kpwatch.scrape.options import TargetOptions
     from kpwatch.spool.log import Spool
     from kpwatch.spool.options import SpoolOptions
@@ -89,16 +90,7 @@ def build(
     def change_watch(watch: TargetWatch, target: TargetOptions, now: AgentOptions) -> None:
         watch.change(way_of(target, now))
 
-    watches = agent.watches = Watches(
-        options,
-        make_watch,
-        change_watch,
-        loop=agent.loop,
-        log=log,
-        registry=agent.registry,
-        once=lambda: agent.once,
-        all_done=agent.end,
-    )
+    watches = agent.watches = _watches(agent, make_watch, change_watch)
     agent.status = Status(watches, lanes, spool, agent.registry)
     try:
         agent.serve(options)
@@ -134,17 +126,25 @@ def build_printing(
     def change_watch(watch: PrintingWatch, target: TargetOptions, now: AgentOptions) -> None:
         watch.change(target, identity_of(target, now))
 
-    agent.watches = Watches(
-        options,
+    agent.watches = _watches(agent, make_watch, change_watch)
+    return agent
+
+
+def _watches(
+    agent: Agent,
+    make_watch: Callable[[TargetOptions, AgentOptions, Callable[[bool], None]], OneWatch],
+    change_watch: Callable[[OneWatch, TargetOptions, AgentOptions], None],
+) -> Watches[OneWatch]:
+    return Watches(
+        agent.options,
         make_watch,
         change_watch,
         loop=agent.loop,
-        log=log,
+        log=agent.log,
         registry=agent.registry,
         once=lambda: agent.once,
         all_done=agent.end,
     )
-    return agent
 
 
 def identity_of(target: TargetOptions, options: AgentOptions) -> Identity:

@@ -7,9 +7,10 @@ One that is there in another way is changed in place, between two scrapes; one t
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kpwatch.base.pairing import pair
+from kpwatch.scrape.lifecycle import SPREAD_SECONDS, OneWatch, Watch
 from kpwatch.scrape.likeness import LIKENESSES, key_of
 
 if TYPE_CHECKING:
@@ -23,29 +24,6 @@ if TYPE_CHECKING:
     from kpwatch.scrape.discovery.watch import DiscoveredWatch
     from kpwatch.scrape.likeness import TargetKey
     from kpwatch.scrape.options import TargetOptions
-
-SPREAD_SECONDS = 0.5
-"""First scrapes of many targets are spread over this time."""
-
-
-class Watch(Protocol):
-    """A target that is scraped until it is stopped."""
-
-    def start(self, delay_seconds: float = 0.0) -> None:
-        """First scrape in `delay_seconds`, then every interval."""
-        ...
-
-    def stop(self) -> None:
-        """No scrape any more."""
-        ...
-
-    def retire(self) -> None:
-        """Stop because the target is gone: its series end."""
-        ...
-
-
-OneWatch = TypeVar("OneWatch", bound=Watch)
-"""The kind of watch a target has: one that sends, or one that prints."""
 
 AnyWatch = TypeVar("AnyWatch", bound=Watch)
 

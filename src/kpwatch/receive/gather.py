@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from kpwatch.model.labels import Labels
     from kpwatch.receive.layouts import Column, KnownSeries, Names
-    from kpwatch.receive.runs import Run
     from kpwatch.receive.tracks import Track
 
 
@@ -99,24 +98,18 @@ class Gatherer:
         if self._counted > self._samples_max:
             raise TooLarge(f"the request has more than {self._samples_max} samples; send fewer at once")
 
-    def run(self, run: Run, timestamp_ms: int, values: NDArray[np.float64]) -> None:
-        """A known run with these values."""
-        self._frame_scattered((run.target, timestamp_ms))
-        self.frames.append(Frame(run.target, run.layout, timestamp_ms, values))
-        self.in_runs += len(values)
-
-    def track(self, track: Track, timestamp_ms: int, values: NDArray[np.float64]) -> None:
-        """All series of a known track with these values."""
+    def known(self, target: Labels, layout: Layout, timestamp_ms: int, values: NDArray[np.float64]) -> None:
+        """The samples of a run or a track."""
         self.count(len(values))
-        self._frame_scattered((track.target, timestamp_ms))
-        self.frames.append(Frame(track.target, track.layout, timestamp_ms, values))
+        self._frame_scattered((target, timestamp_ms))
+        self.frames.append(Frame(target, layout, timestamp_ms, values))
         self.in_runs += len(values)
 
     def part_of_track(self, track: Track, index: int, timestamp_ms: int, values: NDArray[np.float64]) -> None:
         """Some series of a known track with these values."""
         reached = index + len(values)
         layout = Layout(track.layout.columns[index:reached], (track.layout, index, reached))
-        self.track(track._replace(layout=layout), timestamp_ms, values)
+        self.known(track.target, layout, timestamp_ms, values)
 
     def stretch(self, stretch: Samples) -> Layout | None:
         """A stretch that has ended, a short one among the scattered; its layout where it may be kept as a run."""

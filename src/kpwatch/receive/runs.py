@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.base.errors import BadInput
 from kpwatch.receive.recent import Recent
-from kpwatch.remote_write.protobuf import decode_varint
+from kpwatch.receive.sample_form import six_byte_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 SHORTEST_RUN_SERIES = 16
 """Below this many series a run costs more than it saves."""
 
-_TIMESTAMP_TAG = 0x10
 _WORD = "<u8"
 _TAIL_FROM_VALUE = 7  # a word from here: the value's last byte, the tag, the timestamp
 
@@ -125,17 +123,6 @@ def _take_words(content: bytearray, places: NDArray[np.intp]) -> tuple[NDArray[n
     words[places] = 0
     words[tail_places] = 0
     return values, tails
-
-
-def six_byte_timestamp(body: bytes, place: int) -> int | None:
-    """Value of the field at `place` if it is a timestamp whose varint takes exactly six bytes."""
-    if body[place] != _TIMESTAMP_TAG:
-        return None
-    try:
-        timestamp_ms, end = decode_varint(body, place + 1)
-    except BadInput:
-        return None  # the general path finds it again and names the place
-    return timestamp_ms if end == place + 7 else None
 
 
 def _run_bytes(key: bytes, run: Run) -> int:

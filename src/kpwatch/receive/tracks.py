@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kpwatch.receive.recent import Recent
+from kpwatch.receive.sample_form import VALUE_SAMPLE_BYTES, ZERO_SAMPLE_BYTES
 from kpwatch.remote_write.protobuf import decode_varint
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ SHORTEST_TRACK_SERIES = 16
 _WORD = "<u8"
 _TIME_WORD = 8
 """A word so far before a series' end has a byte of no interest, the time's tag and the time."""
-_VALUE_SAMPLE_BYTES, _ZERO_SAMPLE_BYTES = 18, 9
 _BESIDE_BLANK_BYTES = 33
 """What a series of a track costs beside its bytes."""
 _PLACE_BYTES = 250
@@ -73,7 +73,7 @@ class Track(NamedTuple):
         begin, end = int(self.starts[index]), int(self.starts[index + 1])
         _, content = decode_varint(self.blank, begin + 1)
         has_value = index in self.valued
-        return self.blank[content : end - (_VALUE_SAMPLE_BYTES if has_value else _ZERO_SAMPLE_BYTES)]
+        return self.blank[content : end - (VALUE_SAMPLE_BYTES if has_value else ZERO_SAMPLE_BYTES)]
 
 
 class Place(NamedTuple):

@@ -6,14 +6,21 @@ labels are known and which ends in a single sample by slicing, any other one fie
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kpwatch.base.errors import BadInput
 from kpwatch.receive.gather import Decoded, Gatherer, Samples
-from kpwatch.receive.runs import six_byte_timestamp
+from kpwatch.receive.sample_form import (
+    TIME_FIELD_BYTES,
+    VALUE_SAMPLE,
+    VALUE_SAMPLE_BYTES,
+    ZERO_SAMPLE,
+    ZERO_SAMPLE_BYTES,
+    six_byte_timestamp,
+    unpack_double,
+)
 from kpwatch.receive.tracks import SHORTEST_TRACK_SERIES, Place, Segment, follow, make_track, rewrite, valued_between
 from kpwatch.remote_write.protobuf import decode_varint, skip_field
 from kpwatch.remote_write.v1 import decode_series
@@ -27,12 +34,7 @@ if TYPE_CHECKING:
 
 _SERIES_TAG = 0x0A
 _TAGS_OF_2_0 = frozenset({0x22, 0x2A})
-# A series' only sample, at its end: 12 10 09 value(8) 10 time(6), or, where the sender omits a zero, 12 07 10 time(6).
-_VALUE_SAMPLE, _VALUE_SAMPLE_BYTES = b"\x12\x10\x09", 18
-_ZERO_SAMPLE, _ZERO_SAMPLE_BYTES = b"\x12\x07", 9
 _VALUE_BEFORE_END = 15
-_TIME_FIELD_BYTES = 7
-_unpack_double = struct.Struct("<d").unpack_from
 
 
 class _Followed(NamedTuple):
@@ -122,7 +124,7 @@ class WalkV1:
         begin, after = self._bounds(position)
         value_place, cut = _sample_places(body, after)
         block = body[begin:cut]
-        time_field = body[after - _TIME_FIELD_BYTES : after]
+        time_field = body[after - TIME_FIELD_BYTES : after]
         place = self._left or self._tracks.find(block)
         if place is not None and (track_end := self._follow(place, position, block, time_field)):
             return track_end
@@ -150,7 +152,7 @@ class WalkV1:
         columns.append(column)
         starts.append(position)
         values_at.append(value_place)
-        stretch.values.append(_unpack_double(body, value_place)[0] if value_place else 0.0)
+        stretch.values.append(unpack_double(body, value_place)[0] if value_place else 0.0)
         return after
 
     def _follow(self, place: Place, position: int, block: bytes, time_field: bytes, *, is_new: bool = False) -> int:
@@ -246,7 +248,7 @@ class WalkV1:
 
     def _read_block(self, block: bytes, after: int) -> KnownSeries | None:
         """Read the labels of a series that is nothing but `block` and one sample; None where it is not."""
-        if not block or six_byte_timestamp(self._body, after - _TIME_FIELD_BYTES) is None:
+        if not block or six_byte_timestamp(self._body, after - TIME_FIELD_BYTES) is None:
             return None
         self._blocks_read += 1
         return self._names.read(block)
@@ -277,7 +279,7 @@ class WalkV1:
             (one,) = stretch.followed
             track, index = one.place
             if len(one.values) == len(track.columns):
-                self._gather.track(track, stretch.timestamp_ms, one.values)
+                self._gather.known(track.target, track.layout, stretch.timestamp_ms, one.values)
                 return
             if (left is not None and at_end) or index:
                 self._gather.part_of_track(track, index, stretch.timestamp_ms, one.values)
@@ -317,8 +319,8 @@ def _sample_places(body: bytes, after: int) -> tuple[int, int]:
     The first is 0 where the sender omits the value, a zero; both are 0 where neither form is there. What lies before
     is a series' labels and nothing else only if it is known as a label block; then the form is certain.
     """
-    if body[after - _VALUE_SAMPLE_BYTES : after - _VALUE_BEFORE_END] == _VALUE_SAMPLE:
-        return after - _VALUE_BEFORE_END, after - _VALUE_SAMPLE_BYTES
-    if body[after - _ZERO_SAMPLE_BYTES : after - _TIME_FIELD_BYTES] == _ZERO_SAMPLE:
-        return 0, after - _ZERO_SAMPLE_BYTES
+    if body[after - VALUE_SAMPLE_BYTES : after - _VALUE_BEFORE_END] == VALUE_SAMPLE:
+        return after - _VALUE_BEFORE_END, after - VALUE_SAMPLE_BYTES
+    if body[after - ZERO_SAMPLE_BYTES : after - TIME_FIELD_BYTES] == ZERO_SAMPLE:
+        return 0, after - ZERO_SAMPLE_BYTES
     return 0, 0

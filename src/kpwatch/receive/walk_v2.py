@@ -13,7 +13,6 @@ A small body can name much: labels written out may take no more bytes than a 1.0
 
 from __future__ import annotations
 
-import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +21,16 @@ import numpy as np
 from kpwatch.base.errors import BadInput, TooLarge
 from kpwatch.receive.gather import Decoded, Gatherer, Stretch
 from kpwatch.receive.kinds import make_kind
-from kpwatch.receive.runs import StretchBytes, make_run, match, six_byte_timestamp
+from kpwatch.receive.runs import StretchBytes, make_run, match
+from kpwatch.receive.sample_form import (
+    TIME_FIELD_BYTES,
+    VALUE_SAMPLE,
+    VALUE_SAMPLE_BYTES,
+    ZERO_SAMPLE,
+    ZERO_SAMPLE_BYTES,
+    six_byte_timestamp,
+    unpack_double,
+)
 from kpwatch.receive.symbols import NUMBER_BYTES, packed_references
 from kpwatch.remote_write.protobuf import decode_varint, skip_field
 from kpwatch.remote_write.v2 import RawSeries, check_metadata, check_references, decode_metadata, decode_series
@@ -41,14 +49,10 @@ _LABELS_TAG, _METADATA_TAG = 0x0A, 0x2A
 _VALUE_TAG, _START_TAG = 0x09, 0x18
 _TAGS_OF_1_0 = frozenset({0x0A, 0x1A})
 _CHUNK_SERIES = 4096
-# A series' only sample: 12 10 09 value(8) 10 time(6), or, where the sender omits a zero, 12 07 10 time(6); or, where
-# it says when it began to count, 12 17 with 18 start(6) before them as our agent has it, or behind as Prometheus.
-_VALUE_SAMPLE, _VALUE_SAMPLE_BYTES = b"\x12\x10\x09", 18
-_ZERO_SAMPLE, _ZERO_SAMPLE_BYTES = b"\x12\x07", 9
+# A sample that says when its series began to count: 12 17 with 18 start(6) first as our agent has it, or last as
+# Prometheus.
 _STARTED_SAMPLE, _STARTED_SAMPLE_BYTES = b"\x12\x17", 25
 _NO_VALUE = 0
-_TIME_FIELD_BYTES = 7
-_unpack_double = struct.Struct("<d").unpack_from
 
 
 class Memory(NamedTuple):
@@ -149,7 +153,7 @@ class WalkV2:
         found = match(run, body, position) if run is not None else None
         if run is None or found is None:
             return 0
-        self._gather.run(run, *found)
+        self._gather.known(run.target, run.layout, *found)
         self._metadata += run.metadata
         self._start_timestamps += run.starts
         return position + len(run.blank)
@@ -171,7 +175,7 @@ class WalkV2:
         key = self._table.numbers[references].tobytes()
         known = memory.symbols.find(key) or self._read(key, references)
         run = kind.run._replace(target=known.target)
-        self._gather.run(run, *found)
+        self._gather.known(run.target, run.layout, *found)
         self._metadata += run.metadata
         self._start_timestamps += run.starts
         table = self._known_table = memory.tables.remember(body, self._symbols_end, kind.tail)
@@ -275,13 +279,13 @@ class WalkV2:
                 metadata, sample_end = body[first_end:after], first_end
             if metadata not in self._good_metadata and not self._is_metadata(metadata, sample_end):
                 return False
-        if sample_end - sample == _VALUE_SAMPLE_BYTES and body[sample : sample + 3] == _VALUE_SAMPLE:
+        if sample_end - sample == VALUE_SAMPLE_BYTES and body[sample : sample + 3] == VALUE_SAMPLE:
             value_place, time_end, started = sample + 3, sample_end, False
         else:
             value_place, time_end, started = _other_sample(body, sample, sample_end)
             if not time_end:
                 return False
-        time_field = body[time_end - _TIME_FIELD_BYTES : time_end]
+        time_field = body[time_end - TIME_FIELD_BYTES : time_end]
         if time_field != self._time_field:
             if six_byte_timestamp(time_field, 0) is None:
                 return False
@@ -320,7 +324,7 @@ class WalkV2:
             stretch.metadata += described
             stretch.starts += started
             if value_place:
-                stretch.values.append(_unpack_double(body, value_place)[0])
+                stretch.values.append(unpack_double(body, value_place)[0])
                 stretch.places.append(value_place)
             else:
                 stretch.values.append(0.0)
@@ -431,14 +435,14 @@ def _other_sample(body: bytes, begin: int, end: int) -> tuple[int, int, bool]:
 
     The second is 0 where it is neither.
     """
-    if end - begin == _ZERO_SAMPLE_BYTES and body[begin : begin + 2] == _ZERO_SAMPLE:
+    if end - begin == ZERO_SAMPLE_BYTES and body[begin : begin + 2] == ZERO_SAMPLE:
         return _NO_VALUE, end, False
     if end - begin == _STARTED_SAMPLE_BYTES and body[begin : begin + 2] == _STARTED_SAMPLE:
         is_first = body[begin + 2] == _START_TAG
         start, value = (begin + 2, begin + 9) if is_first else (begin + 18, begin + 2)
-        is_six_bytes = six_byte_timestamp(b"\x10" + body[start + 1 : start + _TIME_FIELD_BYTES], 0) is not None
+        is_six_bytes = six_byte_timestamp(b"\x10" + body[start + 1 : start + TIME_FIELD_BYTES], 0) is not None
         if body[start] == _START_TAG and body[value] == _VALUE_TAG and is_six_bytes:
-            return value + 1, value + 9 + _TIME_FIELD_BYTES, True
+            return value + 1, value + 9 + TIME_FIELD_BYTES, True
     return _NO_VALUE, 0, False
 
 

@@ -7,12 +7,13 @@ write the same series.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.pairing import pair
 from kpwatch.base.urls import redacted
 from kpwatch.scrape.discovery.options import ConsulOptions
+from kpwatch.scrape.lifecycle import SPREAD_SECONDS, OneWatch
 from kpwatch.scrape.likeness import LIKENESSES, key_of
 
 if TYPE_CHECKING:
@@ -25,28 +26,6 @@ if TYPE_CHECKING:
     from kpwatch.scrape.discovery.target_files import Found
     from kpwatch.scrape.likeness import TargetKey
     from kpwatch.scrape.options import TargetOptions
-
-SPREAD_SECONDS = 0.5
-"""First scrapes of targets that are found together are spread over this time."""
-
-
-class Watch(Protocol):
-    """One target that is scraped until it is stopped."""
-
-    def start(self, delay_seconds: float = 0.0) -> None:
-        """First scrape in `delay_seconds`, then every interval."""
-        ...
-
-    def stop(self) -> None:
-        """No scrape any more."""
-        ...
-
-    def retire(self) -> None:
-        """Stop because the target is gone: its series end."""
-        ...
-
-
-OneWatch = TypeVar("OneWatch", bound=Watch)
 
 
 class Maker(Protocol[OneWatch]):
