@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kpwatch.base.errors import ConfigError
 from kpwatch.relabel.globs import compile_globs
 from kpwatch.relabel.options import EnumRule, LabelLimits, SampleRules
-from kpwatch.relabel.rules import RelabelRule, compile_rules
+from kpwatch.relabel.rules import RelabelRule, rule_faults
 
 if TYPE_CHECKING:
     from kpwatch.config.checker import Section
@@ -63,8 +63,6 @@ def _relabel_rule(number: int, section: Section) -> RelabelRule:
         replacement=section.text("replacement"),
         action=section.text("action"),
     )
-    try:
-        compile_rules([rule], first_number=number)
-    except ConfigError as error:
-        section.error("", str(error))
+    for fault in rule_faults(number, rule):
+        section.error("", fault)
     return rule

@@ -171,22 +171,32 @@ def compile_rules(rules: Iterable[RelabelRule], *, first_number: int = 1) -> Cal
     return apply
 
 
-def _check(number: int, rule: RelabelRule) -> _Compiled:
+def rule_faults(number: int, rule: RelabelRule) -> list[str]:
+    """Everything that is wrong with a rule, each as a sentence that names it."""
     name = f"relabel rule {number} (action {rule.action!r})"
+    faults = []
     action = ACTIONS.get(rule.action.lower())
     if action is None:
-        raise ConfigError(f"{name}: no such action; expected one of {', '.join(ACTIONS)}")
-    if action.needs_target and not rule.target_label:
-        raise ConfigError(f"{name}: target_label is missing")
-    if rule.action.lower() == "hashmod" and rule.modulus <= 0:
-        raise ConfigError(f"{name}: modulus is {rule.modulus}, expected a whole number above 0")
-    surplus = [key for key in _set_fields(rule) if action.takes and key not in action.takes]
-    if surplus:
-        raise ConfigError(f"{name}: takes {' and '.join(action.takes)} and nothing else, not {', '.join(surplus)}")
+        faults.append(f"{name}: no such action; expected one of {', '.join(ACTIONS)}")
+    else:
+        if action.needs_target and not rule.target_label:
+            faults.append(f"{name}: target_label is missing")
+        if rule.action.lower() == "hashmod" and rule.modulus <= 0:
+            faults.append(f"{name}: modulus is {rule.modulus}, expected a whole number above 0")
+        surplus = [key for key in _set_fields(rule) if action.takes and key not in action.takes]
+        if surplus:
+            faults.append(f"{name}: takes {' and '.join(action.takes)} and nothing else, not {', '.join(surplus)}")
     try:
-        return _Compiled(rule)
+        compile_whole(rule.regex)
     except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from error
+        faults.append(f"{name}: {error}")
+    return faults
+
+
+def _check(number: int, rule: RelabelRule) -> _Compiled:
+    for fault in rule_faults(number, rule):
+        raise ConfigError(fault)
+    return _Compiled(rule)
 
 
 def _set_fields(rule: RelabelRule) -> list[str]:
