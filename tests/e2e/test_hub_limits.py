@@ -16,6 +16,7 @@ AT_MS = now_ms() // 1000 * 1000
 
 
 def one(name: str, node: str, **labels: str) -> bytes:
+    """One sample of now."""
     return series({"__name__": name, "ident": node, **labels}, (AT_MS, 1.0))
 
 
@@ -35,17 +36,17 @@ def test_over_a_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "body", "says"),
+    ("option", "labels", "says"),
     [
-        ("--max-labels-per-series=3", one("a", "n", x="1", y="2"), "it has 4 labels, the limit is 3"),
-        ("--max-label-name-bytes=10", one("a", "n", elevenbytes="1"), "a label name has 11 bytes, the limit is 10"),
-        ("--max-label-value-bytes=10", one("a", "n", x="y" * 11), 'label "x" has 11 bytes, the limit is 10'),
+        ("--max-labels-per-series=3", {"x": "1", "y": "2"}, "it has 4 labels, the limit is 3"),
+        ("--max-label-name-bytes=10", {"elevenbytes": "1"}, "a label name has 11 bytes, the limit is 10"),
+        ("--max-label-value-bytes=10", {"x": "y" * 11}, 'label "x" has 11 bytes, the limit is 10'),
     ],
 )
-def test_labels(tmp_path: Path, option: str, body: bytes, says: str) -> None:
+def test_labels(tmp_path: Path, option: str, labels: dict[str, str], says: str) -> None:
     """The series, the number and the limit."""
     with HubProcess(tmp_path, option) as hub, hub.client() as client:
-        answer = client.write(body)
+        answer = client.write(one("a", "n", **labels))
         assert answer.status == 400
         assert says in answer.body.decode()
         assert client.write(one("a", "n")).status == 204
