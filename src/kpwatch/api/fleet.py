@@ -9,7 +9,7 @@ After the lookback it would vanish from the queries. So the names of the last da
 not the samples), and of those that are missing the last sample is found, rarely: it does not change until the node
 speaks again.
 
-The samples that the queries need are read once (snapshot.py). The table is kept for `fresh_seconds`, so that many open
+The samples that the queries need are read once (needs.py). The table is kept for `fresh_seconds`, so that many open
 pages cost as much as one, and longer where it is dear: making it takes at most a tenth of the time.
 """
 
@@ -28,11 +28,12 @@ from kpwatch.model.results import Vector
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from kpwatch.api.needs import Needs
     from kpwatch.api.query import EngineMaker, QueryEngine
-    from kpwatch.api.snapshot import Needs, Snapshot
     from kpwatch.base.clock import Clock
     from kpwatch.knowledge.rows import FleetColumn, Knowledge, NodeState
     from kpwatch.model.labels import Labels
+    from kpwatch.model.snapshot import Snapshot
     from kpwatch.model.source import SeriesSource
 
 Cell = str | float | None
@@ -116,7 +117,8 @@ class Fleet:
 
     def _snapshot(self, knowledge: Knowledge, at_ms: int) -> Snapshot:
         """All samples that the table's queries may look at."""
-        from kpwatch.api.snapshot import Snapshot, needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
+        from kpwatch.api.needs import needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
+        from kpwatch.model.snapshot import Snapshot  # noqa: PLC0415 - loads numpy
 
         if self._needs is None:
             queries = [answer.query for column in knowledge.fleet_columns for answer in column.answers]

@@ -14,6 +14,8 @@ from kpwatch.promql.reduce import blocks, count_flags, fold_windows
 from kpwatch.promql.values import Floats, Mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kpwatch.promql.select import Window
     from kpwatch.promql.values import Integers
 
@@ -34,6 +36,34 @@ def increase(window: Window) -> Cells:
 def delta(window: Window) -> Cells:
     """Difference of a gauge, extrapolated to the window."""
     return _extrapolated(window, is_counter=False)
+
+
+def plain_rate(window: Window) -> Cells:
+    """Per-second increase between the outermost samples, nothing added for the window's edges."""
+    first, last, enough = _outermost(window)
+    sampled_s = (window.timestamps_ms[last] - window.timestamps_ms[first]) / 1000.0
+    change, _ = plain_increase(window)
+    return change / sampled_s[:, None], enough
+
+
+def plain_increase(window: Window) -> Cells:
+    """Last minus first sample plus what resets lost."""
+    change, enough = plain_delta(window)
+    return _add_lost_in_resets(window, change), enough
+
+
+def plain_delta(window: Window) -> Cells:
+    """Last minus first sample."""
+    first, last, enough = _outermost(window)
+    return window.values[last] - window.values[first], enough
+
+
+PLAIN: dict[Callable[..., Cells], Callable[[Window], Cells]] = {
+    rate: plain_rate,
+    increase: plain_increase,
+    delta: plain_delta,
+}
+"""What to take where samples are all there is to know (two scrapes at a desk), and not drawn from a steady stream."""
 
 
 def _extrapolated(window: Window, *, is_counter: bool, per_seconds: float = 1.0) -> Cells:

@@ -41,6 +41,8 @@ class EngineOptions:
     max_samples: int = 50_000_000
     timeout_seconds: float = 120.0
     default_subquery_step_ms: int = 60_000
+    extrapolates: bool = True
+    """False: rate, increase and delta are of the samples alone, not stretched to the window's edges."""
 
 
 class Engine:
@@ -107,6 +109,7 @@ class Engine:
             end_ms=end_ms,
             is_range_query=is_range_query,
             notes=notes,
+            extrapolates=options.extrapolates,
         )
         budget = Budget(options.max_samples, options.timeout_seconds, self._clock)
         try:

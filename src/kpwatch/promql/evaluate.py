@@ -7,6 +7,7 @@ are counted: what a node needed inside is let go when it returns, its result is 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, label_value
 from kpwatch.promql import binary
 from kpwatch.promql.aggregate import Request, aggregate, count_values
+from kpwatch.promql.counters import PLAIN
 from kpwatch.promql.functions import FUNCTIONS, Around, General, OverTime, Pointwise
 from kpwatch.promql.select import grid_windows, newest, windows
 from kpwatch.promql.tree import (
@@ -53,6 +55,7 @@ class Scope(NamedTuple):
     end_ms: int
     is_range_query: bool
     notes: Notes
+    extrapolates: bool = True
 
 
 class Evaluation:
@@ -173,6 +176,8 @@ class Evaluation:
         if call.function == "quantile_over_time":
             _warn_of_quantiles(scalars[0], call, self._scope.notes)
         window_times_ms = times_ms[: len(ends_ms)]
+        if not self._scope.extrapolates and function.body in PLAIN:
+            function = replace(function, body=PLAIN[function.body])
         grid = _over_windows(function, self.range_windows(node, window_times_ms, ends_ms), scalars, len(ends_ms))
         if function.wants_counter:
             self._note_possible_gauges(grid, call)

@@ -220,3 +220,18 @@ def test_a_parsed_query_can_be_evaluated_again_and_again() -> None:
     engine = Engine(SOURCE)
     assert engine.instant(tree, MINUTE) == engine.instant("m + 1", MINUTE)
     assert len(engine.range(tree, 0, MINUTE, MINUTE).value.series) == 2  # type: ignore[union-attr]
+
+
+def test_without_extrapolation_an_increase_is_the_difference() -> None:
+    """Of the samples in the window, resets counted; a rate is per second between the outermost."""
+    engine = Engine(source_of("c 3 10 4 _ 9\ng 5 2 7"), EngineOptions(extrapolates=False))
+    for query, expected in (
+        ("increase(c[5m])", 7.0 + 4.0 + 5.0),
+        ("rate(c[5m])", 16.0 / 240),
+        ("increase(c[1m:1m])", None),
+        ("delta(g[1h])", 2.0),
+        ("increase(c[70s] offset 3m)", 7.0),
+    ):
+        value = engine.instant(query, 4 * MINUTE).value
+        assert isinstance(value, Vector)
+        assert [number for _, number in value.samples] == ([] if expected is None else [expected]), query
