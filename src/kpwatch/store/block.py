@@ -15,7 +15,7 @@ import zlib
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from kpwatch.store.packing import (
     width_of,
 )  # fmt: skip
 from kpwatch.store.parts import Part
-from kpwatch.store.streams import decode_columns, encode_columns, unzigzag, zigzag
+from kpwatch.store.streams import CONSTANT, decode_columns, encode_columns, unzigzag, zigzag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,17 +60,37 @@ class Source(Protocol):
 
 def encode_block(parts: Sequence[Part], level: int, *, quick: bool = False) -> bytes:
     """The bytes of merged parts (as `parts.merge` returns them); `level` is zstd's, `quick` as in `encode_columns`."""
-    head = [b""]
-    body: list[bytes] = []
-    count = 0
-    for whole in parts:
-        for part, stale in _split_stale(whole):
-            head.append(_encode_part(part, stale, body, level, quick=quick))
-            count += 1
-    head[0] = struct.pack("<I", count)
-    raw = b"".join(head)
-    packed = compress_fast(raw)
-    return b"".join((PREFIX.pack(MAGIC, len(packed), len(raw), zlib.crc32(packed)), packed, *body))
+    writer = BlockWriter(level, quick=quick)
+    writer.add(parts)
+    return writer.finish()
+
+
+class BlockWriter:
+    """A block that is made of runs of columns, so that nobody has to hold or encode all of it at once."""
+
+    def __init__(self, level: int, *, quick: bool = False) -> None:
+        self._level = level
+        self._quick = quick
+        self._sections: list[_Section] = []
+        self._open: dict[tuple[bytes, bytes], _Section] = {}
+
+    def add(self, parts: Sequence[Part]) -> None:
+        """Merged parts; their columns come after those of any part with the same timestamps that was added before."""
+        for whole in parts:
+            for part, stale in _split_stale(whole):
+                key = (part.timestamps_ms.tobytes(), stale.tobytes())
+                section = self._open.get(key)
+                if section is None:
+                    section = self._open[key] = _Section(part.timestamps_ms, stale)
+                    self._sections.append(section)
+                section.add(part, self._level, quick=self._quick)
+
+    def finish(self) -> bytes:
+        """All of it."""
+        raw = b"".join((struct.pack("<I", len(self._sections)), *(section.head() for section in self._sections)))
+        packed = compress_fast(raw)
+        groups = [group for section in self._sections for group in section.groups]
+        return b"".join((PREFIX.pack(MAGIC, len(packed), len(raw), zlib.crc32(packed)), packed, *groups))
 
 
 def _split_stale(part: Part) -> Iterator[tuple[Part, NDArray[np.int64]]]:
@@ -97,33 +117,50 @@ def _fill(bits: Bits, mask: NDArray[np.bool_]) -> Bits:
     return bits[:, kept[np.maximum(np.searchsorted(kept, np.arange(len(mask)), side="right") - 1, 0)]]
 
 
-def _encode_part(part: Part, stale: NDArray[np.int64], body: list[bytes], level: int, *, quick: bool) -> bytes:
-    """The head's section for one part; its groups are appended to `body`."""
-    encoded = encode_columns(part.bits, quick=quick)
-    bounds = _group_bounds(encoded.widths.tolist(), part.rows - 1)
-    groups = [
-        compress(planes(encoded.streams[first:end].ravel(), int(encoded.widths[end - 1])), level)
-        for first, end in pairwise(bounds)
-    ]
-    body.extend(groups)
-    steps = part.timestamps_ms[1:] - part.timestamps_ms[:-1]
-    arrays = (
-        np.diff(part.columns).astype(np.uint64),
-        zigzag(np.diff(steps, prepend=0)),
-        stale.astype(np.uint64),
-        encoded.kinds.astype(np.uint64),
-        encoded.firsts.view(np.uint64),
-        encoded.stream_of.astype(np.uint64),
-        encoded.residual_of.astype(np.uint64),
-    )
-    widths = [width_of(array) for array in arrays]
-    counts = (part.rows, len(part.columns), len(stale), len(groups), int(part.columns[0]), int(part.timestamps_ms[0]))
-    table = [
-        GROUP.pack(end, int(encoded.widths[end - 1]), len(group), zlib.crc32(group))
-        for end, group in zip(bounds[1:], groups, strict=True)
-    ]
-    packed = [planes(array, width) for array, width in zip(arrays, widths, strict=True)]
-    return b"".join((PART.pack(*counts, *widths), *table, *packed))
+class _Section:
+    """A part as it grows by runs of columns."""
+
+    def __init__(self, timestamps_ms: Times, stale: NDArray[np.int64]) -> None:
+        self._timestamps_ms = timestamps_ms
+        self._stale = stale
+        self._runs: list[tuple[NDArray[Any], ...]] = []
+        """(columns, kinds, firsts, stream_of, residual_of) of each."""
+        self._streams = 0
+        self._table: list[bytes] = []
+        self.groups: list[bytes] = []
+
+    def add(self, part: Part, level: int, *, quick: bool) -> None:
+        """Encode a run of columns."""
+        encoded = encode_columns(part.bits, quick=quick)
+        moves, has_residual = encoded.kinds != CONSTANT, encoded.residual_of > 0
+        encoded.stream_of[moves] += self._streams
+        encoded.residual_of[has_residual] += self._streams
+        for first, end in pairwise(_group_bounds(encoded.widths.tolist(), part.rows - 1)):
+            width = int(encoded.widths[end - 1])
+            group = compress(planes(encoded.streams[first:end].ravel(), width), level)
+            self.groups.append(group)
+            self._table.append(GROUP.pack(self._streams + end, width, len(group), zlib.crc32(group)))
+        self._streams += len(encoded.streams)
+        self._runs.append((part.columns, encoded.kinds, encoded.firsts, encoded.stream_of, encoded.residual_of))
+
+    def head(self) -> bytes:
+        """The head's piece for this part."""
+        columns, kinds, firsts, stream_of, residual_of = map(np.concatenate, zip(*self._runs, strict=True))
+        steps = self._timestamps_ms[1:] - self._timestamps_ms[:-1]
+        arrays = (
+            np.diff(columns).astype(np.uint64),
+            zigzag(np.diff(steps, prepend=0)),
+            self._stale.astype(np.uint64),
+            kinds.astype(np.uint64),
+            firsts.view(np.uint64),
+            stream_of.astype(np.uint64),
+            residual_of.astype(np.uint64),
+        )
+        widths = [width_of(array) for array in arrays]
+        counts = (len(self._timestamps_ms), len(columns), len(self._stale), len(self.groups))
+        first = (int(columns[0]), int(self._timestamps_ms[0]))
+        packed = [planes(array, width) for array, width in zip(arrays, widths, strict=True)]
+        return b"".join((PART.pack(*counts, *first, *widths), *self._table, *packed))
 
 
 def _group_bounds(widths: list[int], length: int) -> list[int]:
@@ -158,9 +195,13 @@ class StoredPart:
 class BlockReader:
     """Reads a block through its source; every method raises Damaged where a checksum or the form is wrong."""
 
-    def __init__(self, source: Source, known: dict[bytes, Ids] | None = None) -> None:
-        """`known`: column sets seen so far, by their packed bytes; equal sets are one array for all who share it."""
+    def __init__(self, source: Source, known: dict[bytes, Ids] | None = None, *, keep: bool = False) -> None:
+        """`known`: column sets seen so far, by their packed bytes; equal sets are one array for all who share it.
+
+        `keep`: groups stay unpacked, for who reads all columns, some at a time.
+        """
         self._source = source
+        self._kept: dict[int, NDArray[np.uint8]] | None = {} if keep else None
         magic, packed_bytes, raw_bytes, checksum = PREFIX.unpack(source(0, PREFIX.size))
         if magic != MAGIC or raw_bytes > HEAD_BYTES_MAX:
             raise Damaged(f"a block starts with {MAGIC!r}, this one with {magic!r} and a head of {raw_bytes} bytes")
@@ -226,11 +267,16 @@ class BlockReader:
     def _read_group(self, part: StoredPart, group: int) -> NDArray[np.uint8]:
         """A group's planes: uint8 (width, streams, rows - 1)."""
         start, end = part.offsets[group], part.offsets[group + 1]
+        if self._kept is not None and start in self._kept:
+            return self._kept[start]
         packed = self._source(start, end - start)
         if zlib.crc32(packed) != part.checksums[group]:
             raise Damaged(f"bytes {start} to {end} of the block have a wrong checksum")
         shape = (part.widths[group], part.bounds[group + 1] - part.bounds[group], part.rows - 1)
-        return decompress(packed, shape[0] * shape[1] * shape[2]).reshape(shape)
+        found = decompress(packed, shape[0] * shape[1] * shape[2]).reshape(shape)
+        if self._kept is not None:
+            self._kept[start] = found
+        return found
 
 
 def _read_head(raw: NDArray[np.uint8], offset: int, known: dict[bytes, Ids]) -> list[StoredPart]:

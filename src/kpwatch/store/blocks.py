@@ -158,8 +158,15 @@ def _blob(connection: sqlite3.Connection, number: int) -> Source:
     return read
 
 
-def load(connection: sqlite3.Connection, row: BlockRow) -> BlockReader:
-    """A whole block in memory; raises Damaged."""
+def checksums(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[tuple[int, object]]:
+    """(number, checksum of what it covers) of those blocks that are there: equal where nothing has changed."""
+    places = ", ".join("?" * len(numbers))
+    query = f"SELECT id, checksum FROM blocks WHERE id IN ({places}) ORDER BY id"  # noqa: S608 - question marks
+    return connection.execute(query, numbers).fetchall()
+
+
+def load(connection: sqlite3.Connection, row: BlockRow, *, keep: bool = False) -> BlockReader:
+    """A whole block in memory, `keep` as in BlockReader; raises Damaged."""
     try:
         query = "SELECT checksum, body FROM blocks WHERE id = ?"
         expected, body = connection.execute(query, (row.number,)).fetchone()
@@ -168,4 +175,4 @@ def load(connection: sqlite3.Connection, row: BlockRow) -> BlockReader:
             raise
         raise Damaged(f"block {row.number}: SQLite: {error}") from error
     require_true(row, len(body), expected)
-    return BlockReader(memory_source(body))
+    return BlockReader(memory_source(body), keep=keep)

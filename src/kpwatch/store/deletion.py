@@ -1,8 +1,9 @@
 """Deleting series: because somebody asks for it, not because of their age.
 
 Target by target: what waits in the journal is sealed, then every block with samples in the range is written again
-without them, or goes. Each block is one transaction and keeps its number, so its rank; a step takes as long as merging
-a block does. A name nobody has any more goes as it does when samples expire, and the freed pages go back to the disk.
+without them, or goes. Each block is one transaction and keeps its number, so its rank; it is read and made anew some
+columns at a time (rewriting.py). A name nobody has any more goes as it does when samples expire, and the freed pages
+go back to the disk.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import numpy as np
 
 from kpwatch.model.source import Deleted
 from kpwatch.store import blocks
-from kpwatch.store.block import encode_block
 from kpwatch.store.catalog import NO_COLUMNS
 from kpwatch.store.expiry import LookAgain
 from kpwatch.store.index import find
-from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import Part, merge
+from kpwatch.store.rewriting import Rewriting, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from kpwatch.store.parts import Ids
     from kpwatch.store.state import State
 
-LEVEL = 3
-"""zstd's, as of merged blocks: what is left stays."""
 LOOK_SECONDS = 0.01
 
 
@@ -80,6 +78,7 @@ class _OfTarget:
         self._next_row = next_row
         self._last_block = 0
         self._look: LookAgain | None = None
+        self._rewriting: Rewriting | None = None
 
     def step(self, state: State, maintenance: Maintenance, start_ms: int, end_ms: int) -> dict[int, str]:
         """Seal some rows, or rewrite one block, or find out what is left."""
@@ -87,6 +86,16 @@ class _OfTarget:
             damaged = self._look.step(state, state.clock.monotonic_seconds() + LOOK_SECONDS)
             self.complete = self._look.complete
             return damaged
+        try:
+            if self._rewriting is not None:
+                self._rewrite(state, self._rewriting)
+                return {}
+            return self._next(state, maintenance, start_ms, end_ms)
+        except Unreadable as error:
+            self._rewriting = None
+            return {error.number: str(error)}
+
+    def _next(self, state: State, maintenance: Maintenance, start_ms: int, end_ms: int) -> dict[int, str]:
         rows = state.head.rows(self._number)
         if rows and rows[0].number < self._next_row:
             maintenance.seal(self._number)
@@ -97,34 +106,28 @@ class _OfTarget:
             self._look = LookAgain(self._number)
             return {}
         self._last_block = numbers[0]
-        try:
-            self._rewrite(state, numbers[0], start_ms, end_ms)
-        except Damaged as error:
-            return {numbers[0]: str(error)}
+        (row,) = [row for row in blocks.of_target(state.connection, self._number) if row.number == numbers[0]]
+        self._rewriting = Rewriting(state, [row], lambda parts: self._left_of(parts, start_ms, end_ms))
         return {}
 
-    def _rewrite(self, state: State, number: int, start_ms: int, end_ms: int) -> None:
-        (row,) = [row for row in blocks.of_target(state.connection, self._number) if row.number == number]
+    def _left_of(self, parts: list[Part], start_ms: int, end_ms: int) -> list[Part]:
         kept: list[Part] = []
-        for part in blocks.load(state.connection, row).everything():
+        for part in parts:
             rest, gone = without(part, self._columns, start_ms, end_ms)
             kept += rest
             self.series = np.union1d(self.series, gone)
-        parts = merge(kept)
-        left = blocks.make_row(number, row.target, parts) if parts else None
-        samples = row.samples - (left.samples if left else 0)
-        if not samples:
+        return merge(kept)
+
+    def _rewrite(self, state: State, rewriting: Rewriting) -> None:
+        if not rewriting.step():
             return
-        body = encode_block(parts, LEVEL)
-
-        def work() -> None:
-            blocks.delete(state.connection, [number])
-            if left:
-                blocks.insert(state.connection, left, body)
-
-        state.unsynced(work)
-        self.samples += samples
-        state.counters.deleted_samples.add(samples)
+        self._rewriting = None
+        samples = rewriting.samples_before - rewriting.samples_after
+        if samples and not rewriting.commit(state):
+            self._last_block -= 1  # it was merged or expired meanwhile: look at what stands there now
+        elif samples:
+            self.samples += samples
+            state.counters.deleted_samples.add(samples)
 
 
 def without(part: Part, columns: Ids, start_ms: int, end_ms: int) -> tuple[list[Part], Ids]:

@@ -16,11 +16,11 @@ from kpwatch.store.block import encode_block
 from kpwatch.store.catalog import NEVER_MS, NO_COLUMNS
 from kpwatch.store.expiry import LookAgain, expired, over_the_size, unused_columns
 from kpwatch.store.head import make_parts
-from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import clip, merge, sample_count
 from kpwatch.store.quarantine import set_aside_block
+from kpwatch.store.rewriting import Rewriting, Unreadable
 from kpwatch.store.schema import PAGE_BYTES, vacuum
-from kpwatch.store.tiers import BLOCK_SAMPLES_MAX, TIER_ROWS, plan
+from kpwatch.store.tiers import TIER_ROWS, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from kpwatch.store.parts import Part
     from kpwatch.store.state import State
 
-SEAL_LEVEL, MERGE_LEVEL = 1, 3
-"""zstd levels: a small block is soon merged (and made quickly, see `encode_columns`), a large one stays."""
+SEAL_LEVEL = 1
+"""zstd's: a small block is soon merged (and made quickly, see `encode_columns`)."""
+SEAL_SAMPLES_MAX = 1 << 20
+"""A block is made of no more at once: it is the longest an append waits for the background."""
 SEAL_SAMPLES_MIN = 1024
 """A target of few columns waits for so many samples, or SMALL_FRAMES times the rows, before it is sealed."""
 SMALL_FRAMES = 8
@@ -65,6 +67,7 @@ class Maintenance:
         self._names_may_go = False
         self._give_back = False
         self._deletions: deque[Deletion] = deque()
+        self._merging: Rewriting | None = None
         self._stages: tuple[tuple[str, Callable[[float], bool]], ...] = (
             ("quarantine", self._set_aside_one),
             ("delete", self._delete_some),
@@ -176,10 +179,16 @@ class Maintenance:
         return True
 
     def _merge_one(self, _: float) -> bool:
+        if self._merging is not None:
+            merging, self._merging = self._merging, None  # one that raises is begun again
+            if not self._go_on_merging(merging):
+                self._merging = merging
+            return True
         if not self._to_merge:
             return False
         target = _rotate(self._to_merge)
-        if not self.merge(target):
+        self._merging = self._begin_merge(target)
+        if self._merging is None:
             del self._to_merge[target]
         return True
 
@@ -235,30 +244,36 @@ class Maintenance:
         self._forget_layouts()
 
     def merge(self, number: int, *, closing: bool = False) -> bool:
-        """Merge some small neighbours of a target's blocks into one: one transaction. False if there is nothing to."""
+        """Merge some small neighbours of a target's blocks into one. False if there is nothing to."""
+        merging = self._begin_merge(number, closing=closing)
+        if merging is None:
+            return False
+        while not self._go_on_merging(merging):
+            pass
+        return True
+
+    def _begin_merge(self, number: int, *, closing: bool = False) -> Rewriting | None:
         state = self._state
         readable = [row for row in blocks.of_target(state.connection, number) if row.number not in state.set_aside]
-        small = plan(readable, closing=closing)
-        if not small:
-            return False
-        read: list[Part] = []
-        for row in small:
+        while small := plan(readable, closing=closing):
             try:
-                read += blocks.load(state.connection, row).everything()
-            except Damaged as error:
-                set_aside_block(state, row.number, str(error))
-                return True
-        parts = self._unexpired(merge(read))
-        block = blocks.make_row(small[-1].number, number, parts) if parts else None
-        body = encode_block(parts, MERGE_LEVEL)
+                return Rewriting(state, small, lambda parts: self._unexpired(merge(parts)))
+            except Unreadable as error:
+                set_aside_block(state, error.number, str(error))
+                readable = [row for row in readable if row.number != error.number]
+        return None
 
-        def work() -> None:
-            blocks.delete(state.connection, [row.number for row in small])
-            if block:
-                blocks.insert(state.connection, block, body)
-
-        state.unsynced(work)
-        state.counters.merged.add(len(small))
+    def _go_on_merging(self, merging: Rewriting) -> bool:
+        """Do a little of it; True when there is nothing left to do."""
+        state = self._state
+        try:
+            if not merging.step():
+                return False
+        except Unreadable as error:
+            set_aside_block(state, error.number, str(error))
+            return True
+        if merging.commit(state):
+            state.counters.merged.add(merging.blocks)
         return True
 
     def _unexpired(self, parts: Sequence[Part]) -> list[Part]:
@@ -423,6 +438,6 @@ def _first_samples(rows: Sequence[HeadRow]) -> Sequence[HeadRow]:
     samples = 0
     for count, row in enumerate(rows):
         samples += len(row.layout.columns)
-        if samples > BLOCK_SAMPLES_MAX and count:
+        if samples > SEAL_SAMPLES_MAX and count:
             return rows[:count]
     return rows

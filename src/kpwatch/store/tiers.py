@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from kpwatch.store.blocks import BlockRow
 
-TIER_ROWS = (256, 1024)
+TIER_ROWS = (256, 1024, 4096)
 """Blocks below a tier's rows are gathered until together they reach it."""
 RUN_BLOCKS_MAX = 16
 """So many small neighbours are merged whatever their rows: each costs a query its overhead."""
-BLOCK_SAMPLES_MAX = 1 << 20
-"""No merged block is larger: merging one is the longest a writer ever waits for the background (some 50 ms)."""
+BLOCK_SAMPLES_MAX = 1 << 22
+"""No merged block is larger: what is unpacked of its parts while it is made is in memory, some tens of MB at most."""
 
 
 def plan(blocks: Sequence[BlockRow], *, closing: bool = False) -> Sequence[BlockRow]:

@@ -118,6 +118,7 @@ def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, sea
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("kpwatch.store.maintenance.TRIM_ROWS", 4)
         patch.setattr("kpwatch.store.maintenance.TRIM_AT_ONCE", 3)
+        patch.setattr("kpwatch.store.rewriting.STEP_SAMPLES", 2 * seal_rows)
         options = StoreOptions(Path(folder), retention_seconds=0, commit_wait_seconds=0, seal_rows=seal_rows)
         store = Store.open(options, Registry(), log=silent())
         try:

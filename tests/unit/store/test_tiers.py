@@ -22,7 +22,10 @@ CASES = (
     ("small ones behind a large one", [256, *[32] * 8], False, [1, 2, 3, 4, 5, 6, 7, 8]),
     ("large ones behind a full one", [1024, 256, 256, 256, 256], False, [1, 2, 3, 4]),
     ("large ones with a small one last", [256, 256, 256, 256, 32], False, [0, 1, 2, 3, 4]),
-    ("full ones", [1024, 1024], False, []),
+    ("too few full ones", [1024, 1024], False, []),
+    ("a day", [1024, 1024, 1024, 1024, 256, 32], False, [0, 1, 2, 3, 4, 5]),
+    ("a day behind another", [4096, 1024, 1024, 1024, 1024], False, [1, 2, 3, 4]),
+    ("days", [4096, 4096], False, []),
     ("closing", [1024, 256, 32, 20], True, [2, 3]),
     ("closing with one", [1024, 32], True, []),
 )
@@ -36,9 +39,9 @@ def test_plan(name: str, rows: list[int], closing: bool, expected: list[int]) ->
 
 def test_wide_blocks_stay_below_the_bound() -> None:
     """Rows of a wide target count for more: the merged block has at most so many samples."""
-    chosen = plan(blocks(*[32] * 8, columns=10_000))
+    chosen = plan(blocks(*[32] * 8, columns=40_000))
     assert [block.number for block in chosen] == [0, 1, 2]
-    assert plan(blocks(*[32] * 8, columns=40_000)) == (), "each is too large to be merged at all"
+    assert plan(blocks(*[32] * 8, columns=160_000)) == (), "each is too large to be merged at all"
 
 
 @given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 5000))
