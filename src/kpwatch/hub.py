@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING
 
 from kpwatch.api.admin import AdminApi
 from kpwatch.api.auth import Gate, read_auth_file
+from kpwatch.api.cors import ANY, Cors
+from kpwatch.api.describing import DescribingApi
+from kpwatch.api.federate import FederateApi
 from kpwatch.api.fleet import Fleet
 from kpwatch.api.metadata import MetadataApi
 from kpwatch.api.own import OwnApi
@@ -26,6 +29,7 @@ from kpwatch.api.router import Router
 from kpwatch.api.routes import Handlers, routes
 from kpwatch.api.server import HttpServer, loopback
 from kpwatch.api.status import ServerFacts, StatusApi
+from kpwatch.api.targets import TargetsApi
 from kpwatch.api.workers import Workers
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import ConfigError, QueryTimeout, UsageError
@@ -77,6 +81,8 @@ class HubOptions:
     """Serve other machines without asking who they are."""
     admin_user: str = ""
     """The user of the auth file who may delete series; "" = nobody may."""
+    cors_origin: str = ANY
+    """Whose pages may read Prometheus' API from a browser: a regular expression of whole origins."""
     max_connections: int = 4096
     receive: ReceiveOptions = field(default_factory=ReceiveOptions)
     query: QueryOptions = field(default_factory=QueryOptions)
@@ -192,12 +198,15 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     handlers = Handlers(
         write=WriteHandler(store, options.receive, telemetry),
         query=QueryApi(engine, workers, clock),
-        metadata=MetadataApi(store, workers, knowledge),
+        metadata=MetadataApi(store, workers),
+        describing=DescribingApi(workers, knowledge, dict),
+        targets=TargetsApi(engine, workers, clock),
+        federate=FederateApi(engine, workers, clock),
         status=StatusApi(_facts(options, store, clock), workers),
         own=own,
         admin=AdminApi(store, gate, options.admin_user, log),
     )
-    router = Router(routes(handlers), page_handler(), gate, telemetry, log)
+    router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
     server = HttpServer(router, options.host, options.port, options.max_connections, log)
     return Hub(store, engine, workers, own, server, telemetry)
 
@@ -252,6 +261,7 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "allow-anonymous": str(options.allow_anonymous).lower(),
         "enable-admin-api": str(bool(options.admin_user)).lower(),
         "admin-user": options.admin_user,
+        "cors-origin": options.cors_origin,
         "query-timeout": f"{options.query.timeout_seconds:g}s",
         "query-concurrency": str(options.query.concurrency),
         "query-max-samples": str(options.query.max_samples),

@@ -128,6 +128,22 @@ def _sorted(document: Any) -> Any:
     return document
 
 
+FORMATTED = (
+    "up",
+    "sum(rate(x_total[5m]))by(job,instance)",
+    "sum without(a)(x) /on(b)group_left(c)y",
+    "topk(3,up)>bool 1",
+    "-a^2 + (b % 3e3)",
+    "x[90m:30s] @ 5.5 offset 1d",
+    "x offset -1h @ end()",
+    'count_values("x", up{a=~"b|c",d!~"e",f!="g\\n"})',
+    "a and b or c unless d",
+    "x[1d12h]",
+    "histogram_quantile(0.99, sum by (ident, le) (rate(a_rather_long_name_of_a_histogram_seconds_bucket[5m]))) > 1",
+    "sum(rate(a_rather_long_name_of_a_counter_total{job='a job'}[5m])) by (ident) / on(ident) (sum(another_one) + 1)",
+    'label_replace(a_rather_long_name_of_a_metric{job="a job"}, "target", "$1-and-something", "source", "(.*):.*")',
+    "-sum(a_rather_long_name_of_a_metric + another_rather_long_name_of_a_metric_which_is_longer_still_than_that)",
+)
 SAME = [
     ("query", {"query": "1+1", "time": 4}),
     ("query", {"query": '"text"', "time": 4.5}),
@@ -158,8 +174,18 @@ SAME = [
     ("label/nothing/values", {}),
     ("alerts", {}),
     ("rules", {}),
+    ("alertmanagers", {}),
+    ("status/walreplay", {}),
+    ("query_exemplars", {"query": "up"}),
+    ("query_exemplars", {"query": "up", "start": At(-60), "end": At(0)}),
+    *(("format_query", {"query": query}) for query in FORMATTED),
 ]
 SAME_FAILURE = [
+    ("query_exemplars", {"query": "up", "start": 2, "end": 1}),
+    ("query_exemplars", {"query": "up", "start": "x"}),
+    ("query_exemplars", {}),
+    ("format_query", {}),
+    ("format_query", {"query": "up{"}),
     ("query", {}),
     ("query", {"query": "up{"}),
     ("query", {"query": "rate(up)"}),
@@ -208,3 +234,35 @@ def test_the_same_failure(path: str, parameters: dict, both: tuple[Client, Clien
     ), (theirs_said, ours_said)  # fmt: skip
     if "parse error" not in theirs_said["error"] and any(word in theirs_said["error"] for word in SAME_SENTENCE):
         assert ours_said["error"] == theirs_said["error"]
+
+
+@pytest.mark.real("prometheus")
+@pytest.mark.parametrize("selectors", [[], ["up"], ['{ident="node b"}', "up"], ["nothing"], ['{__name__=~".+"}']])
+def test_federation(selectors: list[str], both: tuple[Client, Client]) -> None:
+    """The same lines of text, but for Prometheus' order of series of one name."""
+    theirs, ours = (client.get("/federate", **{"match[]": selectors}) for client in both)
+    assert (ours.status, ours.headers["content-type"]) == (theirs.status, theirs.headers["content-type"])
+    assert sorted(ours.body.splitlines()) == sorted(theirs.body.splitlines())
+    assert (b"# TYPE" in ours.body) is (selectors not in ([], ["nothing"]))
+
+
+@pytest.mark.real("prometheus")
+def test_federating_what_is_no_selector(both: tuple[Client, Client]) -> None:
+    """400 in text."""
+    for wrong in ("up{", "sum(up)"):
+        theirs, ours = (client.get("/federate", **{"match[]": wrong}) for client in both)
+        assert (ours.status, ours.headers["content-type"]) == (theirs.status, theirs.headers["content-type"])
+
+
+@pytest.mark.real("prometheus")
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/api/v1/query?query=1", "/federate"])
+def test_what_pages_of_other_origins_may_read(method: str, path: str, both: tuple[Client, Client]) -> None:
+    """The same headers for a request with an Origin."""
+    theirs, ours = (client.request(method, path, headers={"Origin": "https://a.example"}) for client in both)
+
+    def said(answer: Any) -> dict[str, str]:
+        return {name: value for name, value in answer.headers.items() if name.startswith(("access-control", "vary"))}
+
+    assert said(ours) == said(theirs)
+    assert ours.status == theirs.status or path == "/federate"

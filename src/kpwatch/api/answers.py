@@ -11,7 +11,7 @@ query (one prefix `[1435781451.781,"` per step).
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kpwatch.base.asgi import JSON, Answer
 from kpwatch.base.errors import (
@@ -85,8 +85,18 @@ def failure(error: Exception) -> Answer:
     return Answer(status, body.encode("utf-8", "replace"), JSON, headers)
 
 
-def query_answer(result: QueryResult, limit: int = 0) -> Answer:
-    """The answer to a query; of more than `limit` series (0 = no limit) the first ones, with a warning."""
+class Spent(NamedTuple):
+    """Where a query's time went, in seconds."""
+
+    waiting: float
+    evaluating: float
+
+
+def query_answer(result: QueryResult, limit: int = 0, spent: Spent | None = None) -> Answer:
+    """The answer to a query; of more than `limit` series (0 = no limit) the first ones, with a warning.
+
+    Where it was asked for (`stats`), what the query took is told too.
+    """
     value, warnings = result.value, list(result.warnings)
     if limit and isinstance(value, Vector) and len(value.samples) > limit:
         warnings.append(TRUNCATED)
@@ -94,7 +104,25 @@ def query_answer(result: QueryResult, limit: int = 0) -> Answer:
     elif limit and isinstance(value, Matrix) and len(value.series) > limit:
         warnings.append(TRUNCATED)
         value = Matrix(value.series[:limit])
-    return success_text(_result_text(value), warnings=warnings, infos=result.infos)
+    text = _result_text(value)
+    if spent is not None:
+        text = f'{text[:-1]},"stats":{_dump(_stats(result, spent))}}}'
+    return success_text(text, warnings=warnings, infos=result.infos)
+
+
+def _stats(result: QueryResult, spent: Spent) -> dict[str, Any]:
+    """As util/stats of Prometheus has them. Preparing is a part of evaluating here, results come sorted."""
+    return {
+        "timings": {
+            "evalTotalTime": spent.evaluating,
+            "resultSortTime": 0,
+            "queryPreparationTime": 0,
+            "innerEvalTime": spent.evaluating,
+            "execQueueTime": spent.waiting,
+            "execTotalTime": spent.waiting + spent.evaluating,
+        },
+        "samples": {"totalQueryableSamples": result.samples, "peakSamples": result.peak_samples},
+    }
 
 
 def labels_text(labels: Labels) -> str:

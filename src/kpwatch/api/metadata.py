@@ -1,4 +1,4 @@
-"""What there is: series, label names and values, metric meanings; and, in Prometheus' shapes, what the hub has not.
+"""What there is: series, label names and values; and, in Prometheus' shapes, what the hub has not.
 
 `match[]` selects by the union of its selectors; without a time everything kept is looked at.
 """
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kpwatch.api.answers import TRUNCATED, success, success_text
 from kpwatch.api.answers import labels_text as _labels_text
-from kpwatch.api.forms import accepts_gzip, read_form, zipped
+from kpwatch.api.encoding import accepted_coding, encoded
+from kpwatch.api.forms import read_form
 from kpwatch.api.params import EARLIEST_MS, LATEST_MS
 from kpwatch.base.errors import BadQuery
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from kpwatch.api.params import Form
     from kpwatch.api.workers import Workers
     from kpwatch.base.asgi import Answer, Request
-    from kpwatch.knowledge.rows import Knowledge
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
 
@@ -41,12 +41,11 @@ class NameSource(Protocol):
 
 
 class MetadataApi:
-    """Handlers of /series, /labels, /label/NAME/values, /metadata and the empty ones."""
+    """Handlers of /series, /labels, /label/NAME/values and the empty ones."""
 
-    def __init__(self, source: NameSource, workers: Workers, knowledge: Callable[[], Knowledge]) -> None:
+    def __init__(self, source: NameSource, workers: Workers) -> None:
         self._source = source
         self._workers = workers
-        self._knowledge = knowledge
 
     async def series(self, request: Request) -> Answer:
         """GET, POST /series?match[]=&start=&end=&limit=."""
@@ -85,31 +84,15 @@ class MetadataApi:
         if end_ms < start_ms:
             raise BadQuery('invalid parameter "end": end timestamp must not be before start time')
         selectors = form.all("match[]")
-        zip_it = accepts_gzip(request)
+        coding = accepted_coding(request)
 
         def work() -> Answer:
             answers = [ask(matchers, start_ms, end_ms) for matchers in matcher_sets(selectors)]
             names = answers[0] if len(answers) == 1 else _union(answers)
             cut = bool(limit) and len(names) > limit
-            answer = show(names[:limit] if cut else names, [TRUNCATED] if cut else [])
-            return zipped(answer) if zip_it else answer
+            return encoded(show(names[:limit] if cut else names, [TRUNCATED] if cut else []), coding)
 
         return await self._workers.run(work)
-
-    async def metadata(self, request: Request) -> Answer:
-        """GET /metadata?metric=&limit=: what the dictionary says, in English, as HELP does."""
-        form = await read_form(request)
-        only, limit = form.text("metric"), form.limit()
-        rows = [row for row in self._knowledge().metrics if only in ("", row.name)]
-        data = {
-            row.name: [{"type": row.type, "help": row.en, "unit": row.unit}]
-            for row in (rows[:limit] if limit else rows)
-        }
-        return success(data)
-
-    async def targets(self, _: Request) -> Answer:
-        """GET /targets: the hub scrapes nothing, its agents do."""
-        return success({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}})
 
     async def rules(self, _: Request) -> Answer:
         """GET /rules: none are evaluated."""
@@ -118,6 +101,10 @@ class MetadataApi:
     async def alerts(self, _: Request) -> Answer:
         """GET /alerts: none can fire."""
         return success({"alerts": []})
+
+    async def alertmanagers(self, _: Request) -> Answer:
+        """GET /alertmanagers: none are told."""
+        return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
 
 
 def _texts(names: list[str], warnings: Sequence[str]) -> Answer:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from kpwatch.api.forms import accepts_gzip, zipped
+from kpwatch.api.encoding import accepted_coding, encoded, unless_known
 from kpwatch.base.asgi import JSON, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kpwatch.api.fleet import Fleet
+    from kpwatch.api.router import Route
     from kpwatch.api.workers import Workers
-    from kpwatch.base.asgi import Request
+    from kpwatch.base.asgi import Handler, Request
     from kpwatch.base.telemetry import Registry
     from kpwatch.knowledge.rows import Knowledge
 
@@ -36,7 +37,17 @@ class OwnApi:
 
     async def dictionary(self, request: Request) -> Answer:
         """GET /dictionary: `{"metrics": [{"name", "type", "unit", "since", "labels", "meaning": {"zh", "en"}}]}`."""
-        return await self._json(request, lambda: {"metrics": _dictionary(self._knowledge())})
+        return await self._json(request, lambda: {"metrics": _dictionary(self._knowledge())}, keeps=True)
+
+    def openapi(self, routes: Callable[[], Iterable[Route]]) -> Handler:
+        """GET /openapi.json: what stands in `routes`."""
+
+        async def answer(request: Request) -> Answer:
+            from kpwatch.api.openapi import document  # noqa: PLC0415 - asked for rarely, so not loaded at the start
+
+            return await self._json(request, lambda: document(routes()), keeps=True)
+
+        return answer
 
     async def metrics(self, _: Request) -> Answer:
         """GET /metrics: text exposition 0.0.4 of the hub itself."""
@@ -52,13 +63,14 @@ class OwnApi:
             return Answer(503, b"kpwatch hub is shutting down\n")
         return Answer(200, b"kpwatch hub is ready\n")
 
-    async def _json(self, request: Request, make: Callable[[], Any]) -> Answer:
-        zip_it = accepts_gzip(request)
+    async def _json(self, request: Request, make: Callable[[], Any], *, keeps: bool = False) -> Answer:
+        """`keeps`: the document rarely changes, so a client may keep it and ask whether it is still so."""
+        coding = accepted_coding(request)
 
         def work() -> Answer:
             text = json.dumps(make(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            answer = Answer(200, text.encode(), JSON, (("cache-control", "no-store"),))
-            return zipped(answer) if zip_it else answer
+            answer = Answer(200, text.encode(), JSON, () if keeps else (("cache-control", "no-store"),))
+            return encoded(unless_known(request, answer) if keeps else answer, coding)
 
         return await self._workers.run(work)
 

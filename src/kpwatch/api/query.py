@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from kpwatch.api.answers import query_answer
-from kpwatch.api.forms import accepts_gzip, read_form, zipped
+from kpwatch.api.answers import Spent, query_answer
+from kpwatch.api.encoding import accepted_coding, encoded
+from kpwatch.api.forms import read_form
 from kpwatch.base.errors import BadQuery
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class QueryApi:
         self._clock = clock
 
     async def instant(self, request: Request) -> Answer:
-        """GET, POST /query?query=&time=&timeout=&limit=&lookback_delta=."""
+        """GET, POST /query?query=&time=&timeout=&limit=&lookback_delta=&stats=."""
         form = await read_form(request)
         limit = form.limit()
         at_ms = form.time_ms("time", self._clock.unix_ms())
@@ -69,7 +70,7 @@ class QueryApi:
         return await self._answer(request, form, evaluate, limit)
 
     async def range(self, request: Request) -> Answer:
-        """GET, POST /query_range?query=&start=&end=&step=&timeout=&limit=&lookback_delta=."""
+        """GET, POST /query_range?query=&start=&end=&step=&timeout=&limit=&lookback_delta=&stats=."""
         form = await read_form(request)
         limit = form.limit()
         start_ms, end_ms = form.time_ms("start"), form.time_ms("end")
@@ -97,19 +98,24 @@ class QueryApi:
     async def _answer(
         self, request: Request, form: Form, evaluate: Callable[[QueryEngine], QueryResult], limit: int
     ) -> Answer:
-        zip_it = accepts_gzip(request)
+        coding = accepted_coding(request)
         asked_seconds = form.duration_ms("timeout", 0) / 1000
         if asked_seconds < 0:
             raise BadQuery('invalid parameter "timeout": a duration must not be negative')
         seconds = min(asked_seconds or self._workers.timeout_seconds, self._workers.timeout_seconds)
 
+        asked_at = self._clock.monotonic_seconds()
+        wants_stats = bool(form.text("stats"))
+
         def work() -> Answer:
+            began_at = self._clock.monotonic_seconds()
             try:
                 result = evaluate(self._engine(seconds))
             except BadQuery as error:
                 raise BadQuery(f'invalid parameter "query": {error}') from error
-            answer = query_answer(result, limit)
-            return zipped(answer) if zip_it else answer
+            ended_at = self._clock.monotonic_seconds()
+            spent = Spent(began_at - asked_at, ended_at - began_at) if wants_stats else None
+            return encoded(query_answer(result, limit, spent), coding)
 
         return await self._workers.run(work, seconds)
 

@@ -11,6 +11,7 @@ import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.api.answers import failure
+from kpwatch.api.cors import Cors, shares
 from kpwatch.base.asgi import Answer, Request, send_answer
 from kpwatch.base.errors import ClientGone, KpwatchError, NotFound
 
@@ -29,13 +30,23 @@ class Route(NamedTuple):
     methods: tuple[str, ...]
     path: str
     handler: Handler
+    about: str = ""
+    """What it is for, in one sentence."""
+    parameters: tuple[str, ...] = ()
+    """Names of its query parameters; those that must be given end in `!`."""
 
 
 class Router:
     """The hub's ASGI application."""
 
     def __init__(
-        self, routes: Iterable[Route], pages: Handler, gate: Gate | None, telemetry: Registry, log: Logger
+        self,
+        routes: Iterable[Route],
+        pages: Handler,
+        gate: Gate | None,
+        telemetry: Registry,
+        log: Logger,
+        cors: Cors | None = None,
     ) -> None:
         self._exact: dict[str, Route] = {}
         self._patterns: list[tuple[str, str, Route]] = []
@@ -49,6 +60,7 @@ class Router:
         self._telemetry = telemetry
         self._log = log
         self._gate = gate
+        self._cors = cors or Cors()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -60,9 +72,11 @@ class Router:
             self._count(route, 499)
             return
         self._count(route, answer.status)
-        await send_answer(send, answer)
+        await send_answer(send, self._cors.shared(request, answer))
 
     async def _answer(self, route: Route | None, request: Request) -> Answer:
+        if request.method == "OPTIONS" and shares(request.path):
+            return Answer(204)  # a browser asks this before it asks what it was told to, and without credentials
         refusal = self._gate.refusal(request) if self._gate is not None else None
         if refusal is not None:
             return refusal
@@ -71,6 +85,9 @@ class Router:
         if request.method not in route.methods:
             allowed = ", ".join(route.methods)
             return Answer(405, f"{request.path[:200]} takes {allowed}\n".encode(), headers=(("allow", allowed),))
+        return await self._handled(route, request)
+
+    async def _handled(self, route: Route, request: Request) -> Answer:
         try:
             return await route.handler(request)
         except ClientGone:

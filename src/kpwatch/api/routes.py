@@ -1,7 +1,8 @@
 """THE LIST of the hub's URLs.
 
 Prometheus' API stands under two prefixes (Nightingale and its agents use the longer one), Remote Write under the three
-paths its senders are configured with.
+paths its senders are configured with. `about` and parameters become the OpenAPI document (openapi.py) and are held
+against docs/reference/http-api.md by a test.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from kpwatch.api.router import Route
 
 if TYPE_CHECKING:
     from kpwatch.api.admin import AdminApi
+    from kpwatch.api.describing import DescribingApi
+    from kpwatch.api.federate import FederateApi
     from kpwatch.api.metadata import MetadataApi
     from kpwatch.api.own import OwnApi
     from kpwatch.api.query import QueryApi
     from kpwatch.api.status import StatusApi
+    from kpwatch.api.targets import TargetsApi
     from kpwatch.base.asgi import Handler
 
 PROMETHEUS_PREFIXES = ("/api/v1", "/prometheus/api/v1")
@@ -36,39 +40,65 @@ class Handlers:
     write: Handler
     query: QueryApi
     metadata: MetadataApi
+    describing: DescribingApi
+    targets: TargetsApi
+    federate: FederateApi
     status: StatusApi
     own: OwnApi
     admin: AdminApi
 
 
+_NAMES = ("match[]", "start", "end", "limit")
+_QUERY = ("timeout", "limit", "lookback_delta", "stats")
+
+
 def routes(at: Handlers) -> list[Route]:
     """Every URL but the pages'."""
     prometheus = (
-        (_FORM, "/query", at.query.instant),
-        (_FORM, "/query_range", at.query.range),
-        (_FORM, "/series", at.metadata.series),
-        (_FORM, "/labels", at.metadata.labels),
-        (_GET, "/label/{name}/values", at.metadata.label_values),
-        (_GET, "/metadata", at.metadata.metadata),
-        (_GET, "/targets", at.metadata.targets),
-        (_GET, "/rules", at.metadata.rules),
-        (_GET, "/alerts", at.metadata.alerts),
-        (_GET, "/status/buildinfo", at.status.buildinfo),
-        (_GET, "/status/runtimeinfo", at.status.runtimeinfo),
-        (_GET, "/status/flags", at.status.flags),
-        (_GET, "/status/tsdb", at.status.tsdb),
-        (_CHANGE, "/admin/tsdb/delete_series", at.admin.delete_series),
-        (_CHANGE, "/admin/tsdb/clean_tombstones", at.admin.clean_tombstones),
-    )
+        Route(_FORM, "/query", at.query.instant, "PromQL at one time.", ("query!", "time", *_QUERY)),
+        Route(
+            _FORM, "/query_range", at.query.range, "PromQL at every step of a range, 11,000 points at most.",
+            ("query!", "start!", "end!", "step!", *_QUERY),
+        ),
+        Route(_FORM, "/query_exemplars", at.describing.exemplars, "None: exemplars are not kept.",
+              ("query!", "start", "end")),
+        Route(_FORM, "/format_query", at.describing.format_query, "A query, laid out.", ("query!",)),
+        Route(_FORM, "/parse_query", at.describing.parse_query, "The syntax tree of a query.", ("query!",)),
+        Route(_FORM, "/series", at.metadata.series, "Label sets of series.", ("match[]!", "start", "end", "limit")),
+        Route(_FORM, "/labels", at.metadata.labels, "Names of labels.", _NAMES),
+        Route(_GET, "/label/{name}/values", at.metadata.label_values, "Values of a label.", _NAMES),
+        Route(_GET, "/metadata", at.describing.metadata, "Type, unit and help of metrics.",
+              ("metric", "limit", "limit_per_metric")),
+        Route(_GET, "/targets", at.targets.targets, "What the agents scrape, as they report it.",
+              ("state", "scrapePool")),
+        Route(_GET, "/scrape_pools", at.targets.scrape_pools, "The jobs that agents scrape."),
+        Route(_GET, "/alertmanagers", at.metadata.alertmanagers, "None: the hub sends no alerts."),
+        Route(_GET, "/rules", at.metadata.rules, "None: the hub evaluates no rules."),
+        Route(_GET, "/alerts", at.metadata.alerts, "None: the hub evaluates no rules."),
+        Route(_GET, "/status/buildinfo", at.status.buildinfo, "Which Prometheus this is compatible with."),
+        Route(_GET, "/status/runtimeinfo", at.status.runtimeinfo, "When and where the hub was started."),
+        Route(_GET, "/status/config", at.status.config, "The options as YAML."),
+        Route(_GET, "/status/flags", at.status.flags, "Every option and its value."),
+        Route(_GET, "/status/tsdb", at.status.tsdb, "What is stored: counts, the largest metrics, labels and targets.",
+              ("limit",)),
+        Route(_GET, "/status/walreplay", at.status.walreplay, "Zeros: a hub that answers has replayed."),
+        Route(_CHANGE, "/admin/tsdb/delete_series", at.admin.delete_series, "Delete samples of series.",
+              ("match[]!", "start", "end")),
+        Route(_CHANGE, "/admin/tsdb/clean_tombstones", at.admin.clean_tombstones, "Nothing: there are none."),
+    )  # fmt: skip
+    found: list[Route] = []
     own = (
-        (_GET, OWN_PREFIX + "/fleet", at.own.fleet),
-        (_GET, OWN_PREFIX + "/dictionary", at.own.dictionary),
-        (_GET, "/metrics", at.own.metrics),
-        (_GET, "/-/healthy", at.own.healthy),
-        (_GET, "/-/ready", at.own.ready),
+        Route(_GET, OWN_PREFIX + "/fleet", at.own.fleet, "The fleet table: a row for each node."),
+        Route(_GET, OWN_PREFIX + "/dictionary", at.own.dictionary, "What kube-proxy's metrics mean, in two languages."),
+        Route(_GET, OWN_PREFIX + "/openapi.json", at.own.openapi(lambda: found), "This list of URLs, as OpenAPI 3.1."),
+        Route(_GET, "/federate", at.federate, "The newest samples as text, for another Prometheus.", ("match[]",)),
+        Route(_GET, "/prometheus/federate", at.federate, "The same.", ("match[]",)),
+        Route(_GET, "/metrics", at.own.metrics, "The hub's own metrics."),
+        Route(_GET, "/-/healthy", at.own.healthy, "200 while the process answers."),
+        Route(_GET, "/-/ready", at.own.ready, "200 while requests are served, 503 while shutting down."),
     )
-    return [
-        *(Route(_POST, path, at.write) for path in WRITE_PATHS),
-        *(Route(methods, prefix + path, to) for prefix in PROMETHEUS_PREFIXES for methods, path, to in prometheus),
-        *(Route(methods, path, to) for methods, path, to in own),
-    ]
+    write = "Remote Write 1.0 or 2.0; 204 = on disk."
+    found += (Route(_POST, path, at.write, write, ("ignore_host",)) for path in WRITE_PATHS)
+    found += (route._replace(path=prefix + route.path) for prefix in PROMETHEUS_PREFIXES for route in prometheus)
+    found += own
+    return found

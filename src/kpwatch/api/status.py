@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.api.answers import success
 from kpwatch.api.forms import read_form
+from kpwatch.base.clock import utc_text
 from kpwatch.base.errors import BadQuery
 
 if TYPE_CHECKING:
@@ -69,12 +70,12 @@ class StatusApi:
         """GET /status/runtimeinfo."""
         return success(
             {
-                "startTime": _rfc3339(self._started_ms),
+                "startTime": utc_text(self._started_ms / 1000),
                 "CWD": os.getcwd(),  # noqa: PTH109 - a string is all that is wanted
                 "hostname": os.uname().nodename,
-                "serverTime": _rfc3339(self._facts.clock.unix_ms()),
+                "serverTime": utc_text(self._facts.clock.unix_seconds()),
                 "reloadConfigSuccess": True,
-                "lastConfigTime": _rfc3339(self._started_ms),
+                "lastConfigTime": utc_text(self._started_ms / 1000),
                 "corruptionCount": 0,
                 "goroutineCount": 0,
                 "GOMAXPROCS": os.cpu_count() or 1,
@@ -88,6 +89,15 @@ class StatusApi:
     async def flags(self, _: Request) -> Answer:
         """GET /status/flags: every option and its value; secrets are files, and only their names are here."""
         return success(dict(self._facts.flags))
+
+    async def config(self, _: Request) -> Answer:
+        """GET /status/config: the options in YAML; there is no file behind them."""
+        lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in self._facts.flags.items()]
+        return success({"yaml": "".join(lines)})
+
+    async def walreplay(self, _: Request) -> Answer:
+        """GET /status/walreplay: nothing is replayed once the hub answers."""
+        return success({"min": 0, "max": 0, "current": 0})
 
     async def tsdb(self, request: Request) -> Answer:
         """GET /status/tsdb?limit=: Prometheus' statistics in its words, and under `store` ours."""
@@ -120,7 +130,3 @@ def memory_bytes() -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
-
-
-def _rfc3339(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

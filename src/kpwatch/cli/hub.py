@@ -74,6 +74,7 @@ def _options(given: argparse.Namespace) -> HubOptions:
         auth_file=given.auth_file,
         allow_anonymous=given.allow_anonymous,
         admin_user=given.admin_user if given.enable_admin_api else "",
+        cors_origin=given.cors_origin,
         query=QueryOptions(
             timeout_seconds=given.query_timeout,
             concurrency=given.query_concurrency,
@@ -196,6 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--admin-user", default="admin", metavar="USER", help="who that is in the auth file (default admin)"
+    )
+    parser.add_argument(
+        "--cors-origin",
+        default=".*",
+        metavar="REGEX",
+        help="whose pages may read Prometheus' API from a browser (default .*, as Prometheus' --web.cors.origin)",
     )
     parser.add_argument(
         "--query-timeout",

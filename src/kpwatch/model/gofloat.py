@@ -68,3 +68,8 @@ def format_json(value: float) -> str:
     if value != 0 and (exponent < -6 or exponent >= 21):
         return _exponent_form(sign, digits, exponent)
     return _plain_form(sign, digits, exponent)
+
+
+def format_plain(value: float) -> str:
+    """As Go's 'f' with shortest digits: never with an exponent (numbers in a query's text)."""
+    return _special(value) or _plain_form(*_digits(value))

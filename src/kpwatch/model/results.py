@@ -56,3 +56,7 @@ class QueryResult:
     value: Scalar | String | Vector | Matrix
     warnings: list[str] = field(default_factory=list)
     infos: list[str] = field(default_factory=list)
+    samples: int = 0
+    """Values that were loaded or made on the way."""
+    peak_samples: int = 0
+    """Of these, how many were held at one time."""

@@ -22,11 +22,13 @@ class Budget:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._deadline = clock.monotonic_seconds() + timeout_seconds
-        self.held = 0
+        self.held = self.peak = self.total = 0
 
     def hold(self, cells: int) -> None:
         """Count `cells` more; raises QueryTooLarge over the limit, QueryTimeout after the deadline."""
         self.held += cells
+        self.total += max(cells, 0)
+        self.peak = max(self.peak, self.held)
         if self.held > self._max_samples:
             raise QueryTooLarge(
                 "query processing would load too many samples into memory in expression evaluation: more than "

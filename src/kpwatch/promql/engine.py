@@ -119,7 +119,7 @@ class Engine:
             raise QueryTooLarge("the query does not fit into memory; select fewer series or steps") from error
         except RecursionError as error:
             raise QueryFailed("the query nests too deep to evaluate; record a part of it first") from error
-        return QueryResult(value, notes.warnings, notes.infos)
+        return QueryResult(value, notes.warnings, notes.infos, budget.total, budget.peak)
 
 
 def _check_times(*times_ms: int) -> None:

@@ -1,0 +1,74 @@
+"""The list of URLs as an OpenAPI 3.1 document: for people who look for a URL, and for programs that make clients. Pure.
+
+Everything comes from the routes' own table; a parameter is described once, here, whatever URL takes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kpwatch import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kpwatch.api.router import Route
+
+_TIME = {"oneOf": [{"type": "number"}, {"type": "string", "format": "date-time"}]}
+_DURATION = {"oneOf": [{"type": "number"}, {"type": "string", "pattern": "^([0-9]+(y|w|d|h|m|s|ms))+$"}]}
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 0}
+_TEXTS = {"type": "array", "items": _TEXT}
+
+# Name -> (what it is, its schema).
+PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "query": ("A PromQL expression.", _TEXT),
+    "time": ("When: Unix seconds or RFC 3339; now, if absent.", _TIME),
+    "start": ("From when on: Unix seconds or RFC 3339.", _TIME),
+    "end": ("Until when, included: Unix seconds or RFC 3339.", _TIME),
+    "step": ("From one evaluation to the next: seconds or a duration such as 15s.", _DURATION),
+    "timeout": ("Give up after this time; --query-timeout, if absent or less.", _DURATION),
+    "lookback_delta": ("How old a sample may be to count as the present one; 5m, if absent.", _DURATION),
+    "limit": ("So many results at most; 0 = all. A warning tells that there are more.", _COUNT),
+    "limit_per_metric": ("So many descriptions of a metric at most; 0 = all.", _COUNT),
+    "stats": ("Anything: tell what the query took.", _TEXT),
+    "match[]": ("A series selector; may come more than once, and means any of them.", _TEXTS),
+    "metric": ("Only this metric.", _TEXT),
+    "state": ("active, dropped or any.", _TEXT),
+    "scrapePool": ("Only targets of this job.", _TEXT),
+    "ignore_host": ("false: where a series has neither ident nor agent_hostname, its host becomes ident.", _TEXT),
+}
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The OpenAPI document of these routes."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {}).update(
+            {method.lower(): _operation(route, method) for method in route.methods if method != "HEAD"}
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "kpwatch hub", "version": __version__},
+        "paths": dict(sorted(paths.items())),
+    }
+
+
+def _operation(route: Route, method: str) -> dict[str, Any]:
+    in_path = route.path.partition("{")[2].partition("}")[0]
+    operation: dict[str, Any] = {"summary": route.about, "responses": {"default": {"description": "See the summary."}}}
+    described = [_described(name) for name in route.parameters]
+    if in_path:
+        operation["parameters"] = [{"name": in_path, "in": "path", "required": True, "schema": _TEXT}]
+    if method == "POST" and "GET" in route.methods:
+        form = {"type": "object", "properties": {one["name"]: one["schema"] for one in described}}
+        operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    elif described:
+        operation["parameters"] = [*operation.get("parameters", ()), *described]
+    return operation
+
+
+def _described(name: str) -> dict[str, Any]:
+    bare = name.removesuffix("!")
+    description, schema = PARAMETERS[bare]
+    return {"name": bare, "in": "query", "description": description, "required": name != bare, "schema": schema}

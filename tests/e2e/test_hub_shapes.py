@@ -1,0 +1,196 @@
+"""The hub's answers beside what Prometheus 3 says its API is, and what clients do first when they are pointed at it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.api_shapes import PATHS, SCHEMAS, misfits
+from tests.e2e.hub_scene import HubProcess, now_ms, series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.hub_scene import Client
+
+AT_MS = now_ms() // 60_000 * 60_000
+AT = AT_MS / 1000
+OURS_TOO = frozenset(
+    ("application", "applicationVersion", "pythonVersion", "seriesCountByTarget", "memoryBytes", "store")
+)
+"""Keys that say more than Prometheus does: /status/buildinfo and /status/tsdb."""
+INSTANCE = "http://127.0.0.1:10249/metrics"
+GIVEN = {"query": "up", "start": str(AT - 60), "end": str(AT), "step": "15", "match[]": "up", "stats": "all"}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("hub")) as hub:
+        with hub.client() as client:
+            for at_ms in range(AT_MS - 300_000, AT_MS + 1, 15_000):
+                rows = []
+                for node, is_up in (("node-a", 1.0), ("node-b", 0.0)):
+                    own = {"ident": node, "job": "kube-proxy", "instance": INSTANCE}
+                    rows += [series({"__name__": "up", **own}, (at_ms, is_up))]
+                    rows += [series({"__name__": "scrape_duration_seconds", **own}, (at_ms, 0.25))]
+                rows += [series({"__name__": "scrape_error_info", "reason": "refused", **own}, (at_ms, 1.0))]
+                rows += [series({"__name__": "plain"}, (at_ms, 1.5))]
+                assert client.write(b"".join(rows)).status == 204
+        yield hub
+
+
+@pytest.fixture
+def client(hub: HubProcess) -> Iterator[Client]:
+    with hub.client() as connected:
+        yield connected
+
+
+def ask(client: Client, path: str, method: str, parameters: dict[str, str]) -> Any:
+    url = "/api/v1" + path.replace("{name}", "job")
+    return client.form(url, **parameters) if method == "post" else client.get(url, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [(path, method) for path, known in PATHS.items() for method in known["methods"]]
+)
+def test_shapes(path: str, method: str, client: Client) -> None:
+    """Every URL of Prometheus 3 that the hub has: by every method, with every parameter, in the shape it has there."""
+    known = {name for name, _ in PATHS[path]["parameters"]}
+    answer = ask(client, path, method, {name: value for name, value in GIVEN.items() if name in known})
+    assert answer.status == 200, answer.body
+    assert misfits(answer.json(), SCHEMAS[PATHS[path]["answer"]], more=OURS_TOO) == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, known in PATHS.items() if any(must for _, must in known["parameters"])]
+)
+def test_shapes_of_failures(path: str, client: Client) -> None:
+    """What lacks a parameter it needs is 400 in Prometheus' shape."""
+    answer = ask(client, path, "get", {})
+    assert answer.status == 400
+    assert answer.json()["errorType"] == "bad_data"
+    assert misfits(answer.json(), SCHEMAS["Error"]) == []
+
+
+def test_every_parameter_is_known(client: Client) -> None:
+    """OpenAPI of the hub names every parameter Prometheus 3 has, but for those of /rules."""
+    paths = client.get("/api/kpwatch/v1/openapi.json").json()["paths"]
+    for path, known in PATHS.items():
+        if path == "/rules":
+            continue
+        operation = paths["/api/v1" + path]["get"]
+        ours = {one["name"]: one["required"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+        assert dict(known["parameters"]).items() <= ours.items(), path
+        assert set(known["methods"]) == set(paths["/api/v1" + path]), path
+
+
+def test_openapi_answers(client: Client) -> None:
+    """Every URL is described; those with GET and nothing to fill in answer."""
+    document = client.get("/api/kpwatch/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], path
+            needs = [one for one in operation.get("parameters", ()) if one["required"]]
+            if method == "get" and not needs:
+                assert client.get(path).status == 200, path
+
+
+def test_targets_are_what_agents_report(client: Client) -> None:
+    """One target for each `up`; health, times, the reason of a failure, and a URL that others can use."""
+    found = client.get("/api/v1/targets").json()["data"]["activeTargets"]
+    well, ill = found
+    assert [one["labels"]["ident"] for one in found] == ["node-a", "node-b"]
+    assert well["scrapePool"] == well["discoveredLabels"]["job"] == "kube-proxy"
+    assert (well["scrapeUrl"], well["globalUrl"]) == (INSTANCE, "http://node-a:10249/metrics")
+    assert (well["health"], well["lastError"], ill["health"], ill["lastError"]) == ("up", "", "down", "refused")
+    assert (well["scrapeInterval"], well["lastScrapeDuration"]) == ("15s", 0.25)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:00\.000Z", well["lastScrape"])
+    assert client.get("/api/v1/targets", state="dropped").json()["data"]["activeTargets"] == []
+    assert client.get("/api/v1/targets", scrapePool="other").json()["data"]["activeTargets"] == []
+    assert client.get("/api/v1/scrape_pools").json()["data"] == {"scrapePools": ["kube-proxy"]}
+
+
+def test_nightingale_can_be_pointed_at_it(client: Client) -> None:
+    """Saving a data source asks `1+1` under its URL; afterwards POST forms, GET for what has no form."""
+    for prefix in ("", "/prometheus"):
+        assert client.get(f"{prefix}/api/v1/query?query=1%2B1").json()["data"]["result"][1] == "2"
+        assert client.form(f"{prefix}/api/v1/query", query="up", time=AT).status == 200
+        found = client.get(
+            f"{prefix}/api/v1/series", **{"match[]": 'up{job="kube-proxy"}', "start": AT - 60, "end": AT}
+        )
+        assert [one["ident"] for one in found.json()["data"]] == ["node-a", "node-b"]
+        assert client.get(f"{prefix}/api/v1/label/__name__/values").status == 200
+        assert client.get(f"{prefix}/api/v1/status/buildinfo").status == 200
+
+
+def test_grafana_can_be_pointed_at_it(client: Client) -> None:
+    """Its health check, what it asks to fill its lists, a panel's query with the headers it sends."""
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Dashboard-Uid": "kube-proxy",
+        "X-Panel-Id": "2",
+        "X-Grafana-From-Expr": "false",
+        "Accept-Encoding": "gzip",
+        "User-Agent": "Grafana/12.1.0",
+    }
+    health = client.request("POST", "/api/v1/query", "query=1%2B1&time=4", headers)
+    assert health.json()["data"] == {"resultType": "scalar", "result": [4, "2"]}
+    build = client.get("/api/v1/status/buildinfo").json()["data"]
+    assert build["version"].startswith("3.")
+    assert "features" not in build  # that would make it a Mimir
+    names = client.get("/api/v1/label/__name__/values", limit=40000, start=AT - 3600, end=AT).json()["data"]
+    assert names == ["plain", "scrape_duration_seconds", "scrape_error_info", "up"]
+    of_up = {"match[]": '{__name__="up"}', "start": AT - 3600, "end": AT}
+    assert client.form("/api/v1/labels", **of_up).json()["data"] == ["__name__", "ident", "instance", "job"]
+    assert client.get("/api/v1/label/ident/values", **of_up).json()["data"] == ["node-a", "node-b"]
+    assert client.form("/api/v1/label/ident/values").status == 405  # whereupon it asks by GET
+    everything = client.form("/api/v1/series", **of_up | {"match[]": '{__name__!=""}'})
+    assert len(everything.json()["data"]) == 6
+    body = f"query=sum+by+%28ident%29+%28up%29&start={AT - 900}&end={AT}&step=15"
+    assert client.request("POST", "/api/v1/query_range", body, headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("query", "query"), ("query_range", "query"), ("query_exemplars", "query"), ("format_query", "query"),
+        ("parse_query", "query"), ("series", "match[]"), ("labels", "match[]"), ("label/job/values", "match[]"),
+        ("/federate", "match[]"), ("/prometheus/federate", "match[]"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "hostile",
+    ["(" * 5000 + "up" + ")" * 5000, "-" * 15_000 + "1", "a" * 20_000, "+".join(["a"] * 4000), "sum(" * 4000,
+     '{a=~"(((((((((a+)+)+)+)+)+)+)+)+$"', "{" * 9000, "up[5m:" * 2000],
+    ids=lambda text: f"{text[:8]}x{len(text)}",
+)  # fmt: skip
+def test_hostile_queries_are_refused_wherever_a_query_is_taken(
+    path: str, name: str, hostile: str, client: Client
+) -> None:
+    """Depth, length, runs: 400 before the parser is called, by every URL that parses."""
+    url = path if path.startswith("/") else f"/api/v1/{path}"
+    answer = client.get(url, **{"start": 0, "end": 1, "step": 1, name: hostile})
+    assert answer.status == 400, answer.body[:200]
+
+
+def test_other_origins(client: Client) -> None:
+    """A page elsewhere may read Prometheus' API, as Prometheus lets it; nothing else."""
+    origin = {"Origin": "https://grafana.example"}
+    assert client.get("/api/v1/query", origin, query="1").headers["access-control-allow-origin"] == "*"
+    assert client.request("OPTIONS", "/api/v1/query", headers=origin).status == 204
+    for url in ("/api/kpwatch/v1/fleet", "/metrics", "/", "/api/v1/admin/tsdb/delete_series", "/api/v1/write"):
+        assert "access-control-allow-origin" not in client.get(url, origin).headers
+        assert client.request("OPTIONS", url, headers=origin).status == 405
+    assert "access-control-allow-origin" not in client.get("/api/v1/query", query="1").headers
+
+
+def test_documents_that_stay_are_asked_for_once(client: Client) -> None:
+    """Dictionary, metadata and the list of URLs have an ETag; who has the document gets 304 and no body."""
+    for url in ("/api/kpwatch/v1/dictionary", "/api/v1/metadata", "/api/kpwatch/v1/openapi.json"):
+        first = client.get(url, {"Accept-Encoding": "gzip"})
+        again = client.get(url, {"If-None-Match": first.headers["etag"]})
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert client.get(url, {"If-None-Match": '"other"'}).status == 200
