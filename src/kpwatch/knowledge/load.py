@@ -7,21 +7,28 @@ a metric to a person is made from it.
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.knowledge.expressions import expand, in_cluster
 from kpwatch.knowledge.rows import (
     COLUMN_KINDS,
     METRIC_TYPES,
+    MODES,
     SEVERITIES,
     UNITS,
     Answer,
+    Check,
+    Evidence,
     FleetColumn,
     Knowledge,
+    Level,
     Metric,
     NodeState,
+    Told,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +55,34 @@ def read_knowledge(text: str) -> Knowledge:
         metrics=_rows(table, "metric", "name", _metric),
         fleet_columns=_rows(table, "fleet_column", "id", _fleet_column),
         node_states=_rows(table, "node_state", "id", _node_state),
+        checks=_checks(table),
+        terms=table.get("terms", {}),
     )
+
+
+def _checks(table: dict[str, Any]) -> tuple[Check, ...]:
+    checks = _rows(table, "check", "id", _check)
+    known = {check.id for check in checks}
+    for check in checks:
+        try:
+            _check_references(check, known, table.get("terms", {}))
+        except ValueError as error:
+            raise ConfigError(f"knowledge table: [[check]] {check.id}: {error}") from error
+    return checks
+
+
+def _check_references(check: Check, known: set[str], terms: dict[str, str]) -> None:
+    strangers = sorted({*check.folds, *check.because} - known)
+    if strangers:
+        raise ValueError(f"folds or because: there is no check {strangers[0]!r}")
+    for query in queries_of(check):
+        expand(query, terms, in_cluster(check.window))
+
+
+def queries_of(check: Check) -> tuple[str, ...]:
+    """All of its PromQL, words not expanded."""
+    conditions = [query for level in check.levels for query in (level.when, level.desk)]
+    return tuple(query for query in (*conditions, *(each.query for each in check.evidence), check.since) if query)
 
 
 def _rows(table: dict[str, Any], kind: str, key: str, make: Callable[[dict[str, Any]], Row]) -> tuple[Row, ...]:
@@ -103,6 +137,67 @@ def _node_state(entry: dict[str, Any]) -> NodeState:
         zh=_said(entry, "zh"),
         en=_said(entry, "en"),
     )
+
+
+_CHECK_KEYS = frozenset(field.name for field in fields(Check)) - {"levels"} | {"level"}
+
+
+def _check(entry: dict[str, Any]) -> Check:
+    strangers = sorted(entry.keys() - _CHECK_KEYS)
+    if strangers:
+        raise ValueError(f"{strangers[0]!r} is no key of a check")
+    levels = tuple(_level(level) for level in entry.get("level", ()))
+    if not levels:
+        raise ValueError("expected at least one [[check.level]]")
+    evidence = tuple(Evidence(**each) for each in entry.get("evidence", ()))
+    if any(not each.zh or not each.en for each in evidence):
+        raise ValueError("evidence: expected a text in both languages")
+    return Check(
+        id=entry["id"],
+        reference=entry["reference"],
+        levels=levels,
+        evidence=evidence,
+        zh=_told("zh", entry.get("zh", {})),
+        en=_told("en", entry.get("en", {})),
+        window=entry.get("window", "5m"),
+        needs=tuple(entry.get("needs", ())),
+        version=entry.get("version", ""),
+        modes=_modes(entry, "modes"),
+        blind_modes=_modes(entry, "blind_modes"),
+        folds=tuple(entry.get("folds", ())),
+        because=tuple(entry.get("because", ())),
+        since=entry.get("since", ""),
+        verdict=entry.get("verdict", ""),
+        fleet_only=entry.get("fleet_only", False),
+        least_nodes=entry.get("least_nodes", 1),
+        incidents=tuple(entry.get("incidents", ())),
+    )
+
+
+def _modes(entry: dict[str, Any], key: str) -> tuple[str, ...]:
+    modes = tuple(entry.get(key, ()))
+    strangers = sorted(set(modes) - set(MODES))
+    if strangers:
+        raise ValueError(f"{key}: {strangers[0]!r} is none of {', '.join(MODES)}")
+    return modes
+
+
+def _level(entry: dict[str, Any]) -> Level:
+    severity = _one_of(SEVERITIES, entry, "severity")
+    return Level(
+        severity=severity,  # type: ignore[arg-type]  # one of SEVERITIES, which are the Literal's words
+        when=entry["when"],
+        desk=entry.get("desk", ""),
+        for_text=entry.get("for", ""),
+    )
+
+
+def _told(language: str, entry: dict[str, Any]) -> Told:
+    lists = {name: tuple(entry.get(name, ())) for name in ("causes", "do")}
+    told = Told(summary=entry.get("summary", ""), means=entry.get("means", ""), blind=entry.get("blind", ""), **lists)
+    if not told.summary:
+        raise ValueError(f"{language}: expected a summary in this language")
+    return told
 
 
 def _one_of(allowed: Sequence[str], entry: dict[str, Any], key: str) -> str:
