@@ -7,7 +7,7 @@ import pytest
 from kpwatch.knowledge.expressions import Words, expand, in_cluster
 
 DESK = Words("15001ms", "15s", "5m", desk=True)
-TERMS = {"failed": 'failed_total{mode="x"}', "twice": "$failed + $failed", "round": "$round"}
+TERMS = {"failed": 'failed_total{mode="x"}', "one": "b", "two": "$one + $one", "round": "$round"}
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ TERMS = {"failed": 'failed_total{mode="x"}', "twice": "$failed + $failed", "roun
         ("rate(a[$window]) > 1", "rate(a[2m]) > 1", "rate(a[15001ms]) > 1"),
         ("a unless a offset $before", "a unless a offset 2m", "a unless a offset 15s"),
         ("increase(a[$recent])", "increase(a[2m])", "increase(a[5m])"),
-        ("$twice\n  > 0", 'failed_total{mode="x"} + failed_total{mode="x"} > 0', 'failed_total{mode="x"} + failed_total{mode="x"} > 0'),
+        ("$two\n  > 0", "b + b > 0", "b + b > 0"),
         (
             "sum($grown($failed)) > 0",
-            'sum((increase(failed_total{mode="x"}[2m]) or (failed_total{mode="x"} unless failed_total{mode="x"} offset 2m) '
+            ('sum((increase(failed_total{mode="x"}[2m]) or (failed_total{mode="x"} unless failed_total{mode="x"} offset 2m) '
             "and on (ident, instance) (up offset 2m or timestamp(process_start_time_seconds) - process_start_time_seconds "
-            "< 120))) > 0",
+            "< 120))) > 0"),
             'sum(increase(failed_total{mode="x"}[5m])) > 0',
         ),
     ],
