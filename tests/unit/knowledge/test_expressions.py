@@ -7,7 +7,7 @@ import pytest
 from kpwatch.knowledge.expressions import Words, expand, in_cluster
 
 DESK = Words("15001ms", "15s", "5m", desk=True)
-TERMS = {"failed": 'failed_total{mode="x"}', "one": "b", "two": "$one + $one", "round": "$round"}
+TERMS = {"failed": "failed", "one": "b", "two": "$one + $one", "round": "$round"}
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ TERMS = {"failed": 'failed_total{mode="x"}', "one": "b", "two": "$one + $one", "
         ("$two\n  > 0", "b + b > 0", "b + b > 0"),
         (
             "sum($grown($failed)) > 0",
-            ('sum((increase(failed_total{mode="x"}[2m]) or (failed_total{mode="x"} unless failed_total{mode="x"} offset 2m) '
+            ('sum((increase(failed[2m]) or (failed unless failed offset 2m) '
             "and on (ident, instance) (up offset 2m or timestamp(process_start_time_seconds) - process_start_time_seconds "
             "< 120))) > 0"),
-            'sum(increase(failed_total{mode="x"}[5m])) > 0',
+            'sum(increase(failed[5m])) > 0',
         ),
     ],
 )  # fmt: skip
