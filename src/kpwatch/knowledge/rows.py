@@ -112,7 +112,7 @@ class Check:
 
     id: str
     reference: str
-    """Where its rule comes from: the section of kube-proxy's failure modes in docs/reference/checks.md."""
+    """Number of the failure mode in the study of real kube-proxies from which the rule comes."""
     levels: tuple[Level, ...]
     evidence: tuple[Evidence, ...]
     zh: Told
