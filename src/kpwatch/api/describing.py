@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from kpwatch.promql.syntax import Syntax
 
 
+_UNITS = {"seconds": "seconds", "unix_seconds": "seconds", "bytes": "bytes"}
+"""Units of ours that OpenMetrics knows as well."""
+
+
 class DescribingApi:
     """Handlers of what needs no samples."""
 
@@ -85,7 +89,10 @@ class DescribingApi:
 
     def _families(self) -> Iterator[tuple[str, list[dict[str, str]]]]:
         """Family -> its descriptions, sorted by name; the dictionary's in English, as HELP is."""
-        found = {row.name: [{"type": row.type, "unit": row.unit, "help": row.en}] for row in self._knowledge().metrics}
+        found = {
+            row.name: [{"type": row.type, "unit": _UNITS.get(row.unit, ""), "help": row.means.en}]
+            for row in self._knowledge().metrics
+        }
         for name, said in self._written().items():
             found[name] = [{"type": one.type, "unit": one.unit, "help": one.help} for one in said]
         yield from sorted(found.items())

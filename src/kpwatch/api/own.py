@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpwatch.api.encoding import accepted_coding, encoded, unless_known
 from kpwatch.base.asgi import JSON, Answer
+from kpwatch.knowledge.document import group_document, metric_document, prefix_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,8 +37,8 @@ class OwnApi:
         return await self._json(request, self._fleet.table)
 
     async def dictionary(self, request: Request) -> Answer:
-        """GET /dictionary: `{"metrics": [{"name", "type", "unit", "since", "labels", "meaning": {"zh", "en"}}]}`."""
-        return await self._json(request, lambda: {"metrics": _dictionary(self._knowledge())}, keeps=True)
+        """GET /dictionary: `{"groups": […], "prefixes": […], "metrics": […]}`, as `knowledge/document.py` has them."""
+        return await self._json(request, lambda: _dictionary(self._knowledge()), keeps=True)
 
     def openapi(self, routes: Callable[[], Iterable[Route]]) -> Handler:
         """GET /openapi.json: what stands in `routes`."""
@@ -75,15 +76,9 @@ class OwnApi:
         return await self._workers.run(work)
 
 
-def _dictionary(knowledge: Knowledge) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": row.name,
-            "type": row.type,
-            "unit": row.unit,
-            "since": row.since,
-            "labels": row.labels,
-            "meaning": {"zh": row.zh, "en": row.en},
-        }
-        for row in knowledge.metrics
-    ]
+def _dictionary(knowledge: Knowledge) -> dict[str, Any]:
+    return {
+        "groups": [group_document(row) for row in knowledge.metric_groups],
+        "prefixes": [prefix_document(row) for row in knowledge.metric_prefixes],
+        "metrics": [metric_document(row) for row in knowledge.metrics],
+    }

@@ -10,33 +10,30 @@ import tomllib
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.knowledge.dictionary import read_dictionary
+from kpwatch.knowledge.entries import one_of, read_rows, said
 from kpwatch.knowledge.expressions import expand, in_cluster
 from kpwatch.knowledge.rows import (
     COLUMN_KINDS,
-    METRIC_TYPES,
     MODES,
     SEVERITIES,
-    UNITS,
     Answer,
     Check,
     Evidence,
     FleetColumn,
     Knowledge,
     Level,
-    Metric,
     NodeState,
     Told,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
 
 TABLE_FILE = Path(__file__).with_name("kube_proxy.toml")
-
-Row = TypeVar("Row")
 
 
 @cache
@@ -51,17 +48,20 @@ def read_knowledge(text: str) -> Knowledge:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"knowledge table: {error}") from error
+    groups, prefixes, metrics = read_dictionary(table)
     return Knowledge(
-        metrics=_rows(table, "metric", "name", _metric),
-        fleet_columns=_rows(table, "fleet_column", "id", _fleet_column),
-        node_states=_rows(table, "node_state", "id", _node_state),
+        metric_groups=groups,
+        metric_prefixes=prefixes,
+        metrics=metrics,
+        fleet_columns=read_rows(table, "fleet_column", "id", _fleet_column),
+        node_states=read_rows(table, "node_state", "id", _node_state),
         checks=_checks(table),
         terms=table.get("terms", {}),
     )
 
 
 def _checks(table: dict[str, Any]) -> tuple[Check, ...]:
-    checks = _rows(table, "check", "id", _check)
+    checks = read_rows(table, "check", "id", _check)
     known = {check.id for check in checks}
     for check in checks:
         try:
@@ -85,37 +85,12 @@ def queries_of(check: Check) -> tuple[str, ...]:
     return tuple(query for query in (*conditions, *(each.query for each in check.evidence), check.since) if query)
 
 
-def _rows(table: dict[str, Any], kind: str, key: str, make: Callable[[dict[str, Any]], Row]) -> tuple[Row, ...]:
-    rows: dict[str, Row] = {}
-    for entry in table.get(kind, []):
-        name = entry.get(key, "")
-        if not name or name in rows:
-            raise ConfigError(f"knowledge table: [[{kind}]] {key} = {name!r}: expected a name that no other row has")
-        try:
-            rows[name] = make(entry)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"knowledge table: [[{kind}]] {name}: {error}") from error
-    return tuple(rows.values())
-
-
-def _metric(entry: dict[str, Any]) -> Metric:
-    return Metric(
-        name=entry["name"],
-        type=_one_of(METRIC_TYPES, entry, "type"),
-        unit=_one_of(UNITS, entry, "unit"),
-        since=entry.get("since", ""),
-        labels=tuple(entry.get("labels", ())),
-        zh=_said(entry, "zh"),
-        en=_said(entry, "en"),
-    )
-
-
 def _fleet_column(entry: dict[str, Any]) -> FleetColumn:
     return FleetColumn(
         id=entry["id"],
-        kind=_one_of(COLUMN_KINDS, entry, "kind"),
-        zh=_said(entry, "zh"),
-        en=_said(entry, "en"),
+        kind=one_of(COLUMN_KINDS, entry, "kind"),
+        zh=said(entry, "zh"),
+        en=said(entry, "en"),
         answers=_answers(entry["from"]),
         zero_is_none=entry.get("zero_is_none", False),
     )
@@ -129,13 +104,13 @@ def _answers(entries: Iterable[dict[str, Any]]) -> tuple[Answer, ...]:
 
 
 def _node_state(entry: dict[str, Any]) -> NodeState:
-    severity = _one_of(SEVERITIES, entry, "severity")
+    severity = one_of(SEVERITIES, entry, "severity")
     return NodeState(
         id=entry["id"],
         severity=severity,  # type: ignore[arg-type]  # one of SEVERITIES, which are the Literal's words
         query=_one_line(entry["query"]),
-        zh=_said(entry, "zh"),
-        en=_said(entry, "en"),
+        zh=said(entry, "zh"),
+        en=said(entry, "en"),
     )
 
 
@@ -183,7 +158,7 @@ def _modes(entry: dict[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _level(entry: dict[str, Any]) -> Level:
-    severity = _one_of(SEVERITIES, entry, "severity")
+    severity = one_of(SEVERITIES, entry, "severity")
     return Level(
         severity=severity,  # type: ignore[arg-type]  # one of SEVERITIES, which are the Literal's words
         when=entry["when"],
@@ -198,20 +173,6 @@ def _told(language: str, entry: dict[str, Any]) -> Told:
     if not told.summary:
         raise ValueError(f"{language}: expected a summary in this language")
     return told
-
-
-def _one_of(allowed: Sequence[str], entry: dict[str, Any], key: str) -> str:
-    value = str(entry[key])
-    if value not in allowed:
-        raise ValueError(f"{key} = {value!r}: expected one of {', '.join(map(repr, allowed))}")
-    return value
-
-
-def _said(entry: dict[str, Any], language: str) -> str:
-    text = str(entry.get(language, "")).strip()
-    if not text:
-        raise ValueError(f"{language}: expected a text in this language")
-    return " ".join(text.split())
 
 
 def _one_line(query: str) -> str:

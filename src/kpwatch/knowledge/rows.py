@@ -6,18 +6,92 @@ Queries are PromQL and group by `(ident, instance)`: a node is its `ident`, or i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 METRIC_TYPES = ("counter", "gauge", "histogram", "summary")
-UNITS = ("", "seconds", "unix_seconds", "bytes", "rules", "packets", "requests", "changes", "failures")
+UNITS = (
+    "", "seconds", "unix_seconds", "bytes", "rules", "packets", "requests", "changes", "failures", "services", "flows",
+    "samples", "series", "targets", "scrapes", "goroutines", "threads", "files", "yes_no", "info",
+)  # fmt: skip
+"""What a value counts or measures; "yes_no" is 1 or 0, "info" always 1 (the labels tell), "" a plain number."""
+METRIC_MODES = ("iptables", "ipvs", "nftables", "kernelspace")
+"""Those of 1.31 and later, of which each registers metrics of its own."""
+EXPOSERS = ("kube-proxy", "scraper", "agent", "hub")
+"""Who says a metric: kube-proxy itself, who scrapes it (about the scrape and the other pages), our own processes."""
 COLUMN_KINDS = ("text", "number", "seconds", "unix_seconds")
 MODES = ("iptables", "ipvs", "nftables", "kernelspace", "userspace")
 SEVERITIES = ("info", "warning", "critical")
+LANGUAGES = ("zh", "en")
 
 Severity = Literal["info", "warning", "critical"]
+Version = tuple[int, int]
+
+
+def read_version(text: str) -> Version:
+    """(1, 33) of "1.33"; raises ValueError where it is no release of Kubernetes."""
+    major, _, minor = text.partition(".")
+    if major != "1" or not (minor.isascii() and minor.isdecimal()) or minor != str(int(minor)):
+        raise ValueError(f"version {text!r}: expected a release of Kubernetes such as '1.33'")
+    return 1, int(minor)
+
+
+class Text(NamedTuple):
+    """The same said in both languages."""
+
+    zh: str
+    en: str
+
+    def in_language(self, language: str) -> str:
+        """In one of LANGUAGES."""
+        return self.zh if language == "zh" else self.en
+
+
+class Label(NamedTuple):
+    """A label of a family, and which releases have it: `""` is from the first, to the last there is."""
+
+    name: str
+    first: str = ""
+    last: str = ""
+
+    def is_in(self, version: Version) -> bool:
+        """Whether that release's series have it."""
+        begun = not self.first or read_version(self.first) <= version
+        return begun and (not self.last or version <= read_version(self.last))
+
+    @property
+    def releases(self) -> str:
+        """As they are written in the table: `1.33+`, `-1.25`, `1.20-1.25`, or nothing for all."""
+        return f"{self.first}+" if self.first and not self.last else f"{self.first}-{self.last}" if self.last else ""
+
+
+class Change(NamedTuple):
+    """What a release made different."""
+
+    at: str
+    said: Text
+
+
+@dataclass(frozen=True, slots=True)
+class MetricGroup:
+    """A chapter of the dictionary; every metric stands in one."""
+
+    id: str
+    exposed_by: str
+    """One of EXPOSERS."""
+    title: Text
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPrefix:
+    """Families that are explained together, by how their names begin: nobody asks for them one by one."""
+
+    prefix: str
+    group: str
+    title: Text
+    means: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +99,38 @@ class Metric:
     """One metric family, as the dictionary explains it."""
 
     name: str
+    group: str
     type: str
     unit: str
+    labels: tuple[Label, ...]
+    """Labels of the family itself; not what a scraper adds, nor a histogram's `le`."""
     since: str
-    """First kube-proxy minor version that has it; "" = every one from 1.20 on, or not kube-proxy's own."""
-    labels: tuple[str, ...]
-    """Labels of the family itself."""
-    zh: str
-    en: str
+    """First release that has it; "" = every one from 1.20 on, or not kube-proxy's own."""
+    removed: str
+    """First release that has it no more."""
+    modes: tuple[str, ...]
+    """Modes that have it, from 1.31 on; up to 1.30 every mode registers every family."""
+    buckets: str
+    """Upper bounds of a histogram, where they decide how it is to be read."""
+    title: Text
+    """A name for it, of a few words."""
+    means: Text
+    absent: Text | None
+    """What it means, or how to read it, where the series is not there."""
+    bad: Text | None
+    """What to worry about."""
+    do: Text | None
+    """What then."""
+    changed: tuple[Change, ...]
+    see: tuple[str, ...]
+    """Metrics that are read together with this one."""
+    unseen: str
+    """Why no capture of ours shows it; "" = one does."""
+
+    def is_in(self, version: Version) -> bool:
+        """Whether that release has it."""
+        begun = not self.since or read_version(self.since) <= version
+        return begun and (not self.removed or version < read_version(self.removed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +245,8 @@ class Check:
 class Knowledge:
     """The whole table."""
 
+    metric_groups: tuple[MetricGroup, ...]
+    metric_prefixes: tuple[MetricPrefix, ...]
     metrics: tuple[Metric, ...]
     fleet_columns: tuple[FleetColumn, ...]
     node_states: tuple[NodeState, ...]
