@@ -66,16 +66,32 @@ class RealPrometheus:
         assert document["status"] == "success", document
         return document["data"]
 
+    def refusal(self, query: str) -> str | None:
+        """Why the server takes `query` for no PromQL; None where it does not."""
+        form = urllib.parse.urlencode({"query": query, "time": 0}, errors="surrogatepass").encode()
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v1/query", data=form, timeout=60, context=self._tls):
+                return None
+        except urllib.error.HTTPError as error:
+            with error:
+                document = json.load(error)
+        return str(document["error"]) if document["errorType"] == "bad_data" else None
+
 
 @contextmanager
-def running_prometheus(folder: Path, *arguments: str, tls: ssl.SSLContext | None = None) -> Iterator[RealPrometheus]:
-    """A server with an empty database in `folder` that scrapes nothing; with `tls` it is asked over https."""
+def running_prometheus(
+    folder: Path, *arguments: str, tls: ssl.SSLContext | None = None, path: str | None = None
+) -> Iterator[RealPrometheus]:
+    """A server with an empty database in `folder` that scrapes nothing; with `tls` it is asked over https.
+
+    `path` is that of another than the installed one.
+    """
     (folder / "prometheus.yml").write_text("global: {}\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
-        program("prometheus"),
+        path or program("prometheus"),
         f"--config.file={folder}/prometheus.yml",
         f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}",

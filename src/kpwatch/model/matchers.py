@@ -6,6 +6,7 @@ is compiled, so that a hostile pattern costs its length and nothing else. A labe
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kpwatch.model.labels import Labels
+
+_ANY_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+"""RE2 has this escape, Go has not."""
 
 MatchOp = Literal["=", "!=", "=~", "!~"]
 
@@ -65,6 +69,8 @@ def compile_anchored(pattern: str) -> Callable[[str], bool]:
     options = re2.Options()
     options.log_errors = False
     options.dot_nl = True
+    if _ANY_BYTE.search(pattern):
+        raise BadQuery(f'bad regular expression "{pattern}": invalid escape sequence: \\C')
     try:
         compiled = re2.compile(pattern, options)
     except re2.error as error:

@@ -18,6 +18,7 @@ from kpwatch.base.errors import BadQuery, QueryFailed, QueryTooLarge
 from kpwatch.model.results import Matrix, MatrixSeries, QueryResult, String, Vector
 from kpwatch.model.results import Scalar as ScalarResult
 from kpwatch.promql.budget import Budget
+from kpwatch.promql.durations import Span
 from kpwatch.promql.evaluate import Evaluation, Scope
 from kpwatch.promql.lexer import LATEST_SECONDS
 from kpwatch.promql.notes import Notes
@@ -72,7 +73,8 @@ class Engine:
         self, query: str | Node, start_ms: int, end_ms: int, step_ms: int, *, lookback_ms: int | None = None
     ) -> QueryResult:
         """The value of `query` at start, start + step, …, not after end: a Matrix sorted by labels."""
-        node = parse(query) if isinstance(query, str) else query
+        span = Span(max(step_ms, 0), max(end_ms - start_ms, 0))
+        node = parse(query, span) if isinstance(query, str) else query
         _check_times(start_ms, end_ms)
         if step_ms <= 0 or end_ms < start_ms:
             raise BadQuery(

@@ -5,19 +5,22 @@ some 1,000 operators in a row (`a + a + …`), at a cost that grows with the squ
 runs of signs and the number of operators are bounded here, before it is called; no query that a person or a dashboard
 writes comes near the bounds.
 
-Where the parser reads otherwise than Prometheus 3, the query is rewritten: `1_000` becomes `1000`; `@ -5` a stand-in
-far in the future (the parser cannot express a time before 1970); a string with escaped bytes (`"\xc3\xbf"`) the text
-that these bytes are; a regular expression its number (the parser would compile it in another dialect). `parse` turns
-the stand-ins back.
+What the parser reads otherwise than Prometheus 3 it is not shown: spaces and comments become one space, every number
+its value, every duration its milliseconds (`[5m * 2]` is `[600000ms]`), every string the plainest literal of the same
+text, a regular expression its number (the parser would compile it in another dialect), a time after `@` a stand-in far
+in the future (the parser knows no time before 1970). `parse` turns the stand-ins back. Errors found here say where.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import BadQuery
-from kpwatch.promql.places import find_places
+from kpwatch.promql.durations import INSTANT, Span, parse_offset, parse_window
+from kpwatch.promql.numbers import literal_value
+from kpwatch.promql.places import find_places, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +33,8 @@ MAX_OPERATORS = 500
 LATEST_SECONDS = 2**63 // 1000 // 1000
 """Times as far from 1970 as Prometheus' int64 milliseconds allow, with room for ranges and offsets."""
 
-NEGATIVE_TIME_STAND_IN_SECONDS = 200_000_000_000  # the year 8307
-"""`@ -n` is written as this plus its ordinal in `Prepared.negative_times_ms`."""
+TIME_STAND_IN_SECONDS = 200_000_000_000  # the year 8307
+"""A number after `@` is written as this plus its ordinal in `Prepared.times_ms`."""
 
 FIRST_BYTE_STAND_IN = "\U0010ff00"  # private use
 _TO_STAND_IN = {0xDC00 + byte: ord(FIRST_BYTE_STAND_IN) + byte for byte in range(128, 256)}
@@ -39,24 +42,28 @@ _FROM_STAND_IN = {stand_in: surrogate for surrogate, stand_in in _TO_STAND_IN.it
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>\s+|\#[^\n]*)
+    (?P<space>[ \t\r\n]+|\#[^\r\n]*)
   | (?P<string>"(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | `[^`]*`)
   | (?P<word>[A-Za-z_:][A-Za-z0-9_:]*)
-  | (?P<number>0[xX][0-9A-Fa-f_]+ | (?:[0-9][0-9_]*(?:\.[0-9_]*)? | \.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)?)
+  | (?P<number>0[xX][0-9A-Za-z_.]* | (?:[0-9]|\.[0-9])(?:[eE][+-](?=[0-9_.])|[0-9A-Za-z_.])*)
   | (?P<operator>==|!=|>=|<=|=~|!~|[-+*/%^><])
+  | (?P<range>\[(?:\#[^\r\n]*|[^]\#"'`[])*\])
   | (?P<open>[(\[{]) | (?P<close>[)\]}])
   | (?P<at>@)
   | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SEPARATED_DIGITS = re.compile(r"(?<=[0-9A-Fa-f])_(?=[0-9A-Fa-f])")
 _ESCAPE = re.compile(
     r"\\(?:x(?P<hex>[0-9A-Fa-f]{2})|(?P<octal>[0-7]{3})|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|(?P<one>.))",
     re.DOTALL,
 )
 _ONE_LETTER = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "\\": "\\", "'": "'", '"': '"'}
 _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
+_GROUPING_WORDS = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
+_EXTENDED = frozenset({"smoothed", "anchored"})
+_MATCH_OPERATORS = frozenset({"=", "!=", "=~", "!~"})
+_SPECIAL_NUMBERS = {"inf": math.inf, "nan": math.nan}
 
 
 class Token(NamedTuple):
@@ -70,7 +77,7 @@ class Prepared(NamedTuple):
     """A query that is safe to parse, and what its stand-ins mean."""
 
     text: str
-    negative_times_ms: tuple[int, ...] = ()
+    times_ms: tuple[int, ...] = ()
     patterns: tuple[str, ...] = ()
     """Regular expressions; in `text` each is a string with its number."""
     places: tuple[tuple[str, ...], ...] = ()
@@ -83,14 +90,14 @@ def tokens(query: str) -> Iterator[Token]:
         yield Token(str(match.lastgroup), match.group())
 
 
-def prepare(query: str) -> Prepared:
-    """The query as the parser takes it; raises BadQuery where a bound is exceeded."""
+def prepare(query: str, span: Span = INSTANT) -> Prepared:
+    """The query as the parser takes it; raises BadQuery where a bound is exceeded or a literal is none."""
     size = len(query.encode("utf-8", "surrogatepass"))
     if size > MAX_QUERY_BYTES:
         raise BadQuery(f"the query has {size} bytes; at most {MAX_QUERY_BYTES} are accepted: shorten or split it")
     stream = list(tokens(query))
     _check_bounds(stream)
-    return _rewrite(stream)
+    return _Rewriter(stream, span).run()
 
 
 def _check_bounds(stream: list[Token]) -> None:
@@ -111,54 +118,154 @@ def _check_bounds(stream: list[Token]) -> None:
                 raise BadQuery(f"more than {limit} {what} in the query; simplify it or record a part of it first")
 
 
-def _rewrite(stream: list[Token]) -> Prepared:
-    text: list[str] = []
-    negative_times_ms: list[int] = []
-    patterns: list[str] = []
-    significant: list[int] = []  # where in `text` the last tokens that are no space stand
-    for kind, piece in stream:
-        before = [text[index] for index in significant[-2:]]
-        rewritten = piece
+class _Rewriter:
+    """Goes over the tokens once, from the left."""
+
+    def __init__(self, stream: list[Token], span: Span) -> None:
+        self._stream = stream
+        self._places = places_of(stream)
+        self._indexes = [index for index, (kind, _) in enumerate(stream) if kind != "space"]
+        self._at = 0
+        """The next of the indexes."""
+        self._span = span
+        self._text: list[str] = []
+        self._times_ms: list[int] = []
+        self._patterns: list[str] = []
+        self._braces = 0
+        self._groupings: list[bool] = []
+        """Of the open brackets: does it hold label names?"""
+
+    def run(self) -> Prepared:
+        """All of it."""
+        while self._at < len(self._indexes):
+            index = self._indexes[self._at]
+            try:
+                self._step(*self._stream[index])
+            except BadQuery as error:
+                text = str(error)
+                raise BadQuery(f"{self._places[index]}: {text}" if text.startswith("parse error") else text) from None
+            self._at += 1
+        places = tuple(find_places(self._stream))
+        return Prepared(" ".join(self._text), tuple(self._times_ms), tuple(self._patterns), places)
+
+    def _step(self, kind: str, piece: str) -> None:
         if kind == "string":
-            rewritten = _rewrite_string(piece, patterns, is_pattern=before[-1:] in (["=~"], ["!~"]))
+            piece = self._string(piece)
         elif kind == "number":
-            rewritten = _SEPARATED_DIGITS.sub("", piece)
-            if before == ["@", "-"]:
-                text[significant[-1]] = ""
-                negative_times_ms.append(-_milliseconds(rewritten))
-                rewritten = str(NEGATIVE_TIME_STAND_IN_SECONDS + len(negative_times_ms) - 1)
-        if kind != "space":
-            significant.append(len(text))
-        text.append(rewritten)
-    return Prepared("".join(text), tuple(negative_times_ms), tuple(patterns), tuple(find_places(stream)))
+            piece = _plain_number(literal_value(piece))
+        elif kind == "range":
+            window = parse_window(piece, self._span)
+            step = "" if window.step_ms is None else _plain_duration(window.step_ms)
+            piece = f"[{_plain_duration(window.range_ms)}{':' + step if window.is_subquery else ''}]"
+        elif kind == "at":
+            piece += self._time()
+        elif kind == "word":
+            piece = self._word(piece)
+        elif kind in ("open", "close"):
+            self._bracket(piece)
+        elif kind == "other" and piece not in (",", "="):
+            what = "unterminated quoted string" if piece in "\"'`" else f"unexpected character: '{piece}'"
+            raise BadQuery(f"parse error: {what}")
+        elif piece == "+" and self._kind(1) == "string":
+            raise BadQuery(
+                "parse error: unary expression only allowed on expressions of type scalar or instant vector, "
+                'got "string"'
+            )
+        self._text.append(piece)
+
+    def _kind(self, ahead: int) -> str:
+        place = self._at + ahead
+        return self._stream[self._indexes[place]].kind if 0 <= place < len(self._indexes) else ""
+
+    def _piece(self, ahead: int) -> str:
+        place = self._at + ahead
+        return self._stream[self._indexes[place]].text if 0 <= place < len(self._indexes) else ""
+
+    def _bracket(self, piece: str) -> None:
+        if piece == "{" and self._braces:
+            raise BadQuery("parse error: unexpected left brace '{' (native histograms are not supported)")
+        self._braces += (piece == "{") - (piece == "}")
+        if piece == "(":
+            self._groupings.append(self._kind(-1) == "word" and self._piece(-1).lower() in _GROUPING_WORDS)
+        elif piece == ")" and self._groupings:
+            self._groupings.pop()
+
+    def _word(self, piece: str) -> str:
+        """A word is `offset` or the like only behind an expression, else a name."""
+        word = piece.lower()
+        if self._braces:  # the parser has an `or` of its own there
+            return f'"{piece}"' if word == "or" and self._piece(1) in _MATCH_OPERATORS else piece
+        if self._groupings and self._groupings[-1]:
+            return f'"{piece}"' if ":" in piece else piece
+        if word in _SPECIAL_NUMBERS:  # in any case of letters, which the parser would take for a metric's name
+            return "Inf" if word == "inf" else "NaN"
+        if word in ("offset", *_EXTENDED) and self._is_behind_expression():
+            if word in _EXTENDED:
+                raise BadQuery(f"the modifier {word} is not supported; use the range without it")
+            return f"offset {self._offset()}"
+        return piece
+
+    def _is_behind_expression(self) -> bool:
+        kind, piece = self._kind(-1), self._piece(-1).lower()
+        return kind in ("close", "range", "number", "string") or (kind == "word" and piece not in _WORD_OPERATORS)
+
+    def _offset(self) -> str:
+        """The duration behind `offset`, which is read off the stream."""
+        ahead = [self._stream[index].text for index in self._indexes[self._at + 1 :]]
+        milliseconds, taken = parse_offset(ahead, self._span)
+        self._at += taken
+        return _plain_duration(milliseconds)
+
+    def _time(self) -> str:
+        """The number behind `@`; anything else is left to the parser."""
+        sign = self._piece(1) if self._piece(1) in ("+", "-") else ""
+        number = self._piece(2 if sign else 1)
+        if self._kind(2 if sign else 1) == "number":
+            seconds = literal_value(number)
+        elif number.lower() in _SPECIAL_NUMBERS:
+            seconds = _SPECIAL_NUMBERS[number.lower()]
+        else:
+            return ""
+        if not seconds <= LATEST_SECONDS:
+            raise BadQuery(f"parse error: timestamp out of bounds for @ modifier: {sign}{number}")
+        self._at += 2 if sign else 1
+        self._times_ms.append(round(-seconds * 1000 if sign == "-" else seconds * 1000))
+        return f" {TIME_STAND_IN_SECONDS + len(self._times_ms) - 1}"
+
+    def _string(self, literal: str) -> str:
+        value = unquote(literal)
+        if value is None:
+            raise BadQuery(f"parse error: unknown or incomplete escape sequence in {literal}")
+        if self._piece(-1) in ("=~", "!~"):
+            self._patterns.append(value)
+            return f'"{len(self._patterns) - 1}"'
+        quoted = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+        return f'"{quoted.translate(_TO_STAND_IN)}"'
 
 
-def _milliseconds(number: str) -> int:
-    seconds = float(int(number, 16)) if number[:2] in ("0x", "0X") else float(number)
-    if seconds > LATEST_SECONDS:
-        raise BadQuery(f"timestamp out of bounds for @ modifier: -{number}")
-    return round(seconds * 1000)
+def _plain_duration(milliseconds: int) -> str:
+    """In units that the parser takes; it knows no milliseconds beyond 32 bits, and no zero with a unit."""
+    if not milliseconds:
+        return "0"
+    days, rest = divmod(abs(milliseconds), 86_400_000)
+    parts = ((days, "d"), (rest // 1000, "s"), (rest % 1000, "ms"))
+    return "-" * (milliseconds < 0) + "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
-def _rewrite_string(literal: str, patterns: list[str], *, is_pattern: bool) -> str:
-    """The literal, or what stands for it; a literal with an unknown escape is left for the parser to refuse."""
-    value = unquote(literal)
-    if value is None or not (is_pattern or _has_high_byte(literal)):
-        return literal
-    if is_pattern:
-        patterns.append(value)
-        return f'"{len(patterns) - 1}"'
-    quoted = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return f'"{quoted.translate(_TO_STAND_IN)}"'
+def _plain_number(value: float) -> str:
+    """In digits that the parser reads the same."""
+    return str(int(value)) if value.is_integer() and value < 1e15 else repr(value)
 
 
 def unquote(literal: str) -> str | None:
     """The value of a Go string literal, or None for an unknown escape; bytes that are no UTF-8 become surrogates."""
     inner = literal[1:-1]
     if literal.startswith("`"):
-        return inner.replace("\r", "")
-    if any(match["one"] is not None and match["one"] not in _ONE_LETTER for match in _ESCAPE.finditer(inner)):
-        return None
+        return inner
+    other_quote = "'" if literal[0] == '"' else '"'
+    for match in _ESCAPE.finditer(inner):
+        if match["one"] is not None and (match["one"] not in _ONE_LETTER or match["one"] == other_quote):
+            return None
     try:
         escaped = _ESCAPE.sub(_unescape, inner).encode("utf-8", "surrogateescape")
     except (ValueError, OverflowError):  # \U above the last character, or half a surrogate pair
@@ -181,10 +288,6 @@ def _unescape(match: re.Match[str]) -> str:
 def _byte_of(match: re.Match[str]) -> int:
     """The byte that a hexadecimal or octal escape stands for; 0 for another."""
     return int(match["hex"], 16) if match["hex"] else int(match["octal"] or "0", 8)
-
-
-def _has_high_byte(literal: str) -> bool:
-    return not literal.startswith("`") and any(_byte_of(match) > 127 for match in _ESCAPE.finditer(literal))
 
 
 def restore_bytes(text: str) -> str:

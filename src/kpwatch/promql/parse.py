@@ -8,6 +8,7 @@ what we do not evaluate, is refused here with BadQuery; its own reasons are pass
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,8 +19,10 @@ import promql_parser
 from kpwatch.base.errors import BadQuery
 from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.matchers import Matcher
+from kpwatch.promql.durations import INSTANT, Span
 from kpwatch.promql.functions import FUNCTIONS
-from kpwatch.promql.lexer import NEGATIVE_TIME_STAND_IN_SECONDS, Prepared, is_text, prepare, restore_bytes
+from kpwatch.promql.lexer import TIME_STAND_IN_SECONDS, Prepared, is_text, prepare, restore_bytes
+from kpwatch.promql.relabel import is_label_name, show_bytes
 from kpwatch.promql.tree import (
     Aggregation,
     Binary,
@@ -35,7 +38,7 @@ from kpwatch.promql.tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kpwatch.model.matchers import MatchOp
     from kpwatch.promql.tree import Node
@@ -45,21 +48,35 @@ PARSED_KEPT = 256
 MAX_TREE_DEPTH = 120
 MAX_DURATION_MS = 2**63 // 1_000_000  # Prometheus keeps durations as int64 nanoseconds
 
+_OF_SPAN = re.compile(r"\b(?:step|range)\b", re.IGNORECASE)
 _STACK_SIZE_LOCK = threading.Lock()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+SCALAR_FUNCTIONS = frozenset({"pi", "scalar", "time"})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 
 Result = TypeVar("Result")
 Cardinality = Literal["one-to-one", "many-to-one", "one-to-many", "many-to-many"]
 
 
+def parse(query: str, span: Span = INSTANT) -> Node:
+    """The tree of a PromQL expression; raises BadQuery saying why where it is none or not supported.
+
+    `span` is what step() and range() mean between brackets.
+    """
+    return _parse(query, span if _OF_SPAN.search(query) else INSTANT)
+
+
 @lru_cache(maxsize=PARSED_KEPT)
-def parse(query: str) -> Node:
-    """The tree of a PromQL expression; raises BadQuery saying why where it is none or not supported."""
-    prepared = prepare(query)
+def _parse(query: str, span: Span) -> Node:
+    prepared = prepare(query, span)
     return _on_known_stack(lambda: _Converter(prepared).node(_parse_natively(prepared.text), 0))
+
+
+def forget_trees() -> None:
+    """Parse everything anew."""
+    _parse.cache_clear()
 
 
 def _parse_natively(text: str) -> promql_parser.Expr:
@@ -140,9 +157,12 @@ class _Converter:
         operator = _MATCH_OPERATORS[str(parsed.op)]
         is_pattern = operator in ("=~", "!~")
         value = self._prepared.patterns[int(parsed.value)] if is_pattern else restore_bytes(parsed.value)
+        name = restore_bytes(parsed.name)
+        if not is_text(name):
+            raise BadQuery(f"the label name {show_bytes(name)} is not valid UTF-8; no label is called so")
         if not is_text(value):
             raise BadQuery(f"the value of the matcher on {parsed.name} is not valid UTF-8; no label has such a value")
-        matcher = Matcher(parsed.name, operator, value)
+        matcher = Matcher(name, operator, value)
         matcher.test("")  # a bad regular expression is the query's fault, not the evaluation's
         return matcher
 
@@ -166,11 +186,8 @@ class _Converter:
         if moment is None:
             raise BadQuery("timestamp out of bounds for @ modifier")
         at_ms = (moment - _EPOCH) // _MILLISECOND
-        negative_times_ms = self._prepared.negative_times_ms
-        ordinal = at_ms // 1000 - NEGATIVE_TIME_STAND_IN_SECONDS
-        if 0 <= ordinal < len(negative_times_ms):
-            at_ms = negative_times_ms[ordinal]
-        return When(offset_ms, at_ms)
+        ordinal = at_ms // 1000 - TIME_STAND_IN_SECONDS
+        return When(offset_ms, self._prepared.times_ms[ordinal])
 
     def binary(self, parsed: promql_parser.BinaryExpr, depth: int) -> Node:
         """A left-leaning chain (`a or b or c …`) is one level deep however long it is."""
@@ -198,10 +215,14 @@ class _Converter:
         without = modifier is not None and modifier.type == promql_parser.AggModifierType.Without
         # In the order of the text, as places are.
         places = next(self._places, ())
+        operator = str(parsed.op)
         parameter = None if parsed.param is None else self.node(parsed.param, depth + 1)
+        wanted = "string" if operator == "count_values" else "scalar"
+        if parameter is not None and (got := kind_of(parameter)) != wanted:
+            raise BadQuery(f"parse error: expected type {wanted} in aggregation parameter, got {got}")
         expression = self.node(parsed.expr, depth + 1)
-        grouping = () if modifier is None else tuple(modifier.labels)
-        return Aggregation(str(parsed.op), expression, parameter, grouping, without, places)
+        grouping = () if modifier is None else _names(modifier.labels, "grouping")
+        return Aggregation(operator, expression, parameter, grouping, without, places)
 
 
 _CONVERTERS: dict[type, Callable[[_Converter, Any, int], Node]] = {
@@ -238,12 +259,33 @@ def _matching(operator: str, parsed: promql_parser.BinaryExpr) -> Matching:
         raise BadQuery("fill modifiers are experimental and not supported; use `or` with a default instead")
     cardinality = default if operator in SET_OPERATORS else _CARDINALITIES[str(modifier.card)]
     on = modifier.matching is not None and modifier.matching.type == promql_parser.LabelModifierType.Include
-    names = () if modifier.matching is None else tuple(modifier.matching.labels)
-    include = tuple(modifier.group_labels or ())
+    names = () if modifier.matching is None else _names(modifier.matching.labels, "matching")
+    include = _names(modifier.group_labels or (), "matching")
     for name in include:
         if on and name in names:
             raise BadQuery(f'label "{name}" must not occur in ON and GROUP clause at once')
     return Matching(cardinality, on, names, include)
+
+
+def _names(texts: Iterable[str], what: str) -> tuple[str, ...]:
+    names = tuple(restore_bytes(text) for text in texts)
+    for name in names:
+        if not is_label_name(name):
+            raise BadQuery(f'parse error: invalid label name for {what}: "{show_bytes(name)}"')
+    return names
+
+
+def kind_of(node: Node) -> Literal["scalar", "string", "instant vector", "range vector"]:
+    """The type of an expression, as Prometheus calls it; no recursion along a long chain, which leans to the left."""
+    while isinstance(node, Negation | Binary):
+        if isinstance(node, Binary) and kind_of(node.right) != "scalar":
+            return "instant vector"
+        node = node.expression if isinstance(node, Negation) else node.left
+    if isinstance(node, Number) or (isinstance(node, Call) and node.function in SCALAR_FUNCTIONS):
+        return "scalar"
+    if isinstance(node, Text):
+        return "string"
+    return "range vector" if isinstance(node, Range | Subquery) else "instant vector"
 
 
 def _milliseconds(duration: timedelta, what: str) -> int:

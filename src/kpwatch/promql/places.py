@@ -22,7 +22,7 @@ _GROUPING_WORDS = frozenset({"by", "without"})
 
 def find_places(stream: Sequence[Token]) -> Iterator[tuple[str, ...]]:
     """For each call in order of its name: its own place and its arguments'."""
-    places = _places(stream)
+    places = places_of(stream)
     pieces = [(kind, text, place) for (kind, text), place in zip(stream, places, strict=True) if kind != "space"]
     for index, (kind, text, place) in enumerate(pieces):
         if kind != "word" or text.lower() in _NO_CALLS or (index and pieces[index - 1][0] == "at"):
@@ -32,7 +32,7 @@ def find_places(stream: Sequence[Token]) -> Iterator[tuple[str, ...]]:
             yield place, *_arguments(pieces, bracket)
 
 
-def _places(stream: Sequence[Token]) -> list[str]:
+def places_of(stream: Sequence[Token]) -> list[str]:
     """Line and column of every token, both from 1, columns in bytes."""
     places = []
     line = column = 1

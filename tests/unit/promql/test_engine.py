@@ -12,7 +12,7 @@ from kpwatch.base.errors import BadQuery, QueryTimeout, QueryTooLarge
 from kpwatch.model.memory_source import MemorySource
 from kpwatch.model.results import Matrix, Scalar, String, Vector
 from kpwatch.promql.engine import Engine, EngineOptions
-from kpwatch.promql.parse import parse
+from kpwatch.promql.parse import forget_trees, parse
 from tests.unit.promql.build import labelled, short, source_of
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def test_many_threads_get_the_answers_of_one() -> None:
     engine = Engine(SOURCE)
     queries = [f"sum by (i) (rate(m[{minutes}m])) + {minutes}" for minutes in range(2, 40)]
     expected = [engine.instant(query, 50 * MINUTE).value for query in queries]
-    parse.cache_clear()
+    forget_trees()
     with ThreadPoolExecutor(8) as pool:
         for _ in range(3):
             assert [

@@ -20,19 +20,48 @@ from kpwatch.promql.lexer import (
 
 REWRITTEN = [
     ("1_000", "1000"),
-    ("1_000.5e1_0", "1000.5e10"),
-    ("0x1_F", "0x1F"),
-    ("1__0", "1__0"),  # left to the parser, which refuses it
+    ("1_000.5e1_0", "10005000000000"),
+    ("0x1_F + 0X_1f + 007 + 08", "31 + 31 + 7 + 8"),
+    (".5 + 5. + 1e-3 + 1e300", "0.5 + 5 + 0.001 + 1e+300"),
+    ("5m + 1h30m", "300 + 5400"),
+    ("nan + INF", "NaN + Inf"),
     ("a_1_000", "a_1_000"),
-    ('{a="1_000"}', '{a="1_000"}'),
-    ("a[5m:1m] offset -1h30m", "a[5m:1m] offset -1h30m"),
-    ("a # 1_000 @ -5\n+ b", "a # 1_000 @ -5\n+ b"),
+    ('{a="1_000",nan="b"}', '{ a = "1_000" , nan = "b" }'),
+    ("a[5m:1m] offset -1h30m", "a [300s:60s] offset -5400s"),
+    ("a[ 2 * 90s : ]", "a [180s:]"),
+    ("a[1y2ms] offset 0", "a [365d2ms] offset 0"),
+    ("offset OFFSET 5m", "offset offset 300s"),
+    ("a offset 5m * 2", "a offset 300s * 2"),
+    ("sum by (offset) (a)", "sum by ( offset ) ( a )"),
+    ("sum by (a:b) (a:b)", 'sum by ( "a:b" ) ( a:b )'),
+    ('a{or="b"}', 'a { "or" = "b" }'),
+    ("a # 1_000 @ -5\n+ b", "a + b"),
+    (r"a == 'b\'' - `\q`", 'a == "b\'" - "\\\\q"'),
     (r'"\xc3\xbf"', '"ÿ"'),
     (r'"\303\277 \x41"', '"ÿ A"'),
     (r'"\\xc3"', r'"\\xc3"'),
-    (r"`\xc3`", r"`\xc3`"),
-    (r'a{b=~"c.*",d!~`\d`,e="f"}', 'a{b=~"0",d!~"1",e="f"}'),
-    (r'a{b=~"\q"}', r'a{b=~"\q"}'),  # left to the parser, which refuses it
+    (r"`\xc3`", r'"\\xc3"'),
+    (r'a{b=~"c.*",d!~`\d`,e="f"}', 'a { b =~ "0" , d !~ "1" , e = "f" }'),
+]
+
+REFUSED = [
+    ("1__0", '1:1: parse error: bad number or duration syntax: "1__0"'),
+    ("a +\n 1_", '2:2: parse error: bad number or duration syntax: "1_"'),
+    ("0x", "bad number or duration syntax"),
+    ("0b1", "bad number or duration syntax"),
+    ("1e999", "out of range"),
+    ("30m1h", "bad number or duration syntax"),
+    ('"\\q"', "1:1: parse error: unknown or incomplete escape sequence"),
+    ("'\\\"'", "unknown or incomplete escape"),
+    ('a{b=~"\\q"}', "1:6: parse error: unknown or incomplete escape"),
+    ('"a\nb"', "unterminated quoted string"),
+    ("é", "unexpected character: 'é'"),
+    ("a\u00a0+ b", "unexpected character"),
+    ('+"a"', 'unary expression only allowed on expressions of type scalar or instant vector, got "string"'),
+    ("a @ Inf", "1:3: parse error: timestamp out of bounds for @ modifier: Inf"),
+    ("a @ 1e18", "timestamp out of bounds"),
+    ("a[0s]", "1:2: parse error: duration must be greater than 0"),
+    ("rate(a[5m] smoothed)", "the modifier smoothed is not supported"),
 ]
 
 OVER_A_BOUND = [
@@ -63,15 +92,23 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("query", "rewritten"), REWRITTEN)
-def test_what_the_parser_would_misread_is_rewritten_and_nothing_else(query: str, rewritten: str) -> None:
+def test_what_the_parser_would_misread_is_rewritten(query: str, rewritten: str) -> None:
     """The text handed to the parser."""
     assert prepare(query).text == rewritten
 
 
-def test_a_time_before_1970_is_replaced_by_a_stand_in() -> None:
-    """The parser cannot express it; the number is kept beside the text."""
-    prepared = prepare("a @ -1.5 + b @ - 2")
-    assert prepared.negative_times_ms == (-1500, -2000)
+@pytest.mark.parametrize(("query", "says"), REFUSED)
+def test_a_literal_that_is_none_is_refused_with_its_place(query: str, says: str) -> None:
+    """Line and column, as Prometheus gives them."""
+    with pytest.raises(BadQuery) as caught:
+        prepare(query)
+    assert says in str(caught.value)
+
+
+def test_times_are_replaced_by_stand_ins() -> None:
+    """The parser knows none before 1970; the numbers are kept beside the text."""
+    prepared = prepare("a @ -1.5 + b @ - 2 + c @ 1_000 + d @ start()")
+    assert prepared.times_ms == (-1500, -2000, 1_000_000)
     assert "-" not in prepared.text
 
 
@@ -88,6 +125,8 @@ UNQUOTED = [
     (r'"\u00e4\U0001F600\x41\101"', "ä😀AA"),
     (r'"\xc3\xa4\xff"', "ä\udcff"),
     (r"`a\n`", "a\\n"),
+    ("`a\r`", "a\r"),
+    (r'"\'"', None),
     (r'"\q"', None),
     (r'"\ud800"', None),
     (r'"\U00110000"', None),
@@ -97,7 +136,7 @@ UNQUOTED = [
 
 @pytest.mark.parametrize(("literal", "value"), UNQUOTED)
 def test_a_string_literal_has_the_value_that_go_gives_it(literal: str, value: str | None) -> None:
-    """None: the parser is left to refuse it. A byte that is no UTF-8 is a lone surrogate."""
+    """None: it is no literal. A byte that is no UTF-8 is a lone surrogate."""
     assert unquote(literal) == value
 
 
