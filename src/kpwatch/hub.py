@@ -45,6 +45,7 @@ from kpwatch.ui.pages import page_handler
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kpwatch.api.certificate import TlsFiles
     from kpwatch.base.clock import Clock
     from kpwatch.model.source import SeriesSource
     from kpwatch.promql.engine import Engine
@@ -81,6 +82,8 @@ class HubOptions:
     """Serve other machines without asking who they are."""
     admin_user: str = ""
     """The user of the auth file who may delete series; "" = nobody may."""
+    tls: TlsFiles | None = None
+    """Certificate and key; None = no TLS."""
     cors_origin: str = ANY
     """Whose pages may read Prometheus' API from a browser: a regular expression of whole origins."""
     max_connections: int = 4096
@@ -207,7 +210,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         admin=AdminApi(store, gate, options.admin_user, log),
     )
     router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
-    server = HttpServer(router, options.host, options.port, options.max_connections, log)
+    server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls)
     return Hub(store, engine, workers, own, server, telemetry)
 
 
@@ -261,6 +264,8 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "allow-anonymous": str(options.allow_anonymous).lower(),
         "enable-admin-api": str(bool(options.admin_user)).lower(),
         "admin-user": options.admin_user,
+        "tls-cert": str(options.tls.cert if options.tls else ""),
+        "tls-key": str(options.tls.key if options.tls else ""),
         "cors-origin": options.cors_origin,
         "query-timeout": f"{options.query.timeout_seconds:g}s",
         "query-concurrency": str(options.query.concurrency),

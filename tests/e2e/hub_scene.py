@@ -30,7 +30,7 @@ class HubProcess:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if "http://" not in line:
+        if "://" not in line:
             _, said = self._process.communicate(timeout=DEADLINE_SECONDS)
             raise AssertionError(f"no hub: {said}")
         self.url = line.split()[2].rstrip("/")

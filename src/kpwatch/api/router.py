@@ -77,7 +77,10 @@ class Router:
     async def _answer(self, route: Route | None, request: Request) -> Answer:
         if request.method == "OPTIONS" and shares(request.path):
             return Answer(204)  # a browser asks this before it asks what it was told to, and without credentials
-        refusal = self._gate.refusal(request) if self._gate is not None else None
+        try:
+            refusal = await self._gate.decide(request) if self._gate is not None else None
+        except KpwatchError as error:
+            refusal = failure(error)
         if refusal is not None:
             return refusal
         if route is None:

@@ -20,6 +20,7 @@ from uvicorn.server import Server
 from kpwatch.base.errors import ConfigError
 
 if TYPE_CHECKING:
+    from kpwatch.api.certificate import LiveCertificate, TlsFiles
     from kpwatch.api.router import Router
     from kpwatch.base.logs import Logger
 
@@ -27,6 +28,8 @@ HEAD_LIMIT_BYTES = 64 << 10
 """Of a request's line and headers together."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than any agent's interval, so that a connection serves more than one request."""
+LOOK_SECONDS = 5
+"""How often a certificate's files are looked at."""
 _BACKLOG = 1024
 _STOP_SECONDS = 5
 
@@ -57,8 +60,11 @@ class _BoundedProtocol(HttpToolsProtocol):
 class HttpServer:
     """One application on one address."""
 
-    def __init__(self, app: Router, host: str, port: int, max_connections: int, log: Logger) -> None:
+    def __init__(
+        self, app: Router, host: str, port: int, max_connections: int, log: Logger, tls: TlsFiles | None = None
+    ) -> None:
         self._app = app
+        self._tls = tls
         self._host = host
         self._port = port
         self._log = log
@@ -72,10 +78,12 @@ class HttpServer:
     def url(self) -> str:
         """Where a client on this machine finds it; no slash at the end."""
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     def start(self) -> None:
-        """Listen; raises ConfigError where the address cannot be had."""
+        """Listen; raises ConfigError where the address cannot be had or a certificate cannot be used."""
+        certificate = self._certificate()
         listening = self._bind()
         self.port = listening.getsockname()[1]
         uvicorn_log = logging.getLogger("uvicorn.error")
@@ -94,11 +102,19 @@ class HttpServer:
             limit_concurrency=self._max_connections,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
+            ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
         )
-        self._server = _AnnouncingServer(config)
+        self._server = _AnnouncingServer(config, certificate)
         self._thread = threading.Thread(target=self._run, args=(self._server, listening), name="http", daemon=True)
         self._thread.start()
         self._server.up.wait()
+
+    def _certificate(self) -> LiveCertificate | None:
+        if self._tls is None:
+            return None
+        from kpwatch.api.certificate import LiveCertificate  # noqa: PLC0415 - `ssl` is loaded where it is used
+
+        return LiveCertificate(self._tls, self._log)
 
     def stop(self) -> None:
         """Answer what is being answered (for a bounded time), accept nothing more; may be called twice."""
@@ -139,13 +155,20 @@ class HttpServer:
 class _AnnouncingServer(Server):
     """Says when it is up."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, certificate: LiveCertificate | None) -> None:
         super().__init__(config)
         self.up = threading.Event()
+        self._certificate = certificate
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Uvicorn's ten times a second: every `LOOK_SECONDS` the certificate's files are looked at."""
+        if self._certificate is not None and counter % (LOOK_SECONDS * 10) == 0:
+            self._certificate.look()
+        return await super().on_tick(counter)
 
 
 class _Forward(logging.Handler):

@@ -14,6 +14,7 @@ from kpwatch.cli.waiting import until_told_to_end
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kpwatch.api.certificate import TlsFiles
     from kpwatch.hub import HubOptions
 
 _EPILOG = """\
@@ -26,7 +27,8 @@ Nightingale read at /prometheus or /; people open / in a browser. 204 to a write
   kpwatch hub --listen 10.0.0.5:19000 --allow-anonymous         other machines too, without one
   kpwatch hub --check /var/lib/kpwatch/hub                is everything in a stopped hub's directory readable?
 
-The auth file has one user:secret a line, for Basic auth or "Authorization: Bearer secret".
+The auth file has one user:secret a line, for Basic auth or "Authorization: Bearer secret"; the secret may be an argon2
+hash (docs/reference/hub.md).
 Exit code: 0 after SIGTERM or SIGINT, 1 for a port or directory that cannot be had, 2 for a wrong command line;
 of --check 0 if all is well, 1 if anything is damaged or cannot be checked.
 """
@@ -74,6 +76,7 @@ def _options(given: argparse.Namespace) -> HubOptions:
         auth_file=given.auth_file,
         allow_anonymous=given.allow_anonymous,
         admin_user=given.admin_user if given.enable_admin_api else "",
+        tls=_tls(given),
         cors_origin=given.cors_origin,
         query=QueryOptions(
             timeout_seconds=given.query_timeout,
@@ -81,6 +84,16 @@ def _options(given: argparse.Namespace) -> HubOptions:
             max_samples=given.query_max_samples,
         ),
     )
+
+
+def _tls(given: argparse.Namespace) -> TlsFiles | None:
+    if not (given.tls_cert or given.tls_key):
+        return None
+    if not (given.tls_cert and given.tls_key):
+        raise UsageError("--tls-cert and --tls-key belong together: give both, or neither")
+    from kpwatch.api.certificate import TlsFiles
+
+    return TlsFiles(given.tls_cert, given.tls_key)
 
 
 def default_data() -> Path:
@@ -198,6 +211,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--admin-user", default="admin", metavar="USER", help="who that is in the auth file (default admin)"
     )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https: the certificate and its chain, PEM")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, PEM; both are read again when changed")
     parser.add_argument(
         "--cors-origin",
         default=".*",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
+from argon2 import PasswordHasher
 
-from kpwatch.api.auth import Gate, read_auth_file
+from kpwatch.api.auth import WAITING, Gate, read_auth_file
 from kpwatch.base.asgi import Request
-from kpwatch.base.errors import ConfigError
+from kpwatch.base.errors import ConfigError, TooBusy
 from kpwatch.base.telemetry import Registry
 
 if TYPE_CHECKING:
@@ -57,6 +59,93 @@ def test_credentials(authorization: str, valid: bool) -> None:
     assert passes(authorization) is valid
 
 
+HASHES = {user: PasswordHasher(1, 8, 1).hash(secret) for user, secret in (("ann", "s:e:c"), ("bob", "密码"))}
+
+
+class Doors:
+    """A gate with a plain and two hashed secrets, and a loop to ask it in."""
+
+    def __init__(self) -> None:
+        self.telemetry = Registry()
+        self.gate = Gate({**HASHES, "cid": "plain"}, self.telemetry)
+
+    def verifications(self) -> float:
+        return next(value for name, _, value in self.telemetry.samples() if "verifications" in name)
+
+
+def asked(authorization: str) -> Request:
+    headers = [(b"authorization", authorization.encode())] if authorization else []
+    return Request({"method": "GET", "path": "/", "query_string": b"", "headers": headers}, None)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "user", "compared"),
+    [
+        (basic("ann", "s:e:c"), "ann", 1),
+        (basic("bob", "密码"), "bob", 1),
+        ("Bearer s:e:c", "ann", 2),
+        ("Bearer 密码", "bob", 2),
+        (basic("cid", "plain"), "cid", 0),
+        ("Bearer plain", "cid", 0),
+        (basic("ann", "密码"), "", 1),
+        (basic("dan", "s:e:c"), "", 0),
+        ("", "", 0),
+    ],
+)
+def test_hashed_secrets(authorization: str, user: str, compared: int) -> None:
+    """Compared once, with no more hashes than needed; asked again, whatever came of it is known."""
+    doors = Doors()
+
+    async def ask_thrice() -> None:
+        for _ in range(3):
+            assert (await doors.gate.decide(asked(authorization)) is None) is bool(user)
+            assert doors.gate.knows(asked(authorization))
+
+    asyncio.run(ask_thrice())
+    assert doors.verifications() == compared
+    assert [who for who in ("ann", "bob", "cid") if doors.gate.is_user(asked(authorization), who)] == [user] * bool(
+        user
+    )
+
+
+def test_a_hash_is_no_secret() -> None:
+    """Who reads the file cannot use what stands there."""
+    doors = Doors()
+    for authorization in (basic("ann", HASHES["ann"]), "Bearer " + HASHES["ann"]):
+        assert asyncio.run(doors.gate.decide(asked(authorization))) is not None
+
+
+def test_many_at_once_are_verified_once_and_bounded() -> None:
+    """Connections of one sender wait for the first; more than may wait are told to come back."""
+
+    def crowd(doors: Doors, all_of_them: list[str]) -> list[object]:
+        async def ask() -> list[object]:
+            waiting = (doors.gate.decide(asked(one)) for one in all_of_them)
+            return await asyncio.gather(*waiting, return_exceptions=True)
+
+        return asyncio.run(ask())
+
+    doors = Doors()
+    assert crowd(doors, [basic("ann", "s:e:c")] * WAITING) == [None] * WAITING
+    assert doors.verifications() == 1
+    outcomes = crowd(Doors(), [basic("ann", f"wrong {number}") for number in range(WAITING + 3)])
+    assert sum(isinstance(one, TooBusy) for one in outcomes) == 3
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is forgotten, and verified again when it comes."""
+    monkeypatch.setattr("kpwatch.api.auth.REMEMBERED", 2)
+    doors = Doors()
+
+    async def three_then_the_first() -> None:
+        for secret in ("s:e:c", "x", "y"):
+            await doors.gate.decide(asked(basic("ann", secret)))
+        assert not doors.gate.knows(asked(basic("ann", "s:e:c")))
+        assert doors.gate.knows(asked(basic("ann", "y")))
+
+    asyncio.run(three_then_the_first())
+
+
 def test_probes_pass() -> None:
     """Only these two paths."""
     assert passes("", "/-/ready")
@@ -77,7 +166,7 @@ def test_a_file_with_comments(tmp_path: Path) -> None:
         ("ann", ":1: expected user:secret"),
         ("# x\nann:", ":2: expected user:secret"),
         (":x", ":1: expected user:secret"),
-        ("ann:$argon2id$v=19$x", ":1: argon2 hashes are not supported yet"),
+        ("ann:$argon2id$v=19$x", ":1: expected an argon2 hash as `$argon2id$v=19$m="),
         ("ann:x\nann:y", ":2: user 'ann' comes twice"),
         ("# nobody", "no user:secret line"),
     ],
