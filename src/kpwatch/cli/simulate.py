@@ -13,7 +13,7 @@ from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import UsageError
 from kpwatch.cli.waiting import until_told_to_end
 from kpwatch.simulate.faults import EFFECTS, parse_fault
-from kpwatch.simulate.fleet import make_specs
+from kpwatch.simulate.fleet import FleetOptions, make_specs, proxies
 from kpwatch.simulate.node import SimulatedNode
 from kpwatch.simulate.server import FleetServer, Place
 
@@ -22,13 +22,24 @@ if TYPE_CHECKING:
 
     from kpwatch.simulate.server import Served
 
-_EPILOG = f"""\
-Faults: {", ".join(sorted(EFFECTS))}.
-NODE is a name or a number from 1; START and END are durations from now (30s, 5m, -10m); without START a fault is
-there from the beginning, without END it stays. --fault may be given several times.
+_EXAMPLES = """\
+NODE is a name, a number from 1, a range (3-7) or * for all. START and END are durations from now (30s, 5m, -10m);
+without START a fault is there from the beginning, without END it stays. --fault may be given several times. A node
+whose version or mode cannot show its faults becomes one that can. Each fault: docs/reference/simulate.md
 
   kpwatch simulate --nodes 20 --fault sync-failing@3 --fault unreachable@10.206.0.7:1m:5m
+  kpwatch simulate --nodes 50 --proxies 1.36.3-iptables --quiet --fault 'api-unreachable@*:1m'
 """
+
+
+def _epilog() -> str:
+    """Every fault with a line, then how to write one."""
+    width = max(map(len, EFFECTS))
+    lines = []
+    for name, row in EFFECTS.items():
+        needs = f" ({row.needs})" if str(row.needs) else ""
+        lines.append(f"  {name:<{width}}  {row.about}{needs}")
+    return "faults:\n" + "\n".join(lines) + "\n\n" + _EXAMPLES
 
 
 def main(arguments: list[str]) -> int:
@@ -37,7 +48,8 @@ def main(arguments: list[str]) -> int:
     _make_room(options.nodes)
     now = SYSTEM_CLOCK.unix_seconds()
     faults = [parse_fault(text, now) for text in options.fault]
-    nodes = [SimulatedNode(spec) for spec in make_specs(options.nodes, now, faults)]
+    fleet = FleetOptions(proxies=options.proxies, quiet=options.quiet)
+    nodes = [SimulatedNode(spec) for spec in make_specs(options.nodes, now, faults, fleet)]
     server = FleetServer(nodes, _place(options.listen))
     with until_told_to_end() as told:
         server.start()
@@ -91,15 +103,27 @@ def _node_count(text: str) -> int:
     return count
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kpwatch simulate",
         description="Serve a fleet of kube-proxies replayed from real ones.",
-        epilog=_EPILOG,
+        epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--nodes", type=_node_count, default=6, metavar="N", help="how many (default 6)")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME@NODE[:START[:END]]", help="break one")
+    parser.add_argument(
+        "--proxies",
+        type=_names,
+        default=[],
+        metavar="VERSION-MODE,…",
+        help=f"what the nodes run, in turn: {', '.join(proxies())} (default: a mix)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="nothing changes in the cluster")
     parser.add_argument(
         "--listen",
         default="",

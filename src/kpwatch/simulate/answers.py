@@ -3,12 +3,14 @@
     metrics port (10249)   /metrics  /healthz ("ok")  /proxyMode     anything else: Go's 404 text
     health port  (10256)   /healthz  /livez (from 1.28)
 
+A process without a free descriptor takes its time to accept a connection, as Go does [seen with a limit of 16 files].
 As Go's net/http: a body of unknown length goes out in chunks, /metrics is gzipped when asked.
 """
 
 from __future__ import annotations
 
 import gzip
+import math
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +29,8 @@ _ESCAPING_SINCE = 34
 _PROCESS_START_SINCE = 36
 _GZIP_LEVEL = 4
 _CHUNK_BYTES = 32 << 10
+_ACCEPT_AGAIN_SECONDS = 1.0
+"""Go's longest pause after an accept that failed."""
 
 
 class Request(NamedTuple):
@@ -53,6 +57,8 @@ class Answer(NamedTuple):
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     chunked: bool = False
+    delay_seconds: float = 0.0
+    """How long the client waits for it; inf = for ever."""
 
 
 def parse_request(head: bytes) -> Request:
@@ -83,8 +89,8 @@ def answer_health_port(node: SimulatedNode, request: Request, now: float) -> Ans
 def _metrics(node: SimulatedNode, request: Request, now: float) -> Answer:
     content_type = _METRICS + ("; escaping=underscores" if node.minor >= _ESCAPING_SINCE else "")
     headers: list[tuple[str, str]] = []
-    if node.minor >= _PROCESS_START_SINCE:
-        headers.append(("Process-Start-Time-Unix", str(int(node.started))))
+    if node.minor >= _PROCESS_START_SINCE and not node.effect(now).other_component:
+        headers.append(("Process-Start-Time-Unix", str(int(node.process_started(now)))))
     body = node.metrics(now)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers.append(("Content-Encoding", "gzip"))
@@ -96,13 +102,16 @@ def _ok(_node: SimulatedNode, _request: Request, _now: float) -> Answer:
     return Answer(200, _TEXT, b"ok")
 
 
-def _proxy_mode(node: SimulatedNode, _request: Request, _now: float) -> Answer:
+def _proxy_mode(node: SimulatedNode, request: Request, now: float) -> Answer:
+    if node.effect(now).other_component:
+        return _not_found(node, request, now)
     return Answer(200, _TEXT, node.proxy_mode.encode())
 
 
 def _healthz(node: SimulatedNode, _request: Request, now: float) -> Answer:
     status, body = node.healthz(now)
-    return Answer(status, "application/json", body.encode())
+    delay_seconds = _ACCEPT_AGAIN_SECONDS if node.effect(now).descriptors_gone else 0.0
+    return Answer(status, "application/json", body.encode(), delay_seconds=delay_seconds)
 
 
 def _livez(node: SimulatedNode, request: Request, now: float) -> Answer:
@@ -110,7 +119,8 @@ def _livez(node: SimulatedNode, request: Request, now: float) -> Answer:
     if document is None:
         return _not_found(node, request, now)
     status, body = document
-    return Answer(status, "application/json", body.encode())
+    delay_seconds = math.inf if node.effect(now).descriptors_gone else 0.0
+    return Answer(status, "application/json", body.encode(), delay_seconds=delay_seconds)
 
 
 def _not_found(_node: SimulatedNode, _request: Request, _now: float) -> Answer:
@@ -127,7 +137,7 @@ def bad_request(reason: str) -> Answer:
 
 
 def frame(answer: Answer, request: Request | None, now: float) -> bytes:
-    """`answer` as it goes over the wire to `request` (None = to one that could not be read)."""
+    """`answer` as it goes over the wire to `request` (None = to one that could not be read); `now` by its own clock."""
     chunked = answer.chunked and request is not None and request.version == "HTTP/1.1"
     lines = [
         f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",

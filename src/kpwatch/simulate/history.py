@@ -40,13 +40,15 @@ def frames(node: SimulatedNode, identity: Identity, instants_ms: Iterable[int]) 
     """One of each shape: its names are those of all, and its size is near enough."""
     for at_ms in instants_ms:
         at = at_ms / 1000
-        if node.effect(at).ports == "open":
+        ports = node.ports(at)
+        if ports == "open":
             shape, values = node.sample(at)
             if shape not in bodies:
                 bodies[shape] = node.metrics(at)
             own = about_scrape(_size(len(values), len(bodies[shape])), None) + _health_samples(node, at)
         else:
-            shape, values, own = None, [], _SILENCE
+            health = _health_samples(node, at) if ports == "metrics-closed" else _SILENT_HEALTH
+            shape, values, own = None, [], _NO_SCRAPE + health
         key = (shape, tuple((sample.name, sample.labels) for sample in own))
         if key not in layouts:
             layouts[key] = _layout(identity, bodies[shape], own)
@@ -62,17 +64,16 @@ def _size(samples: int, response_bytes: int) -> ScrapeSize:
     return size
 
 
-_SILENCE = [
-    *about_scrape(_size(0, 0), ScrapeError("timeout", "")),
-    *read_healthz(Failure("timeout", ""), 0.0).samples,
-    *read_livez(Failure("timeout", "")).samples,
-]
+_NO_SCRAPE = about_scrape(_size(0, 0), ScrapeError("timeout", ""))
+_SILENT_HEALTH = [*read_healthz(Failure("timeout", ""), 0.0).samples, *read_livez(Failure("timeout", "")).samples]
 """What is said of a node that answers nothing."""
 
 
 def _health_samples(node: SimulatedNode, at: float) -> list[OwnSample]:
     """What the node's other pages say."""
-    readings = [read_healthz(_answer(*node.healthz(at)), at), read_proxy_mode(_answer(200, node.proxy_mode))]
+    readings = [read_healthz(_answer(*node.healthz(at)), at)]
+    if not node.effect(at).other_component:
+        readings.append(read_proxy_mode(_answer(200, node.proxy_mode)))
     livez = node.livez(at)
     if livez is not None:
         readings.insert(1, read_livez(_answer(*livez)))

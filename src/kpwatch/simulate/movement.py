@@ -33,6 +33,10 @@ class Moment(NamedTuple):
     seed: str
     quantities: Mapping[str, float]
     tallies: Mapping[str, Tally]
+    fresh: bool = False
+    """Whether the process is younger than its capture was: it has counted from 0."""
+    bare: bool = False
+    """Whether the API server did not answer when it started, either."""
 
 
 Mover: TypeAlias = "Callable[[Moment], Sequence[float]]"
@@ -53,6 +57,7 @@ class Row:
     relative: float = 0.0
     absolute: float = 0.0
     step: float = 0.0
+    zero: str = ""
 
     def fits(self, family: str, labels: Mapping[str, str]) -> bool:
         """Whether this row is for a sample of `family` with `labels`."""
@@ -61,14 +66,44 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Appears:
-    """An [[appears]]: a series that exists once the quantity `value` is above 0."""
+    """An [[appears]]: a counter or histogram that the capture lacks and that exists once `value` is above 0."""
 
     family: str
-    labels: str
-    modes: tuple[str, ...]
-    since: int
-    """The first minor version that has it."""
     value: str
+    """A quantity, or the name of a tally where `kind` says so."""
+    labels: Mapping[str, str]
+    like: Mapping[str, str] = field(default_factory=dict)
+    """Labels of a series of the family from which the others, and the buckets, are taken."""
+    kind: str = "linear"
+    modes: tuple[str, ...] = ("iptables", "nftables")
+    since: int = 0
+    """The first minor version that has it."""
+    until: int = 999
+    help: str = ""
+    """Its HELP, where no capture in the package has the family; it is a counter then."""
+
+    def fits(self, minor: int, mode: str) -> bool:
+        """Whether 1.`minor` in `mode` has it."""
+        return self.since <= minor <= self.until and mode in self.modes
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An [[absent]]: series of the capture that are not there while the quantity `without` is 0."""
+
+    families: tuple[str, ...]
+    without: str
+    where: Mapping[str, str] = field(default_factory=dict)
+    since: int = 0
+    until: int = 999
+
+    def fits(self, family: str, labels: Mapping[str, str], minor: int) -> bool:
+        """Whether this row is for a sample of `family` with `labels` in 1.`minor`."""
+        return (
+            self.since <= minor <= self.until
+            and self.where.items() <= labels.items()
+            and any(fnmatchcase(family, glob) for glob in self.families)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +121,7 @@ class Movement(NamedTuple):
 
     rows: tuple[Row, ...]
     appears: tuple[Appears, ...]
+    absent: tuple[Absent, ...]
     reads: tuple[Read, ...]
 
 
@@ -95,7 +131,8 @@ def movement() -> Movement:
     table = tomllib.loads(files("kpwatch.simulate").joinpath("data", "movement.toml").read_text("utf-8"))
     return Movement(
         rows=tuple(Row(**{**row, "families": tuple(row["families"])}) for row in table["row"]),
-        appears=tuple(Appears(**{**row, "modes": tuple(row["modes"])}) for row in table["appears"]),
+        appears=tuple(Appears(**row) for row in table["appears"]),
+        absent=tuple(Absent(**{**row, "families": tuple(row["families"])}) for row in table["absent"]),
         reads=tuple(Read(**row) for row in table["read"]),
     )
 
@@ -119,11 +156,6 @@ def _still(_row: Row, _group: Sequence[Sample]) -> None:
     return None
 
 
-def _shift(_row: Row, group: Sequence[Sample]) -> Mover:
-    captured = group[0].value
-    return lambda moment: (round(captured + moment.quantities["shift"], 6),)
-
-
 def _gauge(row: Row, _group: Sequence[Sample]) -> Mover:
     return lambda moment: (moment.quantities[row.value],)
 
@@ -138,9 +170,14 @@ def _cut(value: float, step: float) -> float:
     return round(math.floor(value / step + 1e-9) * step, 9) if step else round(value, 12)
 
 
+def _from_zero(row: Row, moment: Moment) -> bool:
+    """Whether the capture's count is not this process's."""
+    return (row.zero == "fresh" and moment.fresh) or (row.zero == "bare" and moment.bare)
+
+
 def _linear(row: Row, group: Sequence[Sample]) -> Mover:
     captured = group[0].value
-    return lambda moment: (_cut(captured + _grown(row, moment), row.step),)
+    return lambda moment: (_cut((0.0 if _from_zero(row, moment) else captured) + _grown(row, moment), row.step),)
 
 
 def _shape(row: Row, group: Sequence[Sample]) -> Mover | None:
@@ -171,6 +208,8 @@ def _tally(row: Row, group: Sequence[Sample]) -> Mover | None:
     def move(moment: Moment) -> list[float]:
         tally = moment.tallies[row.value]
         cumulative = list(accumulate(tally.counts))
+        if _from_zero(row, moment):
+            return [*map(float, cumulative), tally.total, float(tally.count)]
         values = [base + more for base, more in zip(buckets, cumulative, strict=True)]
         values += [total + tally.total, count + cumulative[-1]]
         return values
@@ -185,16 +224,29 @@ def _wobble(row: Row, group: Sequence[Sample]) -> Mover:
 
     def move(moment: Moment) -> tuple[float]:
         epoch = int(moment.quantities[row.every])
-        if not epoch:
-            return (captured,)
-        return (_cut(captured + reach * (2 * unit(moment.seed, key, epoch) - 1), row.step),)
+        more = _grown(row, moment)
+        if epoch:
+            more += reach * (2 * unit(moment.seed, key, epoch) - 1)
+        return (_cut(captured + more, row.step) if more else captured,)
+
+    return move
+
+
+def mover_of(row: Appears, bounds: int) -> Mover:
+    """What moves the series of `row`; `bounds` = how many buckets it has, 0 = it is a counter."""
+    if not bounds:
+        return lambda moment: (moment.quantities[row.value],)
+    zeros = [0.0] * bounds
+
+    def move(moment: Moment) -> list[float]:
+        tally = moment.tallies[row.value]
+        return [*map(sum, zip(zeros, accumulate(tally.counts), strict=True)), tally.total, float(tally.count)]
 
     return move
 
 
 _KINDS: dict[str, Callable[[Row, Sequence[Sample]], Mover | None]] = {
     "still": _still,
-    "shift": _shift,
     "gauge": _gauge,
     "linear": _linear,
     "shape": _shape,

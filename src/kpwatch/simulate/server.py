@@ -11,6 +11,7 @@ A port that a fault closes stays bound without listening: it refuses connections
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import threading
 from contextlib import suppress
@@ -172,32 +173,32 @@ class _Port:
         self._address: tuple[str, int] = bound.getsockname()
         self._reserved: socket.socket | None = bound
         self._server: asyncio.Server | None = None
-        self._loop = loop
+        self.loop = loop
         self._task: asyncio.Task[None] | None = None
 
     @property
     def silent(self) -> bool:
         """Whether requests are taken and not answered now."""
-        return self.node.effect(self.clock.unix_seconds()).ports == "silent"
+        return self.node.ports(self.clock.unix_seconds()) == "silent"
 
     async def follow(self) -> None:
-        """Open or close as it must be now, and again whenever a fault begins or ends."""
+        """Open or close as it must be now, and again whenever that may change."""
         now = self.clock.unix_seconds()
-        should_listen = self.node.effect(now).ports in self._open_states
+        should_listen = self.node.ports(now) in self._open_states
         if should_listen and self._server is None:
             await self._listen()
         elif not should_listen and self._server is not None:
             self._refuse()
-        moments = [moment for fault in self.node.spec.faults for moment in (fault.start, fault.end) if moment > now]
-        if moments and min(moments) < float("inf"):
-            self._loop.call_later(min(moments) - now + 0.001, self._follow_later)
+        turn = self.node.next_turn(now)
+        if turn < math.inf:
+            self.loop.call_later(turn - now + 0.001, self._follow_later)
 
     def _follow_later(self) -> None:
-        self._task = self._loop.create_task(self.follow())
+        self._task = self.loop.create_task(self.follow())
 
     async def _listen(self) -> None:
         assert self._reserved is not None
-        self._server = await self._loop.create_server(lambda: _Connection(self), sock=self._reserved, backlog=_BACKLOG)
+        self._server = await self.loop.create_server(lambda: _Connection(self), sock=self._reserved, backlog=_BACKLOG)
         self._reserved = None
 
     def _refuse(self) -> None:
@@ -225,6 +226,8 @@ class _Connection(asyncio.Protocol):
         self._port = port
         self._transport: asyncio.Transport | None = None
         self._received = b""
+        self._waits = False
+        """Whether an answer is held back; requests behind it wait."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -240,7 +243,11 @@ class _Connection(asyncio.Protocol):
         if self._port.silent:
             return
         self._received += data
-        while b"\r\n\r\n" in self._received and not self._transport.is_closing():
+        self._reply_all()
+
+    def _reply_all(self) -> None:
+        assert self._transport is not None
+        while not self._waits and b"\r\n\r\n" in self._received and not self._transport.is_closing():
             head, _, self._received = self._received.partition(b"\r\n\r\n")
             self._reply(head)
         if len(self._received) > _HEAD_LIMIT_BYTES:
@@ -253,12 +260,28 @@ class _Connection(asyncio.Protocol):
         except BadInput as error:
             self._refuse(str(error))
             return
-        now = self._port.clock.unix_seconds()
-        self._transport.write(frame(self._port.answer(self._port.node, request, now), request, now))
+        node, now = self._port.node, self._port.clock.unix_seconds()
+        answer = self._port.answer(node, request, now)
+        framed = frame(answer, request, node.clock(now))
+        if not answer.delay_seconds:
+            self._send(framed, request)
+            return
+        self._waits = True
+        if answer.delay_seconds < math.inf:
+            self._port.loop.call_later(answer.delay_seconds, self._send, framed, request)
+
+    def _send(self, framed: bytes, request: Request) -> None:
+        assert self._transport is not None
+        if self._transport.is_closing():
+            return
+        self._transport.write(framed)
         if not request.keep_alive:
             self._transport.close()
+        elif self._waits:
+            self._waits = False
+            self._reply_all()
 
     def _refuse(self, reason: str) -> None:
         assert self._transport is not None
-        self._transport.write(frame(bad_request(reason), None, self._port.clock.unix_seconds()))
+        self._transport.write(frame(bad_request(reason), None, self._port.node.clock(self._port.clock.unix_seconds())))
         self._transport.close()

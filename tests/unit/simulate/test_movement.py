@@ -20,7 +20,8 @@ def moment(capture: str) -> Moment:
 def test_every_family_in_the_table_is_in_a_capture():
     known = {family for capture in captures().values() for family in parse(capture.metrics).types}
     named = {family for row in movement().rows for family in row.families}
-    named |= {row.family for row in movement().appears} | {row.family for row in movement().reads}
+    named |= {family for row in movement().absent for family in row.families}
+    named |= {row.family for row in movement().appears if not row.help} | {row.family for row in movement().reads}
     assert [name for name in sorted(named) if not any(fnmatchcase(family, name) for family in known)] == []
 
 
@@ -32,7 +33,9 @@ def test_every_quantity_in_the_table_is_one_a_node_has():
         else:
             asked = {*row.add, row.sum, row.every, row.value if row.kind == "gauge" else ""} - {""}
             assert asked <= set(made.quantities), row
-    assert {row.value for row in movement().appears} <= set(made.quantities)
+    for row in movement().appears:
+        assert row.value in (made.tallies if row.kind == "tally" else made.quantities), row
+    assert {row.without for row in movement().absent} <= set(made.quantities)
 
 
 def test_a_series_that_appears_brings_its_comments_and_stands_in_its_place():
