@@ -1,8 +1,9 @@
 """The informers of one kube-proxy: long watches, and what they do when the API server does not answer as it should.
 
     connected --(5 to 10 min)--> renew the watch: one GET, 200
-    broken    --> try at once, then after 0.8 s, doubled up to 30 s, each with up to as much again at random
-    works again --> found out by the next try, up to a minute later: list, watch, everything missed arrives at once
+    broken    --> try at once, then after 0.8 s, doubled up to 30 s, each with up to as much again at random;
+                  a server that answers no to a watch is asked for a list, one that does not answer is not
+    works again --> found out by the next try, up to a minute later; everything missed arrives at once
 
 (client-go's reflector; in 40 s of an unreachable server four informers make 24 requests, as captured.) What a watch
 that broke does not deliver is kept for the next list. Only the first informer, EndpointSlices, carries changes.
@@ -30,6 +31,8 @@ _MISSED_AT_MOST = 50
 STREAMING_LISTS_SINCE = 35
 """From about here a list is a watch, and no list is timed unless that fails [seen in 1.36]."""
 _SERVICE_CIDRS_SINCE = 33
+_URLS_UNTIL = 26
+"""Before, requests are timed for each URL; only those of EndpointSlices are simulated."""
 _LIST_BYTES = 58_000
 _ERROR_BYTES = 72
 
@@ -84,7 +87,8 @@ class _Informer:
     slices: bool
     next_at: float
     connected: bool
-    tries: int = 0
+    lists: bool
+    """Whether its next request is a list: at the start, and after an answer that says no to a watch."""
     backoff_seconds: float = _FIRST_BACKOFF_SECONDS
 
 
@@ -127,7 +131,7 @@ class ApiClient:
         first_at = [others_at] * (count - 1) + [born]
         if connected:
             first_at = [born + chance.uniform(1, _RENEW_SECONDS[1]) for _ in range(count)]
-        self._informers = [_Informer(number == 0, at, connected) for number, at in enumerate(first_at)]
+        self._informers = [_Informer(number == 0, at, connected, not connected) for number, at in enumerate(first_at)]
         self._silent = False
         self._missed: deque[Change] = deque(maxlen=_MISSED_AT_MOST)
 
@@ -157,7 +161,6 @@ class ApiClient:
         for informer in self._informers:
             if trouble.code and (informer.slices or not trouble.slices_only):
                 informer.connected = False
-                informer.tries = 0
                 informer.backoff_seconds = _FIRST_BACKOFF_SECONDS
                 informer.next_at = at
             elif informer.connected and trouble.relists:
@@ -181,13 +184,12 @@ class ApiClient:
 
     def _fail(self, informer: _Informer, at: float, trouble: _Trouble) -> None:
         informer.connected = False
-        listed = trouble.answers and informer.tries > 0
-        streamed = self._minor >= STREAMING_LISTS_SINCE
+        listed, streamed = informer.lists, self._minor >= STREAMING_LISTS_SINCE
         # A streaming list that fails is tried again as a plain one.
-        self.requests.count(trouble.code, 2 if listed and streamed else 1)
+        self.requests.count(trouble.code, 2 if listed and streamed and trouble.answers else 1)
         if listed:
-            self._time_list(trouble, _ERROR_BYTES)
-        informer.tries += 1
+            self._time_list(informer, trouble, _ERROR_BYTES)
+        informer.lists = informer.lists or trouble.answers
         if trouble.retry_seconds:
             self.requests.retries += 1
             informer.next_at = at + trouble.retry_seconds * (1 + 0.2 * self._chance.random())
@@ -196,18 +198,19 @@ class ApiClient:
         informer.backoff_seconds = min(2 * informer.backoff_seconds, _LAST_BACKOFF_SECONDS)
 
     def _succeed(self, informer: _Informer, at: float, trouble: _Trouble) -> list[Change]:
-        lists = not informer.connected or trouble.relists
-        streamed = self._minor >= STREAMING_LISTS_SINCE
+        lists, streamed = informer.lists or trouble.relists, self._minor >= STREAMING_LISTS_SINCE
         self.requests.count("200", 2 if lists and not streamed else 1)
         if lists and not streamed:
-            self._time_list(trouble, _LIST_BYTES)
+            self._time_list(informer, trouble, _LIST_BYTES)
         informer.connected = True
-        informer.tries = 0
+        informer.lists = False
         informer.backoff_seconds = _FIRST_BACKOFF_SECONDS
         informer.next_at = at + self._chance.uniform(*trouble.watch_seconds)
         return self._all_missed() if informer.slices else []
 
-    def _time_list(self, trouble: _Trouble, received_bytes: int) -> None:
+    def _time_list(self, informer: _Informer, trouble: _Trouble, received_bytes: int) -> None:
+        if self._minor < _URLS_UNTIL and not informer.slices:
+            return
         self._observe("api_list", self._chance.uniform(*trouble.list_seconds))
         self._observe("api_wait", self._chance.uniform(*trouble.wait_seconds))
         self._observe("api_sent", 0.0)

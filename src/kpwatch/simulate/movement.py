@@ -36,7 +36,7 @@ class Moment(NamedTuple):
     fresh: bool = False
     """Whether the process is younger than its capture was: it has counted from 0."""
     bare: bool = False
-    """Whether the API server did not answer when it started, either."""
+    """Whether it got no EndpointSlices when it started, either."""
 
 
 Mover: TypeAlias = "Callable[[Moment], Sequence[float]]"

@@ -49,6 +49,8 @@ _BYTES_PER_TINY_OBJECT = 350
 _CAPTURED_AGE_SECONDS = 60.0
 """The captured processes were 15 to 47 s old; a simulated one is as captured until it is this old."""
 _LOOK_AGAIN_SECONDS = 1.0
+_FIRST_SYNC_SECONDS = 0.1
+"""Of the idle address family."""
 _ZERO_TIME_SINCE = 25
 """Before, a proxy that never synced said that it did when it started [captured in 1.20]."""
 _HEALTH_STARTS_SECONDS = 0.08
@@ -195,7 +197,9 @@ class SimulatedNode:
         leaked = math.floor(grown(faults, "leaked_bytes", born, at))
         allocated = state.allocated + leaked
         collected_until = state.collected_at or born
-        idle_queued = reads["idle_queued"] + self._shift if not fresh else state.idle_last
+        idle_queued = max(0.0, state.idle_last - _FIRST_SYNC_SECONDS)
+        if not fresh:
+            idle_queued = reads["idle_queued"] + self._shift
         services = reads["services_changed"] if state.services_seen else 0.0
         requests = loop.api.requests
         quantities: dict[str, float] = {
@@ -218,7 +222,7 @@ class SimulatedNode:
             "livez_200": state.livez[True],
             "livez_503": state.livez[False],
             "retries_429": requests.retries,
-            "events_lost": float(loop.bare),
+            "events_lost": float(loop.alone),
             "started": self.process_started(at),
             "ticks": state.ticks,
             "elapsed": max(0.0, at - self.started - _CAPTURED_AGE_SECONDS),
@@ -243,7 +247,7 @@ class SimulatedNode:
             "reconciled": not fresh or (loop.tallies["conntrack"].count if "conntrack" in loop.tallies else 1),
             "listed": state.listed,
             "lists_ever": not loop.bare or loop.tallies["api_list"].count if "api_list" in loop.tallies else 1,
-            "event_sent": not loop.bare,
+            "event_sent": not loop.alone,
             "healthz_200_ever": not fresh or state.healthz[True],
             "livez_200_ever": not fresh or state.livez[True],
             "requests_200_ever": not loop.bare or requests.by_code.get("200", 0),

@@ -167,8 +167,10 @@ class SyncLoop:
         self._turn_number = 0
         effect = effect_at(faults, born)
         gets_node, gets_slices = (True, True) if state else starts_with(effect.api)
-        self.bare = not gets_node
+        self.alone = not gets_node
         """Whether the process began without any answer from the API server."""
+        self.bare = not (gets_node and gets_slices)
+        """Whether it began without EndpointSlices."""
         self._effect: Effect = HEALTHY if state else replace(HEALTHY, api=effect.api)
         self.state = state or self._fresh_state(born, effect.clock_seconds, gets_node, gets_slices)
         at_work = gets_node and gets_slices
@@ -382,7 +384,7 @@ class SyncLoop:
         if not self._effect.descriptors_gone:  # else nothing got as far as the program that is counted
             state.sync_failures += 1
             state.partial_failures += not self._full
-        state.rules_last = self._traits.rules if self._full else self._partial_rules()
+            state.rules_last = self._traits.rules if self._full else self._partial_rules()
         self._full_next = True
         self._start_at = min(self._start_at, at + RETRY_SECONDS)
 
