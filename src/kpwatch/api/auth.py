@@ -26,7 +26,7 @@ from kpwatch.base.errors import ConfigError, TooBusy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kpwatch.base.asgi import Request
+    from kpwatch.base.asgi import Head
     from kpwatch.base.telemetry import Registry
 
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
@@ -62,28 +62,28 @@ class Gate:
             "kpwatch_hub_secret_verifications_total", "Credentials compared with argon2 hashes of the auth file."
         )
 
-    def knows(self, request: Request) -> bool:
+    def knows(self, request: Head) -> bool:
         """Whether `refusal` can answer: no hash has to be computed first."""
         return request.path in OPEN_PATHS or self._users(request) is not None
 
-    def refusal(self, request: Request) -> Answer | None:
+    def refusal(self, request: Head) -> Answer | None:
         """None where the request may pass; what is not known (see `knows`) may not."""
         if request.path in OPEN_PATHS or self._users(request):
             return None
         self._refused.add()
         return _REFUSAL
 
-    async def decide(self, request: Request) -> Answer | None:
+    async def decide(self, request: Head) -> Answer | None:
         """As `refusal`, after any hash has been computed; raises TooBusy."""
         if not self.knows(request):
             await self._verify(request)
         return self.refusal(request)
 
-    def is_user(self, request: Request, user: str) -> bool:
+    def is_user(self, request: Head, user: str) -> bool:
         """Whether a request that has passed carries the secret of this user."""
         return user in (self._users(request) or _NOBODY)
 
-    def _users(self, request: Request) -> frozenset[str] | None:
+    def _users(self, request: Head) -> frozenset[str] | None:
         """Whose secret the request carries; None where that is not known yet."""
         scheme, given = _credentials(request)
         if not scheme:
@@ -103,7 +103,7 @@ class Gate:
         name = user.decode("utf-8", "replace")
         return {name: secret} if name in self._hashed else {}
 
-    async def _verify(self, request: Request) -> None:
+    async def _verify(self, request: Head) -> None:
         scheme, given = _credentials(request)
         if self._waiting >= WAITING:
             raise TooBusy(f"{self._waiting} secrets wait to be verified already; try again shortly")
@@ -129,7 +129,7 @@ class Gate:
         return hashlib.blake2b(scheme.encode() + b" " + given, digest_size=32, key=self._key).digest()
 
 
-def _credentials(request: Request) -> tuple[str, bytes]:
+def _credentials(request: Head) -> tuple[str, bytes]:
     """("basic", user:secret) or ("bearer", secret); ("", "") where there is neither."""
     scheme, _, rest = request.header(b"authorization").partition(" ")
     match scheme.lower():

@@ -16,12 +16,12 @@ from kpwatch.base.asgi import Answer, Request, send_answer
 from kpwatch.base.errors import ClientGone, KpwatchError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from kpwatch.api.auth import Gate
-    from kpwatch.base.asgi import Handler, Receive, Scope, Send
+    from kpwatch.base.asgi import Handler, Head, PushHandler, Receive, Scope, Send, Upload
     from kpwatch.base.logs import Logger
-    from kpwatch.base.telemetry import Registry
+    from kpwatch.base.telemetry import Counter, Registry
 
 
 class Route(NamedTuple):
@@ -34,6 +34,8 @@ class Route(NamedTuple):
     """What it is for, in one sentence."""
     parameters: tuple[str, ...] = ()
     """Names of its query parameters; those that must be given end in `!`."""
+    push: PushHandler | None = None
+    """Answers the same, for requests whose bodies are pushed."""
 
 
 class Router:
@@ -56,7 +58,10 @@ class Router:
                 self._patterns.append((before, rest.partition("}")[2], route))
             else:
                 self._exact[route.path] = route
+        self.pushed = frozenset(path.encode() for path, route in self._exact.items() if route.push is not None)
+        """Paths whose requests `open` may take."""
         self._pages = Route(("GET", "HEAD"), "/", pages)
+        self._counters: dict[tuple[str, int], Counter] = {}
         self._telemetry = telemetry
         self._log = log
         self._gate = gate
@@ -73,6 +78,28 @@ class Router:
             return
         self._count(route, answer.status)
         await send_answer(send, self._cors.shared(request, answer))
+
+    def open(self, head: Head, reply: Callable[[Answer], None]) -> Upload | None:
+        """Begin to answer a request whose body will be pushed; None, and nothing done, where it is not one of those."""
+        route = self._exact.get(head.path)
+        if route is None or route.push is None or head.method not in route.methods:
+            return None
+        if self._gate is not None and not self._gate.knows(head):
+            return None  # a hash has to be computed first
+
+        def finish(outcome: Answer | Exception) -> None:
+            if isinstance(outcome, ClientGone):
+                self._count(route, 499)
+                return
+            answer = outcome if isinstance(outcome, Answer) else self._failed(head, route, outcome)
+            self._count(route, answer.status)
+            reply(answer)
+
+        refusal = self._gate.refusal(head) if self._gate is not None else None
+        if refusal is not None:
+            finish(refusal)
+            return PASSED_OVER
+        return route.push(head, finish)
 
     async def _answer(self, route: Route | None, request: Request) -> Answer:
         if request.method == "OPTIONS" and shares(request.path):
@@ -95,11 +122,13 @@ class Router:
             return await route.handler(request)
         except ClientGone:
             raise
-        except KpwatchError as error:
-            return failure(error)
         except Exception as error:  # noqa: BLE001 - the last place that can still answer
+            return self._failed(request, route, error)
+
+    def _failed(self, request: Head, route: Route, error: Exception) -> Answer:
+        if not isinstance(error, KpwatchError):
             self._log.error(f"{request.method} {route.path}: {''.join(traceback.format_exception(error))}")
-            return failure(error)
+        return failure(error)
 
     def _find(self, path: str) -> tuple[Route | None, str]:
         route = self._exact.get(path)
@@ -113,9 +142,32 @@ class Router:
         return (None if is_api else self._pages), ""
 
     def _count(self, route: Route | None, status: int) -> None:
-        self._telemetry.counter(
-            "kpwatch_hub_http_requests_total",
-            "HTTP requests answered, by route and status (499: the client went away).",
-            path=route.path if route is not None else "none",
-            status=str(status),
-        ).add()
+        path = route.path if route is not None else "none"
+        counter = self._counters.get((path, status))
+        if counter is None:
+            counter = self._counters[path, status] = self._telemetry.counter(
+                "kpwatch_hub_http_requests_total",
+                "HTTP requests answered, by route and status (499: the client went away).",
+                path=path,
+                status=str(status),
+            )
+        counter.add()
+
+
+class _PassedOver:
+    """The rest of a request that was answered before its body came."""
+
+    def feed(self, piece: bytes) -> None:
+        """See Upload."""
+
+    def end(self) -> None:
+        """See Upload."""
+
+    def unfinished(self) -> None:
+        """See Upload."""
+
+    def gone(self) -> None:
+        """See Upload."""
+
+
+PASSED_OVER = _PassedOver()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kpwatch.api.query import QueryApi
     from kpwatch.api.status import StatusApi
     from kpwatch.api.targets import TargetsApi
-    from kpwatch.base.asgi import Handler
+    from kpwatch.base.asgi import Handler, PushHandler
 
 PROMETHEUS_PREFIXES = ("/api/v1", "/prometheus/api/v1")
 WRITE_PATHS = ("/prometheus/v1/write", "/api/v1/write", "/prometheus/api/v1/write")
@@ -38,6 +38,8 @@ class Handlers:
     """Who answers what."""
 
     write: Handler
+    push: PushHandler
+    """As `write`, for bodies that are pushed."""
     query: QueryApi
     metadata: MetadataApi
     describing: DescribingApi
@@ -98,7 +100,7 @@ def routes(at: Handlers) -> list[Route]:
         Route(_GET, "/-/ready", at.own.ready, "200 while requests are served, 503 while shutting down."),
     )
     write = "Remote Write 1.0 or 2.0; 204 = on disk."
-    found += (Route(_POST, path, at.write, write, ("ignore_host",)) for path in WRITE_PATHS)
+    found += (Route(_POST, path, at.write, write, ("ignore_host",), at.push) for path in WRITE_PATHS)
     found += (route._replace(path=prefix + route.path) for prefix in PROMETHEUS_PREFIXES for route in prometheus)
     found += own
     return found

@@ -1,7 +1,7 @@
 """uvicorn on a thread: listens before it returns, stops within a bound.
 
 The socket is bound by us, so that a port in use is an error with a name and not a line in a server's log. Requests'
-heads are bounded here because httptools bounds nothing; bodies are bounded by who reads them.
+heads are bounded by `protocol.py` because httptools bounds nothing; bodies are bounded by who reads them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import logging
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import uvloop
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
+from kpwatch.api.protocol import HubProtocol
 from kpwatch.base.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,37 +25,12 @@ if TYPE_CHECKING:
     from kpwatch.api.router import Router
     from kpwatch.base.logs import Logger
 
-HEAD_LIMIT_BYTES = 64 << 10
-"""Of a request's line and headers together."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than any agent's interval, so that a connection serves more than one request."""
 LOOK_SECONDS = 5
 """How often a certificate's files are looked at."""
 _BACKLOG = 1024
 _STOP_SECONDS = 5
-
-
-class _BoundedProtocol(HttpToolsProtocol):
-    """Refuses a request whose head is too long: raising in a parser's callback makes it a 400 and closes."""
-
-    _head_bytes = 0
-
-    def on_message_begin(self) -> None:
-        self._head_bytes = 0
-        super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        self._grow(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._grow(len(name) + len(value))
-        super().on_header(name, value)
-
-    def _grow(self, count: int) -> None:
-        self._head_bytes += count
-        if self._head_bytes > HEAD_LIMIT_BYTES:
-            raise ValueError(f"request head longer than {HEAD_LIMIT_BYTES} bytes")
 
 
 class HttpServer:
@@ -91,7 +67,8 @@ class HttpServer:
         uvicorn_log.propagate = False
         config = Config(
             self._app,
-            http=_BoundedProtocol,
+            http=cast("type[asyncio.Protocol]", partial(HubProtocol, self._app)),
+            proxy_headers=False,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -1,8 +1,8 @@
-"""Decompressed Remote Write bodies -> frames, and what is remembered from one body to the next. Pure.
+"""Remote Write bodies -> frames, and what is remembered from one body to the next. Pure.
 
 Two protocols, one result: the same samples give the same frames, whichever a sender speaks, and columns and layouts are
 the same objects. Each has two paths: bytes that are known but for values and time (tracks.py for 1.0, runs.py for 2.0),
-and all others.
+and all others; and for bodies that are known from end to end a short way (whole.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from kpwatch.receive.symbols import Symbols, Tables
 from kpwatch.receive.tracks import Tracks
 from kpwatch.receive.walk_v1 import WalkV1
 from kpwatch.receive.walk_v2 import Memory, WalkV2
+from kpwatch.receive.whole import Buffer, known_1_0, known_2_0
+from kpwatch.remote_write.snappy import content_length, decompress
 
 if TYPE_CHECKING:
     from kpwatch.model.encoded import Protocol
@@ -30,10 +32,23 @@ class Decoder:
         names = Names(options, host_is_ident=host_is_ident)
         tables_bytes = options.run_cache_bytes // 4
         self._tracks = Tracks(options.run_cache_bytes // 2)
+        self._buffer = Buffer()
         runs = Runs(options.run_cache_bytes // 2 - tables_bytes)
         self._memory = Memory(
             names, Symbols(options, names), Tables(tables_bytes), runs, Kinds(tables_bytes // 8), options
         )
+
+    def decode_block(self, block: bytes, protocol: Protocol = "1.0") -> Decoded:
+        """All of a body that is a snappy block; raises as `decode`."""
+        options, buffer = self._memory.options, self._buffer
+        length = content_length(block, options.decoded_bytes)
+        if not buffer.fill(block, length):
+            return self.decode(decompress(block, options.decoded_bytes), protocol)
+        if protocol == "2.0":
+            known = known_2_0(buffer, self._memory)
+        else:
+            known = known_1_0(buffer, self._tracks, options.samples_per_request)
+        return known or self.decode(buffer.body(), protocol)
 
     def decode(self, body: bytes, protocol: Protocol = "1.0") -> Decoded:
         """All of `body`; raises BadInput with what is wrong and where, TooLarge."""

@@ -17,7 +17,7 @@ from kpwatch.receive.layouts import ENTRY_BYTES, KnownSeries
 from kpwatch.receive.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NUMBER_BYTES = 8
 """Of a symbol in a series' key."""
 _MAX_REFERENCE_BYTES = 5  # a uint32
-_PREFIX_BYTES, _SHORT_PREFIX_BYTES = 512, 96
+PREFIX_BYTES, _SHORT_PREFIX_BYTES = 512, 96
 """What a table is found by; the second for tables shorter than the first."""
 _TABLES_PER_PREFIX = 16
 
@@ -167,9 +167,20 @@ class Tables:
 
     def find(self, body: bytes) -> KnownTable | None:
         """The known symbols with which `body` begins, or None."""
-        for prefix_bytes in (_PREFIX_BYTES, _SHORT_PREFIX_BYTES):
+        for prefix_bytes in (PREFIX_BYTES, _SHORT_PREFIX_BYTES):
             for table in self._by_prefix.get(body[:prefix_bytes]) or ():
                 if table.begins(body):
+                    return table
+        return None
+
+    def find_where(self, prefix: bytes, holds: Callable[[bytes, int], bool]) -> KnownTable | None:
+        """The same for a body of which only the beginning, PREFIX_BYTES of it, is here; `holds` looks at the rest.
+
+        Whether the table goes on behind it is left to the caller.
+        """
+        for prefix_bytes in (PREFIX_BYTES, _SHORT_PREFIX_BYTES):
+            for table in self._by_prefix.get(prefix[:prefix_bytes]) or ():
+                if holds(table.head, 0) and holds(table.tail, len(table.head)):
                     return table
         return None
 
@@ -183,7 +194,7 @@ class Tables:
             return known
         table = KnownTable(body[: end - len(tail)], tail, self._next_number, bool(tail))
         self._next_number += 1
-        prefix = body[: _PREFIX_BYTES if end >= _PREFIX_BYTES else _SHORT_PREFIX_BYTES]
+        prefix = body[: PREFIX_BYTES if end >= PREFIX_BYTES else _SHORT_PREFIX_BYTES]
         others = self._by_prefix.get(prefix) or ()
         self._by_prefix.put(prefix, (table, *others[: _TABLES_PER_PREFIX - 1]))
         return table

@@ -122,7 +122,7 @@ class WalkV1:
         """
         body, stretch = self._body, self._stretch
         begin, after = self._bounds(position)
-        value_place, cut = _sample_places(body, after)
+        value_place, cut = sample_places(body, after)
         block = body[begin:cut]
         time_field = body[after - TIME_FIELD_BYTES : after]
         place = self._left or self._tracks.find(block)
@@ -313,7 +313,7 @@ class WalkV1:
         return place is not None and place.series == 0
 
 
-def _sample_places(body: bytes, after: int) -> tuple[int, int]:
+def sample_places(body: bytes, after: int) -> tuple[int, int]:
     """If the series ending at `after` ends in a single sample: (where its value begins, where its labels end).
 
     The first is 0 where the sender omits the value, a zero; both are 0 where neither form is there. What lies before

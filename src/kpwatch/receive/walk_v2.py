@@ -149,7 +149,7 @@ class WalkV2:
         if body[position] != _SERIES_TAG:
             return 0
         begin, after = self._bounds(position)
-        run = self._memory.runs.find(_run_key(table, body[begin : _labels_end(body, begin, after)]))
+        run = self._memory.runs.find(run_key(table, body[begin : labels_end(body, begin, after)]))
         found = match(run, body, position) if run is not None else None
         if run is None or found is None:
             return 0
@@ -164,7 +164,7 @@ class WalkV2:
         if position >= len(body) or body[position] != _SERIES_TAG:
             return position
         begin, after = self._bounds(position)
-        labels = body[begin : _labels_end(body, begin, after)]
+        labels = body[begin : labels_end(body, begin, after)]
         kind = memory.kinds.find(labels, self._texts) if labels else None
         found = match(kind.run, body, position) if kind is not None else None
         if kind is None or found is None:
@@ -179,7 +179,7 @@ class WalkV2:
         self._metadata += run.metadata
         self._start_timestamps += run.starts
         table = self._known_table = memory.tables.remember(body, self._symbols_end, kind.tail)
-        memory.runs.keep_like(_run_key(table, labels), run)
+        memory.runs.keep_like(run_key(table, labels), run)
         return position + len(run.blank)
 
     def _leading_symbols(self, texts: list[bytes]) -> int:
@@ -267,14 +267,14 @@ class WalkV2:
         Called once per series of every sender but our own, so it is flat and calls little.
         """
         body = self._body
-        labels_end = _labels_end(body, begin, after)
-        if not labels_end or labels_end + 1 >= after:
+        end = labels_end(body, begin, after)
+        if not end or end + 1 >= after:
             return False
-        sample, sample_end = labels_end, after
+        sample, sample_end = end, after
         first_end = sample + 2 + body[sample + 1]
         if first_end < after:  # two fields: metadata before the sample as our agent has it, or behind as Prometheus
             if body[sample] == _METADATA_TAG:
-                metadata, sample = body[labels_end:first_end], first_end
+                metadata, sample = body[end:first_end], first_end
             else:
                 metadata, sample_end = body[first_end:after], first_end
             if metadata not in self._good_metadata and not self._is_metadata(metadata, sample_end):
@@ -290,8 +290,8 @@ class WalkV2:
             if six_byte_timestamp(time_field, 0) is None:
                 return False
             self._time_field = time_field
-        self._references.append(body[begin + 2 : labels_end])
-        self._waiting.append((position, body[begin:labels_end], value_place, time_field, first_end < after, started))
+        self._references.append(body[begin + 2 : end])
+        self._waiting.append((position, body[begin:end], value_place, time_field, first_end < after, started))
         return True
 
     def _is_metadata(self, field: bytes, begin: int) -> bool:
@@ -402,7 +402,7 @@ class WalkV2:
             kind = self._kind(run, stretch) if stretch.begin == self._symbols_end else None
             table = self._known_table or self._memory.tables.remember(self._body, self._symbols_end)
             self._known_table = table
-            self._memory.runs.keep(_run_key(table, stretch.key), run)
+            self._memory.runs.keep(run_key(table, stretch.key), run)
             if kind is not None:
                 self._memory.kinds.keep(stretch.key, kind)
 
@@ -412,7 +412,7 @@ class WalkV2:
         position = stretch.begin
         for _ in stretch.columns:
             begin, position = self._bounds(position)
-            fields.append(self._body[begin + 2 : _labels_end(self._body, begin, position)])
+            fields.append(self._body[begin + 2 : labels_end(self._body, begin, position)])
         names = {name.encode() for name in self._memory.names.target_names}
         return make_kind(run, self._texts, self._body[: self._symbols_end], fields, names)
 
@@ -422,7 +422,7 @@ class WalkV2:
         return table_hash.to_bytes(8, "little", signed=True) + stretch.key
 
 
-def _labels_end(body: bytes, begin: int, after: int) -> int:
+def labels_end(body: bytes, begin: int, after: int) -> int:
     """Where the field labels_refs at the beginning of the series' content ends; 0 where there is no usual one."""
     if begin + 1 >= after or body[begin] != _LABELS_TAG or body[begin + 1] >= 0x80:
         return 0
@@ -446,6 +446,6 @@ def _other_sample(body: bytes, begin: int, end: int) -> tuple[int, int, bool]:
     return _NO_VALUE, 0, False
 
 
-def _run_key(table: KnownTable, labels: bytes) -> bytes:
+def run_key(table: KnownTable, labels: bytes) -> bytes:
     """Names a run; no label block of 1.0, all of which begin with 0x0a, is equal to it."""
     return b"\x2a" + table.number.to_bytes(8, "little") + labels

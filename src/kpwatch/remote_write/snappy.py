@@ -41,10 +41,10 @@ def promised_length(block: bytes) -> tuple[int, int]:
     raise BadInput("snappy: the body does not begin with a length (a varint of at most 32 bits); send a snappy block")
 
 
-def decompress(block: bytes, limit_bytes: int) -> bytes:
-    """The block's content; nothing is allocated for a header that promises too much.
+def content_length(block: bytes, limit_bytes: int) -> int:
+    """Of the block's content, as its header promises it.
 
-    Raises TooLarge where the content would exceed `limit_bytes`, BadInput where the block is corrupt.
+    Raises TooLarge where it would exceed `limit_bytes`, BadInput where the block is too short to hold that much.
     """
     length, begin = promised_length(block)
     if length > limit_bytes:
@@ -53,13 +53,42 @@ def decompress(block: bytes, limit_bytes: int) -> bytes:
         )
     if length > (len(block) - begin) * MAX_EXPANSION:
         raise BadInput(f"snappy: the header promises {length} bytes, {len(block)} bytes cannot hold that many")
+    return length
+
+
+def decompress(block: bytes, limit_bytes: int) -> bytes:
+    """The block's content; nothing is allocated for a header that promises too much.
+
+    Raises TooLarge where the content would exceed `limit_bytes`, BadInput where the block is corrupt.
+    """
+    length = content_length(block, limit_bytes)
     try:
         content = bytes(cramjam.snappy.decompress_raw(block))
     except cramjam.DecompressionError as error:
-        raise BadInput(f"snappy: corrupt block of {len(block)} bytes ({error}); send snappy's block format") from error
-    if len(content) != length:
-        raise BadInput(f"snappy: the header promises {length} bytes, the block holds {len(content)}")
+        raise _corrupt(block, error) from error
+    _check_length(len(content), length)
     return content
+
+
+def decompress_into(block: bytes, buffer: bytearray, length: int) -> None:
+    """Write the block's content, which is `length` bytes by `content_length`, to the beginning of a buffer.
+
+    The buffer must have room for it. Raises BadInput where the block is corrupt.
+    """
+    try:
+        found = cramjam.snappy.decompress_raw_into(block, buffer)
+    except cramjam.DecompressionError as error:
+        raise _corrupt(block, error) from error
+    _check_length(found, length)
+
+
+def _corrupt(block: bytes, error: Exception) -> BadInput:
+    return BadInput(f"snappy: corrupt block of {len(block)} bytes ({error}); send snappy's block format")
+
+
+def _check_length(found: int, promised: int) -> None:
+    if found != promised:
+        raise BadInput(f"snappy: the header promises {promised} bytes, the block holds {found}")
 
 
 def join_blocks(blocks: Iterable[bytes]) -> bytes:

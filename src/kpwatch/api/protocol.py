@@ -1,0 +1,150 @@
+"""One connection: uvicorn's HTTP/1.1, with bounded heads, and a short way for bodies that are pushed.
+
+An ordinary Remote Write request (POST, HTTP/1.1, a Content-Length, nothing before it still unanswered) goes from the
+parser's callbacks to its handler and back: no scope, task or coroutine. Whatever is out of the ordinary, such as a
+chunked body, `Expect: 100-continue`, a second request before the first is answered, too many connections, goes
+uvicorn's way to the same handler, so there is one set of rules and one place for each oddity of HTTP.
+
+To uvicorn a request on the short way looks like a cycle of its own (`_Pushed`): it queues what is pipelined behind it,
+ends the connection after it where the hub stops, and times out the connection when it is idle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from kpwatch.base.asgi import Head, answer_headers
+
+if TYPE_CHECKING:
+    from kpwatch.api.router import Router
+    from kpwatch.base.asgi import Answer, Upload
+
+HEAD_LIMIT_BYTES = 64 << 10
+"""Of a request's line and headers together."""
+
+
+class _NoEvent:
+    """Nobody waits for a pushed request's messages."""
+
+    def set(self) -> None:
+        """See asyncio.Event."""
+
+
+class _Pushed:
+    """What uvicorn wants to know of a request."""
+
+    message_event = _NoEvent()
+
+    def __init__(self, protocol: HubProtocol) -> None:
+        self._protocol = protocol
+        self.response_complete = False
+        self.disconnected = False
+        self.keep_alive = True
+
+    def reply(self, answer: Answer) -> None:
+        """Send the one answer."""
+        self.response_complete = True
+        self._protocol.answer(answer, keep_alive=self.keep_alive)
+
+
+class HubProtocol(HttpToolsProtocol):
+    """Raising in a parser's callback makes the answer a 400 and closes."""
+
+    def __init__(self, router: Router, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._router = router
+        self._head_bytes = 0
+        self._upload: Upload | None = None
+        """The request whose body is being pushed."""
+
+    def on_message_begin(self) -> None:
+        """Another head."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request's line."""
+        self._grow(len(url))
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._grow(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _grow(self, count: int) -> None:
+        self._head_bytes += count
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            raise ValueError(f"request head longer than {HEAD_LIMIT_BYTES} bytes")
+
+    def on_headers_complete(self) -> None:
+        """Choose the way."""
+        path, _, query = self.url.partition(b"?")
+        if path in self._router.pushed and self._is_ordinary():
+            headers = dict(self.headers)
+            if b"content-length" in headers and b"transfer-encoding" not in headers:
+                head = Head(self.parser.get_method().decode("ascii"), path.decode("ascii"), query, headers)
+                pushed, before = _Pushed(self), self.cycle
+                self.cycle = pushed  # type: ignore[assignment]
+                self._upload = self._router.open(head, pushed.reply)
+                if self._upload is not None:
+                    return
+                self.cycle = before
+        super().on_headers_complete()
+
+    def _is_ordinary(self) -> bool:
+        limit = self.limit_concurrency
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and self.parser.get_http_version() == "1.1"
+            and (limit is None or (len(self.connections) < limit and len(self.tasks) < limit))
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body."""
+        if self._upload is not None:
+            self._upload.feed(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The whole body was there."""
+        if self._upload is not None:
+            upload, self._upload = self._upload, None
+            upload.end()
+        else:
+            super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes came."""
+        super().data_received(data)
+        if self._upload is not None:
+            self._upload.unfinished()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        super().connection_lost(exc)
+        if self._upload is not None:
+            upload, self._upload = self._upload, None
+            upload.gone()
+
+    def answer(self, answer: Answer, *, keep_alive: bool) -> None:
+        """Send an answer whole, and be ready for the next request."""
+        if self.transport.is_closing():
+            return
+        pieces = [STATUS_LINE[answer.status]]
+        for name, value in (*self.server_state.default_headers, *answer_headers(answer)):
+            pieces += (name, b": ", value, b"\r\n")
+        if not keep_alive:
+            pieces.append(b"connection: close\r\n")
+        pieces += (b"\r\n", answer.body)
+        self.transport.write(b"".join(pieces))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
