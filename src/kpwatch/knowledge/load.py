@@ -167,9 +167,21 @@ def _level(entry: dict[str, Any]) -> Level:
     )
 
 
+_TOLD_KEYS = frozenset(field.name for field in fields(Told))
+
+
 def _told(language: str, entry: dict[str, Any]) -> Told:
-    lists = {name: tuple(entry.get(name, ())) for name in ("causes", "do")}
-    told = Told(summary=entry.get("summary", ""), means=entry.get("means", ""), blind=entry.get("blind", ""), **lists)
+    strangers = sorted(entry.keys() - _TOLD_KEYS)
+    if strangers:
+        raise ValueError(f"{language}.{strangers[0]} is no key of a check")
+    told = Told(
+        summary=entry.get("summary", ""),
+        means=entry.get("means", ""),
+        causes=tuple(entry.get("causes", ())),
+        do=tuple(entry.get("do", ())),
+        threshold=entry.get("threshold", ""),
+        blind=entry.get("blind", ""),
+    )
     if not told.summary:
         raise ValueError(f"{language}: expected a summary in this language")
     return told

@@ -200,6 +200,8 @@ class Told:
     causes: tuple[str, ...] = ()
     do: tuple[str, ...] = ()
     """Steps; a part in `backquotes` is a command to paste."""
+    threshold: str = ""
+    """From where on it fires, and who says so."""
     blind: str = ""
     """What the check cannot see, where `blind_modes` says so."""
 
