@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.lib import compare, page, process, recording, reference
-from bench.lib.bodies import ForeignBodies, OwnBodies
+from bench.lib.bodies import ALL, ForeignBodies, OwnBodies
 from bench.lib.compare import Column, Goal, Sides
 from bench.lib.movement import Fleet
 from bench.lib.process import BenchError
@@ -46,7 +46,8 @@ VISIBLE_SECONDS = 60.0
 ENDED_BEFORE_SECONDS = 60
 """The last scrape is this old, so that no store holds it back as too young."""
 COUNTED = "go_goroutines"
-SELECT_COLUMNS = 40
+AROUND_COUNTED = slice(150, 190)
+"""Of the recording: 40 series of Go's runtime, COUNTED among them."""
 
 
 class Scenario(NamedTuple):
@@ -55,8 +56,8 @@ class Scenario(NamedTuple):
     targets: int
     scrapes: int
     foreign: bool = False
-    series: int | None = None
-    """Of each target, None = all."""
+    series: slice = ALL
+    """Which of the recording each target has."""
     scrapes_per_request: int = 1
     restart: bool = False
     """Kill -9 at the end, start again, and measure until the first answer."""
@@ -69,7 +70,7 @@ SCENARIOS = {
     "day": Scenario(10, 5760, what="24 h of 10 targets"),
     "million": Scenario(1160, 4, what="1,000,000 series"),
     "select": Scenario(
-        100, 5760, series=SELECT_COLUMNS, scrapes_per_request=48, what="24 h of 100 targets, 40 series each"
+        100, 5760, series=AROUND_COUNTED, scrapes_per_request=48, what="24 h of 100 targets, 40 series each"
     ),
     "restart": Scenario(200, 480, restart=True, what="2 h, then kill -9"),
 }

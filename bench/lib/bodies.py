@@ -31,6 +31,7 @@ URL = "http://127.0.0.1:10249/metrics"
 SHARD_REQUEST_SAMPLES = 2000
 """Prometheus' max_samples_per_send."""
 SHARDS = 4
+ALL = slice(None)
 
 _VALUE_BYTES, _TIME_BYTES = 8, 6
 _LIMIT_BYTES = 64 << 20
@@ -57,9 +58,10 @@ def encoded_scrape(number: int, body: bytes, timestamp_ms: int, protocol: Protoc
 class OwnBodies:
     """Our agent's requests for one node."""
 
-    def __init__(self, number: int, series: int | None = None, protocol: Protocol = "1.0") -> None:
-        """`series` keeps only so many, the first of the recording (and `up`)."""
-        content = encoded_scrape(number, _first_series(series), v1.TAIL_TIMESTAMP_MIN_MS, protocol)
+    def __init__(self, number: int, series: slice = ALL, protocol: Protocol = "1.0") -> None:
+        """`series` keeps only those of the recording (and `up`)."""
+        self._series = series
+        content = encoded_scrape(number, _some_series(series), v1.TAIL_TIMESTAMP_MIN_MS, protocol)
         tail = re.escape(v1.timestamp_tail(v1.TAIL_TIMESTAMP_MIN_MS))
         found = re.finditer(rb"\x12\x10\x09(?s:.{8})" + tail, content)
         self._template = np.frombuffer(content, np.uint8)
@@ -75,7 +77,7 @@ class OwnBodies:
     def content(self, timestamp_ms: int, values: Values) -> bytes:
         """The request before compression; `values` are the recording's series in order, `up` is 1."""
         filled = self._template.copy()
-        with_up = np.append(values[: len(self.places) - 1], 1.0)
+        with_up = np.append(values[self._series], 1.0)
         filled[self._values_at] = with_up.astype("<f8").view(np.uint8).reshape(-1, _VALUE_BYTES)
         filled[self._times_at] = np.frombuffer(v1.timestamp_tail(timestamp_ms)[1:], np.uint8)
         return filled.tobytes()
@@ -88,7 +90,7 @@ class OwnBodies:
 class ForeignBodies:
     """Prometheus' requests for many nodes; each belongs to a shard and keeps its shard's order."""
 
-    def __init__(self, targets: int, series: int | None = None) -> None:
+    def __init__(self, targets: int, series: slice = ALL) -> None:
         self._targets = [_Foreign(number, series) for number in range(targets)]
         self._waiting: list[list[bytes]] = [[] for _ in range(SHARDS)]
         self.samples = len(self._targets[0].shards)
@@ -118,8 +120,9 @@ class ForeignBodies:
 class _Foreign:
     """One target's series with both forms of their heads: with a value and, for zero, without."""
 
-    def __init__(self, number: int, series: int | None) -> None:
-        content = encoded_scrape(number, _first_series(series), v1.TAIL_TIMESTAMP_MIN_MS)
+    def __init__(self, number: int, series: slice) -> None:
+        self._series = series
+        content = encoded_scrape(number, _some_series(series), v1.TAIL_TIMESTAMP_MIN_MS)
         blocks = [one.label_block for one in v1.decode_series(content)]
         self.shards = [zlib.crc32(block) % SHARDS for block in blocks]
         self._heads = [v1.series_head(block) for block in blocks]
@@ -128,19 +131,19 @@ class _Foreign:
     def encode(self, timestamp_ms: int, values: Values) -> list[bytes]:
         """One TimeSeries each."""
         tail = v1.timestamp_tail(timestamp_ms)
-        with_up = [*values[: len(self._heads) - 1].tolist(), 1.0]
+        with_up = [*values[self._series].tolist(), 1.0]
         return [
             head + v1.pack_value(value) + tail if value else zero + tail
             for head, zero, value in zip(self._heads, self._zero_heads, with_up, strict=True)
         ]
 
 
-def _first_series(count: int | None) -> bytes:
+def _some_series(series: slice) -> bytes:
     body = recording.load().bodies[0]
-    if count is None:
+    if series == ALL:
         return body
     lines = [line for line in body.split(b"\n") if line and not line.startswith(b"#")]
-    return b"\n".join(lines[:count]) + b"\n"
+    return b"\n".join(lines[series]) + b"\n"
 
 
 def foreign_2_0(content: bytes) -> bytes:

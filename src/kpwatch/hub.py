@@ -74,6 +74,8 @@ class HubOptions:
     """0 = for ever."""
     retention_bytes: int = 0
     """Above it the oldest blocks go; 0 = no bound."""
+    cache_bytes: int = 64 << 20
+    """What queries leave decoded for the next; 0 = nothing."""
     targets_max: int = 100_000
     series_per_target_max: int = 1_000_000
     """Both: 0 = no limit."""
@@ -221,6 +223,7 @@ def _store_options(options: HubOptions) -> StoreOptions:
         options.data,
         options.retention_seconds,
         options.retention_bytes,
+        cache_bytes=options.cache_bytes,
         targets_max=options.targets_max,
         series_per_target_max=options.series_per_target_max,
     )
@@ -257,6 +260,7 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "data": str(options.data),
         "retention": f"{options.retention_seconds:.0f}s",
         "retention-size": str(options.retention_bytes),
+        "cache-size": str(options.cache_bytes),
         "max-targets": str(options.targets_max),
         "max-series-per-target": str(options.series_per_target_max),
         "max-labels-per-series": str(options.receive.labels_per_series),

@@ -66,6 +66,7 @@ def _options(given: argparse.Namespace) -> HubOptions:
         port=port,
         retention_seconds=given.retention,
         retention_bytes=given.retention_size,
+        cache_bytes=given.cache_size,
         targets_max=given.max_targets,
         series_per_target_max=given.max_series_per_target,
         receive=ReceiveOptions(
@@ -188,6 +189,13 @@ def _parser() -> argparse.ArgumentParser:
         default="0",
         metavar="SIZE",
         help="how much: 50GB, 512MB; beyond it the oldest blocks go (default 0 = as much as the disk has)",
+    )
+    parser.add_argument(
+        "--cache-size",
+        type=_size,
+        default="64MB",
+        metavar="SIZE",
+        help="what queries leave decoded in memory for the next (default 64MB, 0 = nothing)",
     )
     for name, default, kind, what in _LIMITS:
         parser.add_argument(

@@ -191,17 +191,34 @@ class StoredPart:
     """Where in the block each group starts, and behind the last."""
     checksums: list[int]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the arrays that belong to this part alone."""
+        packed = (self.kinds, self.firsts, self.stream_of, self.residual_of)
+        return self.timestamps_ms.nbytes + sum(array.nbytes for array in packed) + 150 * len(self.bounds)
+
 
 class BlockReader:
     """Reads a block through its source; every method raises Damaged where a checksum or the form is wrong."""
 
-    def __init__(self, source: Source, known: dict[bytes, Ids] | None = None, *, keep: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        known: dict[bytes, Ids] | None = None,
+        parts: list[StoredPart] | None = None,
+        *,
+        keep: bool = False,
+    ) -> None:
         """`known`: column sets seen so far, by their packed bytes; equal sets are one array for all who share it.
 
-        `keep`: groups stay unpacked, for who reads all columns, some at a time.
+        `parts`: the block's own, from another reader of it; then its head is not read again. `keep`: groups stay
+        unpacked, for who reads all columns, some at a time.
         """
         self._source = source
         self._kept: dict[int, NDArray[np.uint8]] | None = {} if keep else None
+        if parts is not None:
+            self.parts = parts
+            return
         magic, packed_bytes, raw_bytes, checksum = PREFIX.unpack(source(0, PREFIX.size))
         if magic != MAGIC or raw_bytes > HEAD_BYTES_MAX:
             raise Damaged(f"a block starts with {MAGIC!r}, this one with {magic!r} and a head of {raw_bytes} bytes")
@@ -219,8 +236,7 @@ class BlockReader:
         if len(lines) == len(places):
             bits = self._moving(part, places, kinds, firsts)
         else:
-            bits = np.empty((len(places), part.rows), np.int64)
-            bits[:] = firsts[:, None]
+            bits = np.repeat(firsts[:, None], part.rows, axis=1)
             if len(lines):
                 bits[lines] = self._moving(part, places[lines], kinds[lines], firsts[lines])
         if len(part.stale):

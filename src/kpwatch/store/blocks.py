@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.store.block import BlockReader, Source, memory_source
 from kpwatch.store.packing import Damaged
@@ -18,16 +18,16 @@ from kpwatch.store.schema import crc, is_damage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from kpwatch.store.block import StoredPart
     from kpwatch.store.parts import Ids, Part
 
 COVERS = struct.Struct("<qqqqqq")  # target, start, end, rows, samples, bytes of the body
 INLINE_BYTES = 64 << 10
-"""Blocks up to this size come with their row; larger ones are read where a query needs them."""
+"""Blocks up to this size are read at once; larger ones where a query needs them."""
 
 
 ROW = """
-    SELECT id, target, start_ms, end_ms, row_count, sample_count, checksum, length(body),
-        CASE WHEN length(body) <= ? THEN body END
+    SELECT id, target, start_ms, end_ms, row_count, sample_count, checksum, length(body)
     FROM blocks """
 OVERLAPPING = ROW + "WHERE target = ? AND start_ms <= ? AND end_ms >= ? ORDER BY id"
 ONE = ROW + "WHERE id = ?"
@@ -79,27 +79,45 @@ def with_small(connection: sqlite3.Connection, rows: int, count: int) -> list[in
     return [target for (target,) in connection.execute(query, (rows, count))]
 
 
+class Listed(NamedTuple):
+    """A row, body apart, as it stands there: nobody has looked yet whether it is true."""
+
+    row: BlockRow
+    checksum: object
+    length: int
+    """Bytes of the body; UNREADABLE where SQLite cannot read the row."""
+
+
+UNREADABLE = -1
+
+
 class Opened(NamedTuple):
-    """A block a query reads, or why it cannot."""
+    """A block, or why it cannot be read."""
 
     number: int
     reader: BlockReader | Damaged
 
 
-def overlapping(
-    connection: sqlite3.Connection, target: int, start_ms: int, end_ms: int, known: dict[bytes, Ids]
-) -> Iterator[Opened]:
-    """Blocks of a target with samples in [start_ms, end_ms], oldest first; `known` as in BlockReader."""
+def listed(connection: sqlite3.Connection, target: int, start_ms: int, end_ms: int) -> Iterator[Listed]:
+    """Blocks of a target with samples in [start_ms, end_ms], oldest first."""
     last = 0
     try:
-        for found in connection.execute(OVERLAPPING, (INLINE_BYTES, target, end_ms, start_ms)):
+        for found in connection.execute(OVERLAPPING, (target, end_ms, start_ms)):
             last = found[0]
-            yield _open(connection, found, known)
+            yield Listed(BlockRow(*found[:6]), *found[6:])
     except sqlite3.Error as error:
         if not is_damage(error):
             raise
         for (number,) in connection.execute(NUMBERS, (target, end_ms, start_ms, last)).fetchall():
-            yield _open_alone(connection, number, known)
+            yield _listed_alone(connection, number)
+
+
+def overlapping(
+    connection: sqlite3.Connection, target: int, start_ms: int, end_ms: int, known: dict[bytes, Ids]
+) -> Iterator[Opened]:
+    """The same, opened; `known` as in BlockReader."""
+    for found in listed(connection, target, start_ms, end_ms):
+        yield _opened(connection, found, known)
 
 
 def numbers_after(connection: sqlite3.Connection, target: int, start_ms: int, end_ms: int, after: int) -> list[int]:
@@ -109,27 +127,45 @@ def numbers_after(connection: sqlite3.Connection, target: int, start_ms: int, en
 
 def opened(connection: sqlite3.Connection, number: int, known: dict[bytes, Ids]) -> Opened:
     """One block that is there."""
-    return _open_alone(connection, number, known)
+    return _opened(connection, _listed_alone(connection, number), known)
 
 
-def _open(connection: sqlite3.Connection, found: tuple[Any, ...], known: dict[bytes, Ids]) -> Opened:
-    row, (expected, length, body) = BlockRow(*found[:6]), found[6:]
+def _opened(connection: sqlite3.Connection, found: Listed, known: dict[bytes, Ids]) -> Opened:
     try:
-        require_true(row, length, expected)
-        source = memory_source(body) if body else _blob(connection, row.number)
-        return Opened(row.number, BlockReader(source, known))
+        return Opened(found.row.number, open_block(connection, found, known))
     except Damaged as error:
-        return Opened(row.number, error)
+        return Opened(found.row.number, error)
 
 
-def _open_alone(connection: sqlite3.Connection, number: int, known: dict[bytes, Ids]) -> Opened:
-    """A block of which some neighbour, or the block itself, stands on a page SQLite cannot read."""
+def open_block(
+    connection: sqlite3.Connection, found: Listed, known: dict[bytes, Ids], parts: list[StoredPart] | None = None
+) -> BlockReader:
+    """A block that was listed in the same snapshot, `known` and `parts` as in BlockReader; raises Damaged."""
+    number = found.row.number
+    if found.length == UNREADABLE:
+        raise Damaged(f"block {number}: its row stands on a damaged page")
+    if parts is None:
+        require_true(found.row, found.length, found.checksum)
     try:
-        return _open(connection, connection.execute(ONE, (INLINE_BYTES, number)).fetchone(), known)
+        if parts is None and found.length <= INLINE_BYTES:
+            ((body,),) = connection.execute("SELECT body FROM blocks WHERE id = ?", (number,))
+            return BlockReader(memory_source(body), known)
+        return BlockReader(_blob(connection, number), known, parts)
     except sqlite3.Error as error:
         if not is_damage(error):
             raise
-        return Opened(number, Damaged(f"block {number}: SQLite: {error}"))
+        raise Damaged(f"block {number}: SQLite: {error}") from error
+
+
+def _listed_alone(connection: sqlite3.Connection, number: int) -> Listed:
+    """A block of which some neighbour, or the block itself, stands on a page SQLite cannot read."""
+    try:
+        found = connection.execute(ONE, (number,)).fetchone()
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return Listed(BlockRow(number, 0, 0, 0, 0, 0), None, UNREADABLE)
+    return Listed(BlockRow(*found[:6]), *found[6:])
 
 
 def require_true(row: BlockRow, length: int, expected: object) -> None:

@@ -15,6 +15,7 @@ from kpwatch.base.errors import StoreClosed, StoreError
 from kpwatch.base.logs import Logger
 from kpwatch.model.labels import join_target, label_value
 from kpwatch.store import blocks, journal, quarantine, rescue
+from kpwatch.store.cache import Cache
 from kpwatch.store.catalog import NEVER_MS, Catalog
 from kpwatch.store.commit import take
 from kpwatch.store.deletion import Deletion
@@ -56,6 +57,7 @@ class Store:
         self._state = state
         self._lock = lock
         self._pool = ReaderPool(state.path)
+        self._cache = Cache(state.options.cache_bytes)
         self._maintenance = Maintenance(state)
         self._writer = Writer(state, self._maintenance)
         self._closed = False
@@ -96,7 +98,7 @@ class Store:
         """See `model.source.SeriesSource`. Decodes while it is iterated over; do not dawdle, a snapshot is open."""
         start_ms = max(start_ms, self._state.oldest_kept_ms())
         found = find(self._state.catalog, matchers, start_ms, end_ms)
-        query = Query(self._state.catalog, found, start_ms, end_ms)
+        query = Query(self._state.catalog, self._cache, found, start_ms, end_ms)
         return query.slices(self._state.head, self._pool, self._state.set_aside, self._damaged)
 
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
@@ -216,6 +218,7 @@ class Store:
             ("kpwatch_store_head_bytes", "Unsealed samples in memory.", lambda: head.bytes),
             ("kpwatch_store_head_rows", "Frames in the journal.", lambda: head.count),
             ("kpwatch_store_queue_bytes", "Appends waiting for a commit.", lambda: self._writer.queued_bytes),
+            ("kpwatch_store_cache_bytes", "What queries decoded, kept for the next.", lambda: self._cache.bytes),
             ("kpwatch_store_targets", "Targets with samples.", lambda: len(self._state.catalog.targets)),
             ("kpwatch_store_series", "Series with samples.", self._series_count),
             ("kpwatch_store_wal_bytes", "Size of the database's write-ahead log.", lambda: _log_bytes(self._state)),
@@ -223,6 +226,10 @@ class Store:
         )
         for name, help_text, read in gauges:
             telemetry.gauge(name, help_text, read)
+        for answer, count in (("found", lambda: self._cache.found), ("missed", lambda: self._cache.missed)):
+            telemetry.read_counter(
+                "kpwatch_store_cache_lookups_total", "What queries asked the cache for.", count, answer=answer
+            )
         telemetry.read_counter(
             "kpwatch_store_checkpoints_total",
             "How often the write-ahead log was emptied into the database and begun anew, since the file was made.",

@@ -66,6 +66,17 @@ def clip(part: Part, start_ms: int, end_ms: int) -> Part:
     return Part(part.columns, part.timestamps_ms[low:high], part.bits[:, low:high])
 
 
+def between(part: Part, start_ms: int, end_ms: int) -> Part | None:
+    """The rows of any part within [start_ms, end_ms], or None where there are none."""
+    inside = (part.timestamps_ms >= start_ms) & (part.timestamps_ms <= end_ms)
+    if bool(inside.all()):
+        return part
+    if not bool(inside.any()):
+        return None
+    ranks = part.ranks[inside] if part.ranks is not None else None
+    return Part(part.columns, part.timestamps_ms[inside], part.bits[:, inside], ranks)
+
+
 class Wanted:
     """Which columns a query wants, and where they stand in each set of columns it meets.
 
@@ -74,6 +85,8 @@ class Wanted:
 
     def __init__(self, columns: Ids) -> None:
         self.columns = columns
+        self.key = columns.tobytes()
+        """Equal for equal columns."""
         self._known: dict[int, tuple[Ids, Ids, NDArray[np.int64]]] = {}
 
     def choose(self, columns: Ids) -> tuple[Ids, NDArray[np.int64]]:

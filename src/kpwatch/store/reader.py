@@ -18,9 +18,9 @@ from kpwatch.base.errors import StoreClosed
 from kpwatch.model.labels import join_target
 from kpwatch.model.source import Slice
 from kpwatch.store import blocks
-from kpwatch.store.head import make_parts
+from kpwatch.store.cache import COLUMNS_MAX, Budget, unsealed_parts
 from kpwatch.store.packing import Damaged
-from kpwatch.store.parts import Part, Wanted, clip, merge
+from kpwatch.store.parts import Part, Wanted, between, clip, merge
 from kpwatch.store.schema import connect_reader, store_error
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpwatch.model.labels import Labels
-    from kpwatch.store.block import BlockReader
+    from kpwatch.store.block import BlockReader, StoredPart
+    from kpwatch.store.blocks import Listed
+    from kpwatch.store.cache import Cache
     from kpwatch.store.catalog import Catalog
     from kpwatch.store.head import Head, HeadRow
     from kpwatch.store.index import Found
-    from kpwatch.store.parts import Ids
+    from kpwatch.store.parts import Ids, Times
 
 IDLE_CONNECTIONS = 4
 
@@ -48,13 +50,14 @@ class ReaderPool:
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees the database as it is at its first read.
+        """A connection that sees the database as it is now.
 
         Raises StoreClosed after `close`, and StoreError for what SQLite raises inside.
         """
         connection = self._take()
         try:
             connection.execute("BEGIN")
+            connection.execute("SELECT 1 FROM meta").fetchone()  # the first read decides what is seen
             yield connection
         except sqlite3.Error as error:
             raise store_error(error) from error
@@ -89,12 +92,14 @@ class ReaderPool:
 class Query:
     """One select."""
 
-    def __init__(self, catalog: Catalog, found: Sequence[Found], start_ms: int, end_ms: int) -> None:
+    def __init__(self, catalog: Catalog, cache: Cache, found: Sequence[Found], start_ms: int, end_ms: int) -> None:
         self._catalog = catalog
+        self._cache = cache
+        self._budget = Budget(cache)
         self._found = found
         self._start_ms, self._end_ms = start_ms, end_ms
         self._wanted: dict[int, Wanted] = {}
-        self._sets: dict[bytes, Ids] = {}
+        self._sets = cache.column_sets()
 
     def slices(
         self, head: Head, pool: ReaderPool, skip: set[int], report: Callable[[int, str], None]
@@ -117,34 +122,57 @@ class Query:
         return wanted
 
     def _from_head(self, found: Found, rows: Sequence[HeadRow]) -> list[Part]:
-        inside = [row for row in rows if self._start_ms <= row.timestamp_ms <= self._end_ms]
-        return make_parts(inside, self._wanted_of(found.columns)) if inside else []
+        if not rows:
+            return []
+        wanted = self._wanted_of(found.columns)
+        parts = unsealed_parts(self._cache, self._budget, found.target.number, rows, wanted)
+        inside = (between(part, self._start_ms, self._end_ms) for part in parts)
+        return [part for part in inside if part is not None]
 
     def _from_blocks(
         self, connection: sqlite3.Connection, found: Found, skip: set[int], report: Callable[[int, str], None]
     ) -> Iterator[Part]:
+        if found.target.sealed_ms < self._start_ms:
+            return  # and what is sealed from now on is in the head's rows, which were taken before
         wanted = self._wanted_of(found.columns)
-        opened = blocks.overlapping(connection, found.target.number, self._start_ms, self._end_ms, self._sets)
-        for number, block in opened:
-            if number in skip:
+        for block in blocks.listed(connection, found.target.number, self._start_ms, self._end_ms):
+            if block.row.number in skip:
                 continue  # counted when it was put there
             try:
-                if isinstance(block, Damaged):
-                    raise block
-                yield from self._from_block(block, wanted)
+                yield from self._from_block(connection, block, wanted)
             except Damaged as error:
-                report(number, str(error))
+                report(block.row.number, str(error))
 
-    def _from_block(self, block: BlockReader, wanted: Wanted) -> list[Part]:
-        parts: list[Part] = []
-        for stored in block.parts:
-            if stored.timestamps_ms[0] > self._end_ms or stored.timestamps_ms[-1] < self._start_ms:
-                continue  # nothing of it is asked for
-            columns, places = wanted.choose(stored.columns)
-            if len(columns):
-                whole = Part(columns, stored.timestamps_ms, block.select(stored, places))
-                parts.append(clip(whole, self._start_ms, self._end_ms))
-        return parts
+    def _from_block(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> Iterator[Part]:
+        if len(wanted.columns) > COLUMNS_MAX:
+            reader = blocks.open_block(connection, block, self._sets)
+            whole = _decode(reader, [part for part in reader.parts if self._overlaps(part.timestamps_ms)], wanted)
+        else:
+            whole = self._remembered(connection, block, wanted)
+        for part in whole:
+            if self._overlaps(part.timestamps_ms):
+                yield clip(part, self._start_ms, self._end_ms)
+
+    def _overlaps(self, times: Times) -> bool:
+        return bool(times[0] <= self._end_ms and times[-1] >= self._start_ms)
+
+    def _remembered(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> list[Part]:
+        """All rows of the wanted columns, from the cache or for it."""
+        found: list[Part] | None = self._cache.get((block, wanted.key))
+        if found is None:
+            reader = self._open(connection, block)
+            found = _decode(reader, reader.parts, wanted)
+            for part in found:
+                part.bits.flags.writeable = False
+            self._budget.put((block, wanted.key), found, sum(part.bits.nbytes for part in found))
+        return found
+
+    def _open(self, connection: sqlite3.Connection, block: Listed) -> BlockReader:
+        parts: list[StoredPart] | None = self._cache.get(block)
+        reader = blocks.open_block(connection, block, self._sets, parts)
+        if parts is None:
+            self._budget.put(block, reader.parts, sum(part.size for part in reader.parts))
+        return reader
 
     def _slice(self, target: Labels, part: Part) -> Iterator[Slice]:
         """The part with its names; a column whose name was lost (it is in the quarantine) cannot be answered."""
@@ -155,3 +183,13 @@ class Query:
             bits = bits[[line for line, column in enumerate(names) if column is not None]]
         if series:
             yield Slice(series, part.timestamps_ms, bits.T.view(np.float64))
+
+
+def _decode(reader: BlockReader, parts: Sequence[StoredPart], wanted: Wanted) -> list[Part]:
+    """The wanted columns of some parts of a block."""
+    decoded: list[Part] = []
+    for stored in parts:
+        columns, places = wanted.choose(stored.columns)
+        if len(columns):
+            decoded.append(Part(columns, stored.timestamps_ms, reader.select(stored, places)))
+    return decoded

@@ -91,7 +91,7 @@ steps = st.lists(
     some_frames()
     | some_frames()
     | some_deletions()
-    | st.sampled_from(["seal", "seal", "compact", "maintain", "reopen", "reopen"]),
+    | st.sampled_from(["seal", "seal", "compact", "maintain", "reopen", "reopen", "ask", "ask"]),
     min_size=1,
     max_size=14,
 )
@@ -126,6 +126,9 @@ def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, sea
                 if step == "reopen":
                     store.close()
                     store = Store.open(options, Registry(), log=silent())
+                elif step == "ask":  # what queries leave in memory is never wrong later
+                    for matchers in QUESTIONS:
+                        everything(store, matchers)
                 elif isinstance(step, str):
                     getattr(store, step)()
                 elif isinstance(step, Deletion):

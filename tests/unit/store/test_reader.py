@@ -32,7 +32,7 @@ def noise(store, rows: int) -> dict:
 
 def test_a_large_block_is_read_piece_by_piece(tmp_path: Path) -> None:
     """Whole, some of its columns, some of its rows; and damage in a piece hides that block only."""
-    with opened(tmp_path, seal_rows=1000) as store:
+    with opened(tmp_path, seal_rows=1000, cache_bytes=0) as store:
         model = noise(store, 200)
         assert store.status()["blocks"]["bytes"] > INLINE_BYTES  # type: ignore[index,operator]
         assert everything(store) == model
@@ -90,6 +90,7 @@ def test_what_sqlite_cannot_do_is_a_store_error(tmp_path: Path) -> None:
     """Here: the table is gone."""
     with opened(tmp_path) as store:
         store.append([frame(1, layout(0), T0, [1])]).result(60)
+        store.seal()
         sql(store, "DROP TABLE blocks")
         with pytest.raises(StoreError, match="no such table"):
             everything(store)
