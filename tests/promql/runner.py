@@ -21,7 +21,7 @@ from kpwatch.model.numbers import is_stale
 from kpwatch.model.results import Matrix, Scalar, String, Vector
 from kpwatch.promql.engine import Engine
 from kpwatch.promql.parse import parse
-from kpwatch.promql.tree import Aggregation, Binary, Call, Matching, Negation, Range, Selector, Subquery
+from kpwatch.promql.tree import OF_THE_CLOCK, Aggregation, Binary, Call, Matching, Negation, Range, Selector, Subquery
 from tests.promql.script import NATIVE, Clear, Eval, Load, read_script
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from kpwatch.promql.tree import Node
 
 TOLERANCE = 1e-6
-TIME_DEPENDENT = frozenset(
-    {
-        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "predict_linear",
-        "time", "timestamp", "year",
-    }
-)  # fmt: skip
 
 
 class Mismatch(Exception):
@@ -263,7 +257,7 @@ def almost_equal(left: float, right: float, tolerance: float = TOLERANCE) -> boo
 def _at_variants(command: Eval) -> Iterator[tuple[Node, int]]:
     """The query with `@` its time on every selector, at other times; not if a function looks at the clock."""
     node = parse(command.query)
-    if any(isinstance(part, Call) and part.function in TIME_DEPENDENT for part in _walk(node)):
+    if any(isinstance(part, Call) and part.function in OF_THE_CLOCK for part in _walk(node)):
         return
     at_ms = command.start_ms
     pinned = _pin(node, at_ms)

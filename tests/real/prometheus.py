@@ -66,6 +66,16 @@ class RealPrometheus:
         assert document["status"] == "success", document
         return document["data"]
 
+    def answer(self, path: str, **parameters: object) -> Any:
+        """The whole document, of an error too."""
+        form = urllib.parse.urlencode({name: str(value) for name, value in parameters.items()}).encode()
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v1/{path}", data=form, timeout=60, context=self._tls) as good:
+                return json.load(good)
+        except urllib.error.HTTPError as bad:
+            with bad:
+                return json.load(bad)
+
     def refusal(self, query: str) -> str | None:
         """Why the server takes `query` for no PromQL; None where it does not."""
         form = urllib.parse.urlencode({"query": query, "time": 0}, errors="surrogatepass").encode()

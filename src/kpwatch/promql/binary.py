@@ -114,9 +114,11 @@ def _pair_rows(many: Grid, one: Grid, matching: Matching, hold: Callable[[int], 
     ones: dict[int, list[int]] = defaultdict(list)
     for row, labels in enumerate(one.labels):
         ones[numbers.setdefault(signature_of(labels), len(numbers))].append(row)
+    # Where a side has nothing, nothing is looked at.
+    both: Mask = np.logical_and(many.present.any(axis=0), one.present.any(axis=0))
     for rows in ones.values():
         if len(rows) > 1:
-            _check_one_side(one, rows, matching)
+            _check_one_side(one, rows, matching, both)
     many_rows, one_rows, signatures = [], [], []
     for row, labels in enumerate(many.labels):
         number = numbers.get(signature_of(labels))
@@ -138,8 +140,8 @@ def _signature(matching: Matching) -> Callable[[Labels], Labels]:
     return lambda labels: tuple(pair for pair in labels if pair[0] not in ignored)
 
 
-def _check_one_side(one: Grid, rows: list[int], matching: Matching) -> None:
-    step_counts = one.present[rows].sum(axis=0)
+def _check_one_side(one: Grid, rows: list[int], matching: Matching, steps: Mask) -> None:
+    step_counts = one.present[rows].sum(axis=0) * steps
     if (step_counts <= 1).all():
         return
     step = int(np.argmax(step_counts > 1))

@@ -180,15 +180,16 @@ class Evaluation:
             function = replace(function, body=PLAIN[function.body])
         grid = _over_windows(function, self.range_windows(node, window_times_ms, ends_ms), scalars, len(ends_ms))
         if function.wants_counter:
-            self._note_possible_gauges(grid, call)
+            self._note_possible_gauges(grid, call, node)
         return _spread(grid, len(times_ms)) if is_fixed else grid
 
-    def _note_possible_gauges(self, grid: Grid, call: Call) -> None:
+    def _note_possible_gauges(self, grid: Grid, call: Call, node: Range | Subquery) -> None:
+        places = call.places if isinstance(node, Range) else ("", "1:1")  # Prometheus loses a subquery's place
         for name in {label_value(labels, METRIC_NAME): None for labels in grid.labels}:
             if name and not name.endswith(COUNTER_SUFFIXES):
                 self._scope.notes.info(
                     f'metric might not be a counter, name does not end in {"/".join(COUNTER_SUFFIXES)}: "{name}"',
-                    call.places,
+                    places,
                     1,
                 )
 

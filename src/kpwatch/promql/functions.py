@@ -20,7 +20,7 @@ import numpy as np
 from kpwatch.promql import counters, over_time, pointwise
 from kpwatch.promql.histogram import histogram_fraction, histogram_quantile
 from kpwatch.promql.relabel import label_join, label_replace, order_by_labels, order_by_value
-from kpwatch.promql.tree import Range, Selector
+from kpwatch.promql.tree import Range, Selector, is_fixed
 from kpwatch.promql.values import Floats, Grid, Integers, Value, empty_grid, single_row
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _sort_by_label(*, descending: bool) -> Callable[..., Grid]:
 
 
 def _is_ordered_by_labels_anyway(around: Around) -> bool:
-    if around.is_range_query:
+    if around.is_range_query and not is_fixed(around.nodes[0]):
         around.notes.warn(
             "sort is ineffective for range queries since results are always ordered by labels", around.places
         )

@@ -20,7 +20,7 @@ from kpwatch.base.errors import BadQuery
 from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.matchers import Matcher
 from kpwatch.promql.durations import INSTANT, Span
-from kpwatch.promql.functions import FUNCTIONS
+from kpwatch.promql.functions import FUNCTIONS, Pointwise
 from kpwatch.promql.lexer import TIME_STAND_IN_SECONDS, Prepared, is_text, prepare, restore_bytes
 from kpwatch.promql.relabel import is_label_name, show_bytes
 from kpwatch.promql.tree import (
@@ -208,7 +208,11 @@ class _Converter:
         if name not in FUNCTIONS:
             raise BadQuery(f"the function {name}() is not supported: it is experimental or needs native histograms")
         places = next(self._places, ())
-        return Call(name, tuple(self.node(argument, depth + 1) for argument in parsed.args), places)
+        arguments = tuple(self.node(argument, depth + 1) for argument in parsed.args)
+        if isinstance(FUNCTIONS[name], Pointwise) and arguments and (got := kind_of(arguments[0])) != "instant vector":
+            # The parser lets some constants into exp and the logarithms.
+            raise BadQuery(f'parse error: expected type instant vector in call to function "{name}", got {got}')
+        return Call(name, arguments, places)
 
     def aggregation(self, parsed: promql_parser.AggregateExpr, depth: int) -> Aggregation:
         modifier = parsed.modifier

@@ -113,3 +113,34 @@ class Binary:
 
 
 Node = Number | Text | Selector | Range | Subquery | Negation | Call | Aggregation | Binary
+
+OF_THE_CLOCK = frozenset(
+    {
+        "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "predict_linear",
+        "time", "timestamp", "year",
+    }
+)  # fmt: skip
+"""Functions that look at the evaluation time (AtModifierUnsafeFunctions)."""
+
+
+def is_fixed(node: Node) -> bool:
+    """Whether a node is the same at all steps of a query, as everything in it is at a time of its own."""
+    waiting: list[Node] = [node]
+    while waiting:
+        match waiting.pop():
+            case Selector(when=when) | Subquery(when=when):
+                if when.at is None:
+                    return False
+            case Range(selector=selector):
+                waiting.append(selector)
+            case Negation(expression=expression):
+                waiting.append(expression)
+            case Binary(left=left, right=right):
+                waiting += left, right
+            case Aggregation(expression=expression, parameter=parameter):
+                waiting += [expression] if parameter is None else [expression, parameter]
+            case Call(function=function, arguments=arguments):
+                if function in OF_THE_CLOCK:
+                    return False
+                waiting += arguments
+    return True

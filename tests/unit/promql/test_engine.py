@@ -189,10 +189,9 @@ def test_running_out_of_memory_is_the_querys_error() -> None:
 
 
 def test_odd_data_and_queries_are_noted() -> None:
-    """Infos and warnings beside the answer, each once."""
+    """Infos and warnings beside the answer, each once, with the last place it was said of."""
     result = Engine(SOURCE).range("rate(m[5m]) + rate(m[5m]) + quantile_over_time(2, m[5m])", 0, 5 * MINUTE, MINUTE)
     assert result.infos == [
-        'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "m" (1:6)',
         'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "m" (1:20)',
     ]
     assert result.warnings == ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:48)"]
