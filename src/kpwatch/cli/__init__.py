@@ -24,6 +24,7 @@ VERBS: dict[str, Verb] = {
     "agent": Verb("agent", "scrape kube-proxy and write what it says to Remote Write receivers"),
     "hub": Verb("hub", "receive, keep, answer PromQL, show the fleet"),
     "query": Verb("query", "ask a hub, or any Prometheus API, a PromQL query"),
+    "explain": Verb("explain", "what a metric or a check means, what is bad, what to do"),
     "backup": Verb("backup", "copy a hub's data, also while it runs"),
     "restore": Verb("restore", "put a backup into an empty data directory"),
     "delete": Verb("delete", "delete series from a hub's data"),

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kpwatch.knowledge.expressions import expand, in_cluster
+
 if TYPE_CHECKING:
-    from kpwatch.knowledge.rows import Metric, MetricGroup, MetricPrefix, Text
+    from collections.abc import Mapping
+
+    from kpwatch.knowledge.rows import Check, Metric, MetricGroup, MetricPrefix, Text
 
 
 def metric_document(row: Metric) -> dict[str, Any]:
@@ -42,6 +46,32 @@ def group_document(row: MetricGroup) -> dict[str, Any]:
 def prefix_document(row: MetricPrefix) -> dict[str, Any]:
     """Families that are explained together."""
     return {"prefix": row.prefix, "group": row.group, "title": _said(row.title), "meaning": _said(row.means)}
+
+
+def check_document(row: Check, terms: Mapping[str, str]) -> dict[str, Any]:
+    """A check, its PromQL as a cluster evaluates it."""
+    words = in_cluster(row.window)
+    return {
+        "id": row.id,
+        "reference": row.reference,
+        "levels": [
+            {"severity": level.severity, "query": expand(level.when, terms, words), "for": level.for_text}
+            for level in row.levels
+        ],
+        "evidence": [
+            {"query": expand(each.query, terms, words), "unit": each.unit, "what": {"zh": each.zh, "en": each.en}}
+            for each in row.evidence
+        ],
+        "since": row.version,
+        "modes": row.modes,
+        "folds": row.folds,
+        "because": row.because,
+        "incidents": row.incidents,
+        **{
+            key: {"zh": getattr(row.zh, key), "en": getattr(row.en, key)}
+            for key in ("summary", "means", "causes", "do", "blind")
+        },
+    }
 
 
 def _said(text: Text | None) -> dict[str, str] | None:

@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kpwatch.knowledge.rows import Knowledge, Metric, MetricPrefix
+    from kpwatch.knowledge.rows import Check, Knowledge, Metric, MetricPrefix
 
 _SERIES_OF = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
 _MOST_SUGGESTIONS = 5
+_BEGINNINGS = (
+    "kubeproxy_",
+    "kubeproxy_sync_proxy_rules_",
+    "kpwatch_",
+    "kpwatch_agent_",
+    "kpwatch_hub_",
+    "kpwatch_store_",
+)
 
 
 class Found(NamedTuple):
@@ -44,10 +52,21 @@ def find_prefix(knowledge: Knowledge, name: str) -> MetricPrefix | None:
     return max(rows, key=lambda row: len(row.prefix), default=None)
 
 
-def nearest(wanted: str, names: Iterable[str]) -> Sequence[str]:
-    """At most five names that may have been meant."""
-    known = list(names)
+def find_check(knowledge: Knowledge, name: str) -> Check | None:
+    """The check with this id."""
+    return next((check for check in knowledge.checks if check.id == name), None)
+
+
+def nearest(wanted: str, names: Iterable[str], likeness: float = 0.6) -> Sequence[str]:
+    """At most five names that may have been meant: those that hold it, and those so much alike (0 to 1)."""
+    whole = list(names)
+    known = {alias: name for name in whole for alias in _short_names(name)} | {name: name for name in whole}
     words = wanted.lower().strip("_-")
-    holding = [name for name in known if len(words) > 2 and words in name]
-    alike = difflib.get_close_matches(wanted.lower(), known, n=_MOST_SUGGESTIONS, cutoff=0.6)
-    return list(dict.fromkeys([*sorted(holding, key=len), *alike]))[:_MOST_SUGGESTIONS]
+    holding = sorted({name for name in known.values() if len(words) > 2 and words in name}, key=len)
+    alike = [known[near] for near in difflib.get_close_matches(words, known, n=2 * _MOST_SUGGESTIONS, cutoff=likeness)]
+    return list(dict.fromkeys([*holding, *alike]))[:_MOST_SUGGESTIONS]
+
+
+def _short_names(name: str) -> list[str]:
+    """What somebody may call it who leaves out how it begins."""
+    return [name.removeprefix(start) for start in _BEGINNINGS if name.startswith(start)]
