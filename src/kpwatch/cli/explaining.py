@@ -180,7 +180,7 @@ def explain_metric(page: Page, knowledge: Knowledge, found: Found, asked: str) -
         ("labels", _joined(page, [_label(page, name.name, name.first, name.last) for name in row.labels])),
         ("from", page.said(_EXPOSERS[group.exposed_by])),
         ("releases", _releases(page, row) if of_kube_proxy else ""),
-        ("modes", page.said(_COMMA).join(row.modes) if of_kube_proxy and row.name.startswith("kubeproxy_") else ""),
+        ("modes", page.said(_COMMA).join(row.modes) if of_kube_proxy else ""),
         ("buckets", row.buckets),
     ])  # fmt: skip
     series = [page.said(_SERIES[found.series]).format(asked, asked)] if found.series else []
