@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NO_TERMINAL_COLUMNS = 100
 LEAST_COLUMNS = 24
+Whole = Literal["nothing", "commands", "words"]
 _ESCAPE = "\x1b["
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _PIECE = re.compile(r"\s+|`[^`]*`|[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f\u2018-\u201d\u2026]|.")
@@ -43,10 +44,10 @@ def padded(text: str, columns: int) -> str:
     return text + " " * max(columns - width_of(text), 0)
 
 
-def lines_of(text: str, columns: int, *, part_words: bool = True) -> list[str]:
+def lines_of(text: str, columns: int, *, whole: Whole = "nothing") -> list[str]:
     """`text` in lines of at most `columns`; its own line breaks count as spaces.
 
-    Without `part_words` a word that is wider than a line sticks out, so that it can be pasted.
+    What is wider than a line is parted, unless it is to be `whole`: then it sticks out, so that it can be pasted.
     """
     lines: list[str] = []
     line = ""
@@ -57,8 +58,9 @@ def lines_of(text: str, columns: int, *, part_words: bool = True) -> list[str]:
             continue
         if line:
             lines.append(line)
-        *whole, line = _parted(word, columns) if part_words else [word]
-        lines += whole
+        keeps = whole == "words" or (whole == "commands" and "`" in word)
+        *full, line = [word] if keeps else _parted(word, columns)
+        lines += full
     return [*lines, line] if line else lines
 
 

@@ -18,6 +18,7 @@ from kpwatch.knowledge.rows import Text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from kpwatch.base.terminal import Whole
     from kpwatch.knowledge.lookup import Found
     from kpwatch.knowledge.rows import Check, Knowledge, Level, Metric, MetricPrefix, Told
 
@@ -134,7 +135,7 @@ class Page:
                 self.lines.append("  " + self.paint("dim", padded(name, indent - 2)) + first)
             self.lines += [" " * indent + line for line in rest]
 
-    def part(self, key: str, paragraphs: Sequence[str], bullet: str = "", *, part_words: bool = True) -> None:
+    def part(self, key: str, paragraphs: Sequence[str], bullet: str = "", whole: Whole = "commands") -> None:
         """A heading and paragraphs under it; `bullet` "-" or "1" makes them a list."""
         if not paragraphs:
             return
@@ -142,7 +143,7 @@ class Page:
         for number, paragraph in enumerate(paragraphs, start=1):
             mark = {"": "", "-": "- ", "1": f"{number}. "}[bullet]
             indent = "  " + " " * len(mark)
-            written = self.paint.commands(lines_of(paragraph, self._columns - len(indent), part_words=part_words))
+            written = self.paint.commands(lines_of(paragraph, self._columns - len(indent), whole=whole))
             self.lines += [(indent if line_number else f"  {mark}") + line for line_number, line in enumerate(written)]
 
     def names(self, key: str, names: Sequence[tuple[str, str]]) -> None:
@@ -238,9 +239,9 @@ def explain_check(page: Page, knowledge: Knowledge, check: Check) -> None:
     summaries = {other.id: _told(page, other).summary for other in knowledge.checks}
     page.names("because", [(name, summaries[name]) for name in check.because])
     page.names("folds", [(name, summaries[name]) for name in check.folds])
-    page.part("incidents", [incident_url(incident) for incident in check.incidents], "-", part_words=False)
+    page.part("incidents", [incident_url(incident) for incident in check.incidents], "-", "words")
     conditions = [_condition(page, knowledge, check, level) for level in check.levels]
-    page.part("fires", conditions, "-", part_words=False)
+    page.part("fires", conditions, "-", "words")
 
 
 def incident_url(incident: str) -> str:

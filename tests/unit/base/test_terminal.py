@@ -48,7 +48,8 @@ def test_lines(text: str, width: int, lines: list[str]) -> None:
 
 def test_a_word_may_stick_out_where_it_is_to_be_pasted() -> None:
     """And stands in a line of its own."""
-    assert lines_of("a bbbbbbbb c", 5, part_words=False) == ["a", "bbbbbbbb", "c"]
+    assert lines_of("a bbbbbbbb c", 5, whole="words") == ["a", "bbbbbbbb", "c"]
+    assert lines_of("a bbbbbbbb `c d e f`, g", 5, whole="commands") == ["a", "bbbbb", "bbb", "`c d e f`,", "g"]
 
 
 @given(TEXT, st.integers(2, 40))

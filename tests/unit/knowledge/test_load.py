@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kpwatch.base.errors import ConfigError
-from kpwatch.knowledge.load import knowledge, read_knowledge
+from kpwatch.knowledge.expressions import expand, in_cluster
+from kpwatch.knowledge.load import knowledge, queries_of, read_knowledge
 from kpwatch.knowledge.lookup import find_metric
 from kpwatch.promql.parse import parse
 
@@ -33,7 +34,13 @@ def test_every_query_is_promql(query: str) -> None:
 def test_queries_ask_for_metrics_that_are_explained() -> None:
     """Nothing is judged or shown by a number that the dictionary does not know."""
     name = re.compile(r"\b(?:kubeproxy|kubernetes|kpwatch|process|rest_client|go|workqueue|scrape)_[a-z0-9_]+|\bup\b")
-    for query in QUERIES:
+    of_checks = [
+        expand(query, knowledge().terms, in_cluster(check.window))
+        for check in knowledge().checks
+        for query in queries_of(check)
+    ]
+    needed = [name for check in knowledge().checks for name in check.needs]
+    for query in [*QUERIES, *of_checks, *needed]:
         asked = name.findall(re.sub(r'"[^"]*"', "", query))
         assert [one for one in asked if find_metric(knowledge(), one) is None] == [], query
 
