@@ -1,4 +1,7 @@
-"""Every metric of ours is explained: those a running agent and hub show, and those their code may show one day."""
+"""Every metric of ours is explained: those a running agent and hub show, and those their code may show one day.
+
+Where one of these fails a metric is new, or has changed: its row stands in knowledge/kube_proxy.toml, [[metric]].
+"""
 
 from __future__ import annotations
 
