@@ -58,21 +58,28 @@ class HubProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._upload: Upload | None = None
         """The request whose body is being pushed."""
+        self._latest: tuple[Answer | None, list[tuple[bytes, bytes]], bytes] = (None, [], b"")
+        """An answer, uvicorn's own headers, and the head they make: most answers are one object."""
 
     def on_message_begin(self) -> None:
-        """Another head."""
+        """Another head; what uvicorn makes of it is made where it is needed."""
         self._head_bytes = 0
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request's line."""
-        self._grow(len(url))
         self.url += url
+        self._grow(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
         self._grow(len(name) + len(value))
-        super().on_header(name, value)
 
     def _grow(self, count: int) -> None:
         self._head_bytes += count
@@ -92,6 +99,10 @@ class HubProtocol(HttpToolsProtocol):
                 if self._upload is not None:
                     return
                 self.cycle = before
+        url, expect, found = self.url, self.expect_100_continue, self.headers
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers += found
         super().on_headers_complete()
 
     def _is_ordinary(self) -> bool:
@@ -138,13 +149,12 @@ class HubProtocol(HttpToolsProtocol):
         """Send an answer whole, and be ready for the next request."""
         if self.transport.is_closing():
             return
-        pieces = [STATUS_LINE[answer.status]]
-        for name, value in (*self.server_state.default_headers, *answer_headers(answer)):
-            pieces += (name, b": ", value, b"\r\n")
-        if not keep_alive:
-            pieces.append(b"connection: close\r\n")
-        pieces += (b"\r\n", answer.body)
-        self.transport.write(b"".join(pieces))
+        if answer is not self._latest[0] or self.server_state.default_headers is not self._latest[1]:
+            common = self.server_state.default_headers  # made anew each second
+            fields = [b"%b: %b\r\n" % field for field in (*common, *answer_headers(answer))]
+            self._latest = (answer, common, STATUS_LINE[answer.status] + b"".join(fields))
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(self._latest[2] + end + answer.body)
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     import numpy as np
@@ -46,6 +46,13 @@ class Appender(Protocol):
         All or nothing: they are committed together or the Future raises StoreFull or StoreClosed; but where it raises
         OverLimit, what is within the limits is committed. Raises
         StoreOverloaded at once when more bytes wait than the store's option allows.
+        """
+        ...
+
+    def append_then(self, frames: Sequence[Frame], then: Callable[[Appended | Exception], None]) -> None:
+        """As `append`, for who has no use for a Future: `then` is told once what it would give or raise.
+
+        It is called in the store's thread, which waits for it meanwhile; it must not raise.
         """
         ...
 

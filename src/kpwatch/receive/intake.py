@@ -30,7 +30,6 @@ from kpwatch.remote_write.v2 import WRITTEN_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from kpwatch.base.asgi import Head
     from kpwatch.base.telemetry import Counter, Registry
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from kpwatch.model.source import Appender
     from kpwatch.receive.gather import Decoded
     from kpwatch.receive.limits import ReceiveOptions
+
+    Outcome = Appended | Exception
 
 BIG_BODY_BYTES = 64 << 10
 """A compressed body above this is decoded on a thread."""
@@ -74,6 +75,8 @@ _DROPPED = (
     ("start_timestamps", "start_timestamp"),
 )
 _TAKEN_1_0 = Answer(204)
+_TERMS_MAX = 64
+_SAID_BYTES_MAX = 1 << 10
 
 
 class Terms(NamedTuple):
@@ -98,15 +101,32 @@ class Intake:
         self.waiting: set[asyncio.Task[None]] = set()
         """Uploads that wait for their turn, or for a thread."""
         self._decoders: dict[bool, Decoder] = {}
+        self._known_terms: dict[tuple[bytes | None, ...], Terms] = {}
 
     def terms(self, head: Head, protocol: Protocol) -> Terms:
         """Judge the other headers; raises KpwatchError."""
         _check_encoding(head.header(b"content-encoding"))
         decoder = self._decoder(host_is_ident=_host_is_ident(head.query))
+        self.check_length(head)
+        return Terms(protocol, decoder)
+
+    def known_terms(self, head: Head) -> Terms | None:
+        """The terms where the same headers were judged before (the length is not), as senders repeat them."""
+        return self._known_terms.get(_said(head))
+
+    def remember_terms(self, head: Head, terms: Terms) -> None:
+        """They were judged to be good."""
+        if len(self._known_terms) >= _TERMS_MAX:
+            self._known_terms.clear()
+        said = _said(head)
+        if sum(len(part or b"") for part in said) <= _SAID_BYTES_MAX:
+            self._known_terms[said] = terms
+
+    def check_length(self, head: Head) -> None:
+        """Judge the length that a request promises; raises TooLarge."""
         length = head.header(b"content-length")
         if length.isdigit() and int(length) > self.options.body_bytes:
             raise self._too_large()
-        return Terms(protocol, decoder)
 
     def check_held(self, held: int) -> None:
         """Judge a body of which so much has come; raises TooLarge, StoreOverloaded."""
@@ -158,30 +178,30 @@ class Intake:
 
 
 class Returned:
-    """Futures that are done, on their way from the store's thread to the event loop: one waking for all of a commit."""
+    """What the store's thread tells, on its way to the event loop: one waking for all that was committed together."""
 
     def __init__(self) -> None:
-        self._done: deque[tuple[Callable[[Future[Appended]], None], Future[Appended]]] = deque()
+        self._told: deque[tuple[Callable[[Outcome], None], Outcome]] = deque()
         self._is_woken = False
 
-    def when_done(self, future: Future[Appended], then: Callable[[Future[Appended]], None]) -> None:
-        """Call `then` on this event loop when the future is done."""
+    def on_loop(self, then: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+        """`then`, for another thread to call: it is called on this event loop."""
         loop = asyncio.get_running_loop()
 
-        def done(future: Future[Appended]) -> None:
-            self._done.append((then, future))
+        def tell(outcome: Outcome) -> None:
+            self._told.append((then, outcome))
             if not self._is_woken:
                 self._is_woken = True
                 with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
                     loop.call_soon_threadsafe(self._pass_on)
 
-        future.add_done_callback(done)
+        return tell
 
     def _pass_on(self) -> None:
         self._is_woken = False  # before looking, so that nothing is left lying
-        while self._done:
-            then, future = self._done.popleft()
-            then(future)
+        while self._told:
+            then, outcome = self._told.popleft()
+            then(outcome)
 
 
 class Counts:
@@ -243,8 +263,9 @@ class Counts:
         """A body was decoded."""
         self._samples.add(decoded.samples)
         self._in_runs.add(decoded.in_runs)
-        for field, counter in self._dropped:
-            counter.add(getattr(decoded, field))
+        if any(decoded[3:]):
+            for field, counter in self._dropped:
+                counter.add(getattr(decoded, field))
 
     def stored(self, appended: Appended) -> None:
         """Samples are on disk."""
@@ -297,6 +318,11 @@ def _histograms_refused(histograms: int, samples: int) -> bytes:
         f"native histograms are not kept: {histograms} of this request were left out, its {samples} other samples are "
         "stored; send classic histograms (Prometheus: send_native_histograms: false)\n"
     ).encode()
+
+
+def _said(head: Head) -> tuple[bytes | None, ...]:
+    """What decides about a request's terms."""
+    return head.headers.get(b"content-type"), head.headers.get(b"content-encoding"), head.query
 
 
 def _check_encoding(encoding: str) -> None:

@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from kpwatch.base.errors import ClientGone, KpwatchError, OverLimit, StoreError
+from kpwatch.base.errors import ClientGone, KpwatchError, OverLimit
 from kpwatch.receive.intake import BIG_BODY_BYTES, protocol_of, taken
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from kpwatch.base.asgi import Answer, Head, Reply
     from kpwatch.model.encoded import Protocol
     from kpwatch.model.source import Appended
@@ -35,8 +33,15 @@ class Upload:
         self._parts: list[bytes] = []
         self._late: asyncio.TimerHandle | None = None
         try:
-            self._protocol = protocol_of(head.header(b"content-type"))
-            self._terms = intake.terms(head, self._protocol)
+            terms = intake.known_terms(head)
+            if terms is not None:
+                self._protocol = terms.protocol
+                intake.check_length(head)
+            else:
+                self._protocol = protocol_of(head.header(b"content-type"))
+                terms = intake.terms(head, self._protocol)
+                intake.remember_terms(head, terms)
+            self._terms = terms
         except KpwatchError as error:
             self._fail(error)
 
@@ -108,22 +113,19 @@ class Upload:
             return
         self._decoded = decoded
         try:
-            intake.returned.when_done(intake.store.append(decoded.frames), self._stored)
+            intake.store.append_then(decoded.frames, intake.returned.on_loop(self._stored))
         except Exception as error:  # noqa: BLE001 - whoever answers judges it
             self._fail(error)
 
-    def _stored(self, future: Future[Appended]) -> None:
+    def _stored(self, outcome: Appended | Exception) -> None:
         """The store has done with it, one way or the other."""
-        intake, protocol = self._intake, self._protocol
-        try:
-            appended = future.result()
-        except OverLimit as error:
-            self._answer(intake.over(error, protocol))
-        except BaseException as error:  # noqa: BLE001 - a cancelled future too: whoever answers judges it
-            self._fail(error if isinstance(error, Exception) else StoreError("the append was cancelled"))
+        if isinstance(outcome, OverLimit):
+            self._answer(self._intake.over(outcome, self._protocol))
+        elif isinstance(outcome, Exception):
+            self._fail(outcome)
         else:
-            intake.counts.stored(appended)
-            self._answer(taken(self._decoded, protocol, appended.samples))
+            self._intake.counts.stored(outcome)
+            self._answer(taken(self._decoded, self._protocol, outcome.samples))
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, KpwatchError):

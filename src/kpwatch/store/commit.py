@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,13 +23,15 @@ from kpwatch.store.parts import count_common
 from kpwatch.store.schema import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from kpwatch.model.frames import Frame, Layout
     from kpwatch.model.labels import Labels
     from kpwatch.store.catalog import ColumnSet
     from kpwatch.store.parts import Ids
     from kpwatch.store.state import State
+
+    Then = Callable[[Appended | Exception], None]
 
 TIMESTAMP_MAX_MS = 1 << 53
 """Beyond it a timestamp is not one any clock of ours has shown."""
@@ -45,17 +46,49 @@ class Taken(NamedTuple):
     values: bytes
 
 
-@dataclass(slots=True, eq=False)
 class Append:
-    """One call of `append` on its way to the disk."""
+    """One call of `append` on its way to the disk; `then` is told once how it ended."""
 
-    frames: list[Taken]
-    bytes: int
-    future: Future[Appended] = field(default_factory=Future)
+    __slots__ = ("bytes", "frames", "is_done", "then")
+
+    def __init__(self, frames: list[Taken], size: int, then: Then) -> None:
+        self.frames = frames
+        self.bytes = size
+        self.then = then
+        self.is_done = False
+
+    def is_wanted(self) -> bool:
+        """Whether it is to be stored; if so, nobody can cancel it any more."""
+        return True
+
+    def finish(self, outcome: Appended | Exception) -> None:
+        """It is on disk, or it is not."""
+        self.is_done = True
+        self.then(outcome)
 
 
-def take(frames: Iterable[Frame]) -> Append:
-    """Copy and check frames; raises BadInput for what could never be stored."""
+class PromisedAppend(Append):
+    """One that a Future stands for."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, frames: list[Taken], size: int) -> None:
+        super().__init__(frames, size, self._settle)
+        self.future: Future[Appended] = Future()
+
+    def is_wanted(self) -> bool:
+        """See Append."""
+        return self.future.set_running_or_notify_cancel()
+
+    def _settle(self, outcome: Appended | Exception) -> None:
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+def take(frames: Iterable[Frame]) -> tuple[list[Taken], int]:
+    """(frames copied and checked, about how many bytes they are); raises BadInput for what could never be stored."""
     taken: list[Taken] = []
     for target, layout, timestamp_ms, values in frames:
         if values.shape != (len(layout.columns),) or values.dtype != np.float64:
@@ -67,7 +100,7 @@ def take(frames: Iterable[Frame]) -> Append:
             raise BadInput(f"a frame of {target} has the timestamp {timestamp_ms} ms, beyond 2^53")
         if layout.columns:
             taken.append(Taken(target, layout, int(timestamp_ms), values.tobytes()))
-    return Append(taken, sum(len(frame.values) for frame in taken) + 500 * len(taken))
+    return taken, sum([len(frame.values) for frame in taken]) + 500 * len(taken)
 
 
 class Batch:
@@ -147,20 +180,20 @@ def commit(state: State, appends: Sequence[Append]) -> Batch:
     """Make `appends` durable, visible and finished; their futures tell the outcome, whatever it is."""
     batch = Batch(state)
     for append in appends:
-        if not append.future.set_running_or_notify_cancel():
+        if not append.is_wanted():
             continue
         try:
             batch.add(append)
         except BadInput as error:
             state.counters.failed_appends.add()
-            append.future.set_exception(error)
+            append.finish(error)
     try:
         _write(state, batch)
     except StoreError as error:
         state.note_damage(error)
         state.counters.failed_appends.add(len(batch.answers))
         for append, *_ in batch.answers:
-            append.future.set_exception(error)
+            append.finish(error)
         batch.rows.clear()
     else:
         _publish(state, batch)
@@ -197,7 +230,4 @@ def _publish(state: State, batch: Batch) -> None:
     for append, appended, over in batch.answers:
         state.counters.samples.add(appended.samples)
         state.counters.overwritten.add(appended.overwritten)
-        if over is not None:
-            append.future.set_exception(over)
-        else:
-            append.future.set_result(appended)
+        append.finish(appended if over is None else over)

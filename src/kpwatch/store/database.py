@@ -17,7 +17,7 @@ from kpwatch.model.labels import join_target, label_value
 from kpwatch.store import blocks, journal, quarantine, rescue
 from kpwatch.store.cache import Cache
 from kpwatch.store.catalog import NEVER_MS, Catalog
-from kpwatch.store.commit import take
+from kpwatch.store.commit import Append, PromisedAppend, take
 from kpwatch.store.deletion import Deletion
 from kpwatch.store.head import Head
 from kpwatch.store.index import find, label_sets
@@ -90,9 +90,13 @@ class Store:
         Raises BadInput for a frame that could never be stored, StoreOverloaded, StoreClosed; the Future may raise
         BadInput (a column twice in a layout), StoreFull and StoreError.
         """
-        append = take(frames)
+        append = PromisedAppend(*take(frames))
         self._writer.submit(append)
         return append.future
+
+    def append_then(self, frames: Iterable[Frame], then: Callable[[Appended | Exception], None]) -> None:
+        """See `model.source.Appender`; raises as `append`."""
+        self._writer.submit(Append(*take(frames), then))
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterable[Slice]:
         """See `model.source.SeriesSource`. Decodes while it is iterated over; do not dawdle, a snapshot is open."""

@@ -19,7 +19,7 @@ class StoreOptions:
     retention_bytes: int = 0
     """Above so many bytes of blocks the oldest are deleted in the background; 0 = no bound."""
     commit_wait_seconds: float = 0.02
-    """How long the first append of a batch waits for company: one sync serves the whole batch. 0 = not at all."""
+    """How long a batch may wait for as many appends as the one before had: one sync serves them all. 0 = not at all."""
     queue_bytes: int = 64 << 20
     """Bound of appends that wait for a commit; above it `append` raises StoreOverloaded."""
     batch_bytes: int = 16 << 20

@@ -1,7 +1,8 @@
 """The writer's thread: takes what waits, commits it together, and does background work in between.
 
-Appends and commands stand in one queue, in the order they came. The first append of a batch waits a moment for company
-(`commit_wait_seconds`), because a sync costs the same for one as for a hundred.
+Appends and commands stand in one queue, in the order they came. A sync costs the same for one append as for a hundred,
+so a batch waits a moment (`commit_wait_seconds`) until as many have come as in the batch before: senders that wait for
+their answers come again, and one that is alone waits for nobody.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Writer:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self.queued_bytes = 0
+        self._company = 1
+        """Appends of the latest batch."""
         self._thread = threading.Thread(target=self._run, name="kpwatch-store-writer", daemon=True)
         self._thread.start()
 
@@ -70,7 +73,9 @@ class Writer:
                 )
             self._queue.append(item)
             self.queued_bytes += item.bytes
-            self._changed.notify()
+            waiting = len(self._queue)
+            if waiting == 1 or waiting >= self._company or isinstance(item, Command):
+                self._changed.notify()
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""
@@ -84,16 +89,21 @@ class Writer:
         while True:
             with self._changed:
                 self._changed.wait_for(self._something_to_do, timeout=0 if more_work else IDLE_SECONDS)
-                first = self._queue[0] if self._queue else None
-            if isinstance(first, Append) and self._state.options.commit_wait_seconds:
-                self._closing.wait(self._state.options.commit_wait_seconds)
-            elif first is None and self._closing.is_set():
-                return
+                if self._queue:
+                    self._changed.wait_for(self._is_complete, timeout=self._state.options.commit_wait_seconds)
+                elif self._closing.is_set():
+                    return
             self._work(self._take())
             more_work = self._background()
 
     def _something_to_do(self) -> bool:
         return bool(self._queue) or self._closing.is_set()
+
+    def _is_complete(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        queue = self._queue
+        is_command = isinstance(queue[0], Command) or isinstance(queue[-1], Command)
+        return is_command or len(queue) >= self._company or self._closing.is_set()
 
     def _take(self) -> list[Append | Command]:
         """The oldest of the queue: appends up to `batch_bytes` (one at least), or one command."""
@@ -117,6 +127,7 @@ class Writer:
             if isinstance(item, Command):
                 item.run()
         if appends:
+            self._company = len(appends)
             start = self._state.clock.monotonic_seconds()
             try:
                 batch = commit(self._state, appends)
@@ -130,9 +141,9 @@ class Writer:
 
     def _fail(self, appends: list[Append], error: Exception) -> None:
         for append in appends:
-            if not append.future.done():
+            if not append.is_done:
                 self._state.counters.failed_appends.add()
-                append.future.set_exception(StoreError(f"the store failed: {type(error).__name__}: {error}"))
+                append.finish(StoreError(f"the store failed: {type(error).__name__}: {error}"))
 
     def _unforeseen(self, what: str) -> None:
         self._state.log.error(f"this {what} failed in a way nobody foresaw: {traceback.format_exc()}")
