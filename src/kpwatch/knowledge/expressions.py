@@ -47,6 +47,12 @@ def expand(expression: str, terms: Mapping[str, str], words: Words) -> str:
     return " ".join(text.split())
 
 
+def speaks_of_changes(expression: str, terms: Mapping[str, str]) -> bool:
+    """Whether it looks at more than one time: from one scrape it cannot hold."""
+    text = _with_terms(expression, terms)
+    return any(f"${name}" in text for name in ("window", "before", "recent", "grown"))
+
+
 def _with_terms(text: str, terms: Mapping[str, str]) -> str:
     for _ in range(_MOST_DEPTH):
         known = [name for name in _WORD.findall(text) if name in terms]

@@ -145,6 +145,7 @@ def _check(entry: dict[str, Any]) -> Check:
         verdict=entry.get("verdict", ""),
         fleet_only=entry.get("fleet_only", False),
         least_nodes=entry.get("least_nodes", 1),
+        shared=entry.get("shared", False),
         incidents=tuple(entry.get("incidents", ())),
     )
 

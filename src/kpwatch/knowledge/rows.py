@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from kpwatch.base.durations import parse_prometheus
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -178,6 +180,11 @@ class Level:
     for_text: str = ""
     """How long `when` must have held in a cluster, as a Prometheus duration; "" = at once."""
 
+    @property
+    def for_seconds(self) -> float:
+        """The same as a number."""
+        return parse_prometheus(self.for_text) if self.for_text else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -239,6 +246,8 @@ class Check:
     """Judged only where samples are kept."""
     least_nodes: int = 1
     """Of fewer nodes it says nothing."""
+    shared: bool = False
+    """Told once for the fleet where half of the nodes have it."""
     incidents: tuple[str, ...] = ()
     """Issues that tell of it, as `kubernetes/kubernetes#105742`."""
 

@@ -1,0 +1,275 @@
+"""Documents of kube-proxies -> samples that the checks can ask, in memory. Pure.
+
+**Time.** Every timestamp kube-proxy exposes is its node's clock, and a monitor's clock may differ from it; a bundle may
+be a year old. So each node's world is moved as a whole: its last scrape, by its own clock, is at `NOW_MS`, and metrics
+whose unit is a time are moved with it. Then `time() - x`, spans and orders are right, skewed clock or not, and nodes
+can be judged together. How far a node was moved is `Desk.moved_seconds`, for telling times as they were.
+
+**Counters.** What is said of increases holds for two scrapes only if zeros that were never exposed are there: a counter
+that appears between scrapes of one process counts from 0; one of a process that (re)started counts from 0 at its start,
+if that lies between the scrapes or at most `YOUNG_SECONDS` back. Gauges that are gone end with a staleness marker.
+
+What a scrape itself says (`up`, why it failed, the health pages' answers) is made into the samples that our agent
+would have written.
+"""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kpwatch.base.http import Answer, Failure
+from kpwatch.doctor.words import Said
+from kpwatch.exposition import text
+from kpwatch.exposition.formats import format_of, grammar_of
+from kpwatch.model.labels import make_labels
+from kpwatch.model.numbers import STALE_NAN
+from kpwatch.model.snapshot import Snapshot
+from kpwatch.model.source import Slice
+from kpwatch.scrape.health_documents import read_healthz, read_livez, read_proxy_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from kpwatch.doctor.documents import Node, Reply, Scrape
+    from kpwatch.model.labels import Labels
+    from kpwatch.scrape.health_documents import Reading
+
+NOW_MS = 2_000_000_000_000
+"""When every node's last scrape is."""
+YOUNG_SECONDS = 300.0
+JOB = "kube-proxy"
+
+_START = "process_start_time_seconds"
+_READERS: dict[str, Callable[[Answer | Failure, float], Reading]] = {
+    "healthz": read_healthz,
+    "livez": read_livez,
+    "proxy_mode": read_proxy_mode,
+}
+_COUNTER_TYPES = ("counter", "histogram")
+_COUNTER_SUFFIXES = ("_total", "_bucket", "_count", "_sum")
+_DATE_ERROR_SECONDS = 2.0
+"""The Date header has whole seconds, and the answer may have been long on its way."""
+
+
+CUT_OFF = "cut-off"
+
+
+class Desk(NamedTuple):
+    """The samples of some nodes, and what was learned on the way."""
+
+    source: Snapshot
+    span_ms: int
+    """The longest time between a node's first and last scrape; 0 = there is only one of each."""
+    least_span_ms: int
+    moved_seconds: dict[str, float]
+    """By ident: what was added to its times."""
+    unreadable: dict[str, Said]
+    """By ident: why its last metrics page says nothing, where something answered."""
+    scrapes: dict[str, int]
+    """By ident."""
+
+
+class _Page(NamedTuple):
+    """One scrape as numbers, by the node's clock."""
+
+    at_seconds: float
+    values: dict[Labels, float]
+    counters: frozenset[Labels]
+    started_seconds: float | None
+    readable: bool
+
+
+class _Read(NamedTuple):
+    """A metrics page taken apart."""
+
+    samples: list[tuple[str, tuple[tuple[str, str], ...], float]]
+    counters: frozenset[str]
+    error: Said | None = None
+    """Why it cannot be judged although something answered."""
+
+
+def lay_out(nodes: Iterable[Node], time_metrics: frozenset[str]) -> Desk:
+    """All of `nodes` on one desk; `time_metrics`: names of those whose value is a time in unix seconds."""
+    slices: list[Slice] = []
+    moved: dict[str, float] = {}
+    unreadable: dict[str, Said] = {}
+    scrapes: dict[str, int] = {}
+    spans_ms = [0]
+    for node in nodes:
+        pages, error = _pages(node)
+        if error:
+            unreadable[node.ident] = error
+        moved[node.ident] = NOW_MS / 1000 - pages[-1].at_seconds
+        scrapes[node.ident] = len(pages)
+        spans_ms.append(round((pages[-1].at_seconds - pages[0].at_seconds) * 1000))
+        slices += _slices(_moved(pages, moved[node.ident], time_metrics))
+    longer = [span for span in spans_ms if span]
+    return Desk(Snapshot(slices), max(spans_ms), min(longer, default=0), moved, unreadable, scrapes)
+
+
+def _pages(node: Node) -> tuple[list[_Page], Said | None]:
+    """Every scrape as numbers, times strictly increasing; why the last one's metrics cannot be read."""
+    own = {"ident": node.ident, "instance": node.url or node.ident, "job": JOB}
+    pages: list[_Page] = []
+    error: Said | None = None
+    for scrape in node.scrapes:
+        page, error = _page(scrape, own)
+        if pages and page.at_seconds <= pages[-1].at_seconds:
+            page = page._replace(at_seconds=pages[-1].at_seconds + 0.001)
+        pages.append(page)
+    return pages, error
+
+
+def _page(scrape: Scrape, own: dict[str, str]) -> tuple[_Page, Said | None]:
+    values: dict[Labels, float] = {}
+    for document, reader in _READERS.items():
+        if document in scrape.replies:
+            page = scrape.replies[document]
+            for sample in reader(page.outcome, page.middle_seconds).samples:
+                values[make_labels({**dict(sample.labels), **own, "__name__": sample.name})] = sample.value
+    offset = _clock_offset(scrape, values, own)
+    if "metrics" not in scrape.replies:
+        unasked = _Page(scrape.at_seconds + offset, values, frozenset(), None, readable=False)
+        return unasked, Said("not-asked")
+    reply = scrape.replies["metrics"]
+    read = _read_metrics(reply)
+    for name, value, about in _about(reply, read):
+        values[make_labels({**about, **own, "__name__": name})] = value
+    counters = set()
+    for name, pairs, value in read.samples:
+        labels = make_labels({**dict(pairs), **own, "__name__": name})
+        values[labels] = value
+        if name in read.counters:
+            counters.add(labels)
+    started = values.get(make_labels({**own, "__name__": _START}))
+    at_seconds = reply.middle_seconds + offset
+    return _Page(at_seconds, values, frozenset(counters), started, readable=bool(read.samples)), read.error
+
+
+def _clock_offset(scrape: Scrape, values: dict[Labels, float], own: dict[str, str]) -> float:
+    """The node's clock minus the asking one: as the health page says, else by a Date header that is clearly off."""
+    key = make_labels({**own, "__name__": "kpwatch_clock_offset_seconds"})
+    if key in values:
+        return values[key]
+    for reply in scrape.replies.values():
+        date = reply.outcome.headers.get("date") if isinstance(reply.outcome, Answer) else None
+        if date:
+            offset = _date_seconds(date, reply) - reply.middle_seconds
+            if abs(offset) > _DATE_ERROR_SECONDS + reply.took_seconds:
+                values[key] = offset
+                return offset
+    return 0.0
+
+
+def _date_seconds(date: str, reply: Reply) -> float:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return reply.middle_seconds
+
+
+_UNREADABLE: tuple[tuple[Callable[[Answer], object], str], ...] = (
+    (lambda answer: answer.status != 200, "status"),
+    (lambda answer: answer.headers.get("content-type", "").startswith("text/html"), "html"),
+    (lambda answer: answer.body.lstrip()[:1] == b"<", "html"),
+    (lambda answer: not answer.body.strip(), "empty"),
+    (lambda answer: not answer.body.endswith(b"\n"), CUT_OFF),
+)
+"""What an answer can be that is no metrics page: the sentences' keys."""
+
+
+def _read_metrics(reply: Reply) -> _Read:
+    answer = reply.outcome
+    if isinstance(answer, Failure):
+        broke_off = answer.reason in ("cut", "too_large", "bad_http")
+        return _Read([], frozenset(), Said("broke-off", (answer.detail,)) if broke_off else None)
+    for is_so, key in _UNREADABLE:
+        if is_so(answer):
+            return _Read([], frozenset(), Said(key, (str(answer.status),)))
+    parsed = grammar_of(format_of(answer.headers.get("content-type", ""))).parse(answer.body)
+    if not parsed.samples:
+        return _Read([], frozenset(), Said("no-metric"))
+    counters = frozenset(sample.name for sample in parsed.samples if _is_counter(sample.name, parsed.types))
+    return _Read([(sample.name, sample.labels, sample.value) for sample in parsed.samples], counters)
+
+
+def _is_counter(name: str, types: dict[str, str]) -> bool:
+    known = types.get(text.family_of(name, types))
+    return known in _COUNTER_TYPES if known else name.endswith(_COUNTER_SUFFIXES)
+
+
+def _about(reply: Reply, read: _Read) -> Iterator[tuple[str, float, dict[str, str]]]:
+    """`up` and its kin; nothing where something answered that cannot be judged."""
+    outcome = reply.outcome
+    if isinstance(outcome, Failure):
+        if not read.error:
+            yield "up", 0.0, {}
+            yield "scrape_error_info", 1.0, {"reason": outcome.reason}
+    elif read.samples:
+        yield "up", 1.0, {}
+        yield "scrape_samples_scraped", float(len(read.samples)), {}
+    elif read.error is None or read.error.key != CUT_OFF:
+        yield "up", 0.0, {}
+        reason = "not_metrics" if outcome.status == 200 else f"http_{outcome.status}"
+        yield "scrape_error_info", 1.0, {"reason": reason}
+
+
+def _moved(pages: Sequence[_Page], by_seconds: float, time_metrics: frozenset[str]) -> list[_Page]:
+    """The pages with all their times moved; 0 and less is no time but "never"."""
+    return [
+        _Page(
+            page.at_seconds + by_seconds,
+            {
+                labels: value + by_seconds if value > 0 and _name(labels) in time_metrics else value
+                for labels, value in page.values.items()
+            },
+            page.counters,
+            None if page.started_seconds is None else page.started_seconds + by_seconds,
+            page.readable,
+        )
+        for page in pages
+    ]
+
+
+def _name(labels: Labels) -> str:
+    return next(value for name, value in labels if name == "__name__")
+
+
+def _slices(pages: Sequence[_Page]) -> Iterator[Slice]:
+    counters = list(dict.fromkeys(labels for page in pages for labels in page.counters))
+    gauges = list(dict.fromkeys(labels for page in pages for labels in page.values.keys() - set(counters)))
+    if gauges:
+        rows = [[page.values.get(labels, STALE_NAN) for labels in gauges] for page in pages]
+        yield Slice(gauges, _ms(page.at_seconds for page in pages), np.asarray(rows, np.float64))
+    if counters:
+        rows_at = list(_counter_rows(pages))
+        rows = [[row.get(labels, STALE_NAN) for labels in counters] for _, row in rows_at]
+        yield Slice(counters, _ms(at for at, _ in rows_at), np.asarray(rows, np.float64))
+
+
+def _ms(seconds: Iterable[float]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    times_ms = np.asarray([round(each * 1000) for each in seconds], np.int64)
+    return np.maximum.accumulate(times_ms + np.arange(len(times_ms))) if (np.diff(times_ms) <= 0).any() else times_ms
+
+
+def _counter_rows(pages: Sequence[_Page]) -> Iterator[tuple[float, Mapping[Labels, float]]]:
+    """Rows in order of time, the zeros that no scrape showed among them."""
+    for number, page in enumerate(pages):
+        before = pages[number - 1] if number else None
+        started = page.started_seconds
+        if page.readable and started is not None and started < page.at_seconds:
+            young = page.at_seconds - started < YOUNG_SECONDS if before is None else started > before.at_seconds
+            if young:
+                yield started, dict.fromkeys(page.counters, 0.0)
+        zeros = _appearing(page, pages[number + 1]) if number + 1 < len(pages) else {}
+        yield page.at_seconds, {**zeros, **{labels: page.values[labels] for labels in page.counters}}
+
+
+def _appearing(page: _Page, after: _Page) -> dict[Labels, float]:
+    """0 for every counter that the next scrape of the same process shows first."""
+    if not page.readable or page.started_seconds != after.started_seconds:
+        return {}
+    return dict.fromkeys(after.counters - page.counters, 0.0)

@@ -1,0 +1,315 @@
+"""Checks of the knowledge table over samples -> one verdict a node.
+
+Whoever holds the samples is an `Examined`: two scrapes on a desk, a hub's store, any Prometheus-compatible server. A
+check fires for the nodes of which its first level with a sample has one; what it needs and a node lacks is said as not
+judged. Then consequences are folded under their causes (`folds`), and what has befallen much of the fleet alike
+(`shared`) is told once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from kpwatch.base.errors import QueryError
+from kpwatch.doctor.words import Said
+from kpwatch.knowledge.expressions import expand, speaks_of_changes
+from kpwatch.model.labels import label_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from kpwatch.knowledge.expressions import Words
+    from kpwatch.knowledge.rows import Check, Evidence, Knowledge, Level, Severity
+    from kpwatch.model.labels import Labels
+
+SEVERITY_RANK = {"info": 0, "warning": 1, "critical": 2}
+_VERSION = 'max by (ident, instance, git_version) (kubernetes_build_info{job="kube-proxy"})'
+_NODE_LABELS = ("ident", "instance")
+_SHARED_BY_AT_LEAST = 0.5
+"""Of the nodes judged, from two nodes on."""
+
+
+class Examined(Protocol):
+    """Who answers the checks' queries."""
+
+    desk: bool
+    """Scrapes at hand, not samples that are kept."""
+
+    def words(self, check: Check) -> Words:
+        """What the words in this check's queries stand for."""
+        ...
+
+    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+        """Value of an instant query now, or so long ago; raises QueryError."""
+        ...
+
+    def true_seconds(self, node: str, seconds: float) -> float:
+        """A time as samples have it -> unix seconds."""
+        ...
+
+    def scrapes(self, node: str) -> int:
+        """How many there are of a node; where samples are kept, always enough."""
+        ...
+
+
+class Shown(NamedTuple):
+    """One piece of evidence. `value` is a number in `unit` or a text; `what` by language or a sentence."""
+
+    what: Evidence | Said
+    value: float | str
+    detail: str = ""
+    """Labels that tell this sample from its like."""
+
+
+class Finding(NamedTuple):
+    """A check that fired."""
+
+    check: Check
+    level: Level
+    evidence: tuple[Shown, ...]
+    since_seconds: float | None
+    consequences: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """Of the level that fired."""
+        return self.level.severity
+
+
+class NotJudged(NamedTuple):
+    """A check that could not be judged for a node."""
+
+    check: str
+    why: Said
+
+
+@dataclass
+class NodeVerdict:
+    """Everything about one node."""
+
+    ident: str
+    findings: list[Finding] = field(default_factory=list)
+    not_judged: list[NotJudged] = field(default_factory=list)
+    shared: list[Finding] = field(default_factory=list)
+    """Told once for the fleet, and counted here."""
+    unknown: bool = False
+    """Something answered that cannot be judged."""
+
+    @property
+    def verdict(self) -> str:
+        """ok, warning, critical, or unknown."""
+        worst = max((SEVERITY_RANK[each.severity] for each in (*self.findings, *self.shared)), default=0)
+        if worst:
+            return "critical" if worst == SEVERITY_RANK["critical"] else "warning"
+        unknown = self.unknown or any(each.check.verdict == "unknown" for each in self.findings)
+        return "unknown" if unknown else "ok"
+
+
+class FleetVerdict(NamedTuple):
+    """All nodes, and what is told of the fleet as a whole."""
+
+    nodes: list[NodeVerdict]
+    findings: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What decides which checks apply to a node."""
+
+    names: frozenset[str]
+    """Of the metrics it has."""
+    minor: int
+    """36 of v1.36.3; 0 = not known."""
+    version: str
+    mode: str
+
+
+_NOTHING = About(frozenset(), 0, "", "")
+_SCRAPES_TO_COMPARE = 2
+
+
+def judge(knowledge: Knowledge, examined: Examined, unreadable: Mapping[str, Said]) -> FleetVerdict:
+    """Verdicts on every node that `examined` knows of, by ident.
+
+    `unreadable`: nodes whose metrics say nothing, and why. Raises QueryError where not even the nodes can be listed.
+    """
+    return _Judge(knowledge, examined, unreadable).verdict()
+
+
+class _Judge:
+    def __init__(self, knowledge: Knowledge, examined: Examined, unreadable: Mapping[str, Said]) -> None:
+        self._knowledge = knowledge
+        self._examined = examined
+        self._unreadable = unreadable
+        self._about = self._look_around()
+        self._failed: dict[str, Said] = {}
+
+    def verdict(self) -> FleetVerdict:
+        fired: dict[str, list[tuple[Check, Level, float]]] = {}
+        for check in self._knowledge.checks:
+            for node, level, value in self._fire(check):
+                fired.setdefault(node, []).append((check, level, value))
+        for node in fired.keys() - self._about.keys() - {""}:  # silent: it has no sample of now
+            self._about[node] = _NOTHING
+        nodes = {node: self._node(node, fired.get(node, ())) for node in sorted({*self._about, *self._unreadable})}
+        fleet = [self._finding("", *each) for each in fired.get("", ())]
+        return FleetVerdict(list(nodes.values()), [*self._share(nodes), *fleet])
+
+    def _look_around(self) -> dict[str, About]:
+        checks = self._knowledge.checks
+        wanted = {"up", *(name for check in checks for name in check.needs), "kpwatch_healthz_up"}
+        names: dict[str, set[str]] = {}
+        query = f'count by (ident, instance, __name__) ({{__name__=~"{"|".join(sorted(wanted))}",job="kube-proxy"}})'
+        for labels, _ in self._examined.ask(query):
+            names.setdefault(node_of(labels), set()).add(label_value(labels, "__name__"))
+        versions = self._texts(_VERSION, "git_version")
+        modes: dict[str, str] = {}
+        for column in self._knowledge.fleet_columns:
+            for answer in column.answers if column.id == "mode" else ():
+                found = self._texts(answer.query, answer.label)
+                modes = (found if answer.label else dict.fromkeys(found, answer.text)) | modes
+        names.pop("", None)
+        return {
+            node: About(frozenset(has), minor_of(versions.get(node, "")), versions.get(node, ""), modes.get(node, ""))
+            for node, has in names.items()
+        }
+
+    def _texts(self, query: str, label: str) -> dict[str, str]:
+        return {node_of(labels): label_value(labels, label) for labels, _ in self._examined.ask(query)}
+
+    def _fire(self, check: Check) -> Iterator[tuple[str, Level, float]]:
+        """(node or "" for the fleet, level, value), each node once, at its first level."""
+        if (check.fleet_only and self._examined.desk) or len(self._about) < check.least_nodes:
+            return
+        seen: set[str] = set()
+        for level in check.levels:
+            try:
+                holds = self._level(check, level)
+            except QueryError as error:
+                self._failed[check.id] = Said("failed", (str(error),))
+                continue  # said with every node, as not judged
+            for node, value in holds.items():
+                if node not in seen and _applies(check, self._about.get(node, _NOTHING)):
+                    seen.add(node)
+                    yield node, level, value
+
+    def _level(self, check: Check, level: Level) -> dict[str, float]:
+        holds = self._values(check, level.when)
+        if self._examined.desk:
+            return holds | self._values(check, level.desk) if level.desk else holds
+        for share in (0.5, 1.0) if level.for_seconds and holds else ():
+            held = self._values(check, level.when, level.for_seconds * share)
+            holds = {node: value for node, value in holds.items() if node in held}
+        return holds
+
+    def _values(self, check: Check, query: str, before_seconds: float = 0.0) -> dict[str, float]:
+        text = expand(query, self._knowledge.terms, self._examined.words(check))
+        return {node_of(labels): value for labels, value in self._examined.ask(text, before_seconds)}
+
+    def _node(self, node: str, fired: Iterable[tuple[Check, Level, float]]) -> NodeVerdict:
+        fired = list(fired)
+        ids = {check.id for check, _, _ in fired}
+        folded = {name for check, _, _ in fired for name in check.folds} & ids
+        findings = []
+        for check, level, value in fired:
+            if check.id not in folded:
+                consequences = tuple(other.id for other, _, _ in fired if other.id in check.folds)
+                causes = tuple(name for name in check.because if name in ids)
+                found = self._finding(node, check, level, value)
+                findings.append(found._replace(consequences=consequences, causes=causes))
+        findings.sort(key=lambda found: -SEVERITY_RANK[found.severity])
+        verdict = NodeVerdict(node, findings, unknown=node in self._unreadable)
+        verdict.not_judged = [
+            NotJudged(check.id, why)
+            for check in self._knowledge.checks
+            if check.id not in ids and (why := self._why_not(check, node)) is not None
+        ]
+        return verdict
+
+    def _why_not(self, check: Check, node: str) -> Said | None:
+        """Why a check that did not fire could not be judged; None = it could, or it does not apply."""
+        return next((why for holds, why in self._reasons(check, node) if holds), None)
+
+    def _reasons(self, check: Check, node: str) -> Iterator[tuple[bool, Said | None]]:
+        """(whether it is so, what it means), the first that is so decides."""
+        about, unreadable = self._about.get(node, _NOTHING), self._unreadable.get(node)
+        missing = next((name for name in check.needs if name not in about.names), "")
+        needs_two = all(speaks_of_changes(level.when, self._knowledge.terms) for level in check.levels)
+        yield check.id in self._failed, self._failed.get(check.id)
+        yield not _applies(check, about), None
+        yield check.fleet_only and self._examined.desk, Said("kept-samples")
+        yield len(self._about) < check.least_nodes, Said("few-nodes", (str(check.least_nodes),))
+        yield "up" in about.names and "up" in check.needs, None
+        yield unreadable is not None, unreadable
+        yield not about.version and missing != "up", Said("no-answer")
+        yield 0 < about.minor < minor_of(check.version), Said("version", (about.version, check.version))
+        yield bool(missing), Said("absent", (missing,))
+        yield needs_two and self._examined.scrapes(node) < _SCRAPES_TO_COMPARE, Said("one-scrape")
+        yield about.mode in check.blind_modes, Said("blind", (check.id,))
+
+    def _finding(self, node: str, check: Check, level: Level, value: float) -> Finding:
+        shown = [each for evidence in check.evidence for each in self._show(node, check, evidence)]
+        since = self._since(node, check)
+        return Finding(check, level, tuple(shown) or (Shown(Said("holds"), value),), since)
+
+    def _show(self, node: str, check: Check, evidence: Evidence) -> Iterator[Shown]:
+        for labels, value in self._asked_of(node, check, evidence.query):
+            if math.isnan(value):
+                continue  # no quantile without observations: nothing to show
+            if evidence.label:
+                yield Shown(evidence, label_value(labels, evidence.label))
+                continue
+            detail = ", ".join(text for name, text in labels if name not in (*_NODE_LABELS, "__name__"))
+            is_time = evidence.unit == "unix_seconds"
+            yield Shown(evidence, self._examined.true_seconds(node, value) if is_time else value, detail)
+
+    def _asked_of(self, node: str, check: Check, query: str) -> list[tuple[Labels, float]]:
+        try:
+            answers = self._examined.ask(expand(query, self._knowledge.terms, self._examined.words(check)))
+        except QueryError:
+            return []  # the finding stands without this number
+        return [(labels, value) for labels, value in answers if node in (node_of(labels), "")]
+
+    def _since(self, node: str, check: Check) -> float | None:
+        times = [value for _, value in self._asked_of(node, check, check.since)] if check.since else []
+        known = [value for value in times if value > 0]
+        return self._examined.true_seconds(node, min(known)) if known else None
+
+    def _share(self, nodes: dict[str, NodeVerdict]) -> list[Finding]:
+        """Findings that much of the fleet has alike, taken from the nodes."""
+        shared = []
+        for check in self._knowledge.checks:
+            having = [node for node in nodes.values() if any(found.check is check for found in node.findings)]
+            if not check.shared or len(having) < max(2, _SHARED_BY_AT_LEAST * len(nodes)):
+                continue
+            found = [next(found for found in node.findings if found.check is check) for node in having]
+            worst = max(found, key=lambda each: SEVERITY_RANK[each.severity])
+            names = ", ".join(node.ident for node in having[:10]) + (", …" if len(having) > 10 else "")
+            gaps = (str(len(having)), str(len(nodes)), names)
+            since = min((each.since_seconds for each in found if each.since_seconds is not None), default=None)
+            evidence = (Shown(Said("nodes"), Said("of", gaps).in_language("en")), *worst.evidence)
+            shared.append(worst._replace(evidence=evidence, since_seconds=since))
+            for node, each in zip(having, found, strict=True):
+                node.findings.remove(each)
+                node.shared.append(each)
+        return shared
+
+
+def _applies(check: Check, about: About) -> bool:
+    return not (check.modes and about.mode and about.mode not in check.modes)
+
+
+def node_of(labels: Labels) -> str:
+    """The node a sample is about: `ident`, else `instance`, else "" for the fleet."""
+    return label_value(labels, "ident") or label_value(labels, "instance")
+
+
+def minor_of(version: str) -> int:
+    """36 of `v1.36.3` or `1.36`; 0 where it says none."""
+    digits = version.removeprefix("v").split(".")
+    head = digits[1] if len(digits) > 1 else ""
+    number = head[: next((place for place, letter in enumerate(head) if not letter.isdigit()), len(head))]
+    return int(number) if number else 0
