@@ -19,7 +19,8 @@ _DOCUMENTS = {":10256/healthz": "healthz", ":10256/livez": "livez", ":10249/prox
 def scrape_of(folder: Path, name: str) -> Scrape:
     """`1.36.3-iptables-churn` of the captures' folder."""
     pages = (folder / f"real-{name}.endpoints.txt").read_text()
-    at_seconds = datetime.fromisoformat(re.findall(r"20\d\d-\S+T\S+", pages)[-1][:26].rstrip("Z") + "+00:00").timestamp()
+    taken = re.findall(r"20\d\d-\S+T\S+", pages)[-1]
+    at_seconds = datetime.fromisoformat(f"{taken[:26]}+00:00").timestamp()
     replies = {}
     _, *sections = _SECTION.split(pages)
     for url, section in zip(sections[::2], sections[1::2], strict=True):

@@ -23,6 +23,7 @@ VERBS: dict[str, Verb] = {
     "up": Verb("up", "a hub and an agent in one process; --demo adds a simulated cluster"),
     "agent": Verb("agent", "scrape kube-proxy and write what it says to Remote Write receivers"),
     "hub": Verb("hub", "receive, keep, answer PromQL, show the fleet"),
+    "doctor": Verb("doctor", "say what is wrong with which kube-proxy, and what to do"),
     "query": Verb("query", "ask a hub, or any Prometheus API, a PromQL query"),
     "explain": Verb("explain", "what a metric or a check means, what is bad, what to do"),
     "backup": Verb("backup", "copy a hub's data, also while it runs"),

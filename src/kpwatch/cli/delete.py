@@ -71,7 +71,7 @@ def _from_a_directory(given: argparse.Namespace, selections: Sequence[Sequence[M
 
 
 def _from_a_running_hub(given: argparse.Namespace) -> int:
-    from kpwatch.cli.query import reason_of, without_secret
+    from kpwatch.doctor.prometheus_api import reason_of, without_secret
 
     if given.dry_run:
         raise UsageError("--dry-run works with --data; of a running hub, kpwatch query 'count({…})' tells")

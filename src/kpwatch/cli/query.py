@@ -8,14 +8,11 @@ import json
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
 
-from kpwatch import __version__
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.durations import parse_prometheus
-from kpwatch.base.errors import KpwatchError, UsageError
+from kpwatch.base.errors import UsageError
+from kpwatch.doctor.prometheus_api import ask_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +42,7 @@ def main(arguments: list[str]) -> int:
     """Ask and print; 0, or what errors make of it."""
     given = _parser().parse_args(arguments)
     path, parameters = _request(given)
-    answer = ask(given.url, path, parameters, given.timeout)
+    answer = ask_server(given.url, path, parameters, given.timeout)
     for warning in [*answer.get("warnings", []), *answer.get("infos", [])]:
         print(f"kpwatch: the server warns: {warning}", file=sys.stderr)
     _FORMATS[given.format](answer["data"])
@@ -65,52 +62,6 @@ def _request(given: argparse.Namespace) -> tuple[str, dict[str, str]]:
         "end": f"{end:.3f}",
         "step": f"{step:g}",
     }
-
-
-def ask(url: str, path: str, parameters: dict[str, str], timeout_seconds: float) -> dict[str, Any]:
-    """The server's answer as JSON; raises KpwatchError saying what stands in the way."""
-    place, authorization = without_secret(url)
-    headers = {"User-Agent": f"kpwatch/{__version__}", "Accept": "application/json", **authorization}
-    request = Request(place + path, urlencode(parameters).encode(), headers, method="POST")  # noqa: S310 - checked below
-    try:
-        with urlopen(request, timeout=timeout_seconds) as response:  # noqa: S310
-            body = response.read(_ANSWER_LIMIT_BYTES)
-    except HTTPError as error:
-        with error:
-            body = error.read(1 << 20)
-        raise KpwatchError(f"{place}: {error.code} {reason_of(body) or error.reason}") from error
-    except (URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
-        raise KpwatchError(f"{place} does not answer: {reason}; is the hub running there? (--url)") from error
-    try:
-        answer: dict[str, Any] = json.loads(body)
-        answer["data"]["resultType"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise KpwatchError(f"{place}{path} is no Prometheus API: {body[:80]!r}") from error
-    return answer
-
-
-def without_secret(url: str) -> tuple[str, dict[str, str]]:
-    """(URL without user and slash, the header that says who we are); raises UsageError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--url {url!r}: expected http://HOST:PORT or https://HOST:PORT")
-    place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
-    if parts.username is None:
-        return place, {}
-    from base64 import b64encode
-    from urllib.parse import unquote
-
-    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return place, {"Authorization": f"Basic {b64encode(credentials).decode()}"}
-
-
-def reason_of(body: bytes) -> str:
-    """The sentence in a server's error answer."""
-    try:
-        return str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
-        return body[:200].decode("utf-8", "replace").strip()
 
 
 def lines(data: dict[str, Any]) -> list[Line]:

@@ -1,0 +1,160 @@
+"""`kpwatch doctor`: what is wrong with which kube-proxy, how it shows, what to do.
+
+kpwatch doctor                                         this machine's kube-proxy
+kpwatch doctor http://node-a:10249 http://node-b:10249 others; the health port is found beside
+kpwatch doctor bundle/                                 what was saved before
+kpwatch doctor --prometheus http://hub:19000           a whole fleet, from a hub or any Prometheus
+kpwatch doctor --save ticket/ http://node-a:10249      keep what it saw
+
+Exit code: 2 something is critical, 1 a warning, 3 a node could not be judged, 0 all is well; 64 a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.durations import parse_prometheus
+from kpwatch.base.errors import ConfigError, KpwatchError, UsageError
+from kpwatch.base.terminal import Paint, columns, wanted_language, wants_colours
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpwatch.doctor.documents import Node
+    from kpwatch.doctor.judge import FleetVerdict
+    from kpwatch.doctor.words import Language
+
+_BAD_USAGE = 64
+_CANNOT_JUDGE = 3
+
+
+def main(arguments: list[str]) -> int:
+    """Judge and print; see the exit codes above."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.prometheus and (given.target or given.save):
+        parser.error("--prometheus asks a server: it takes no TARGET and no --save")
+    try:
+        nodes = [] if given.prometheus else _nodes(given)
+    except (UsageError, ConfigError) as error:
+        print(f"kpwatch: {error}", file=sys.stderr)
+        return _BAD_USAGE
+    try:
+        verdict = _of_server(given) if given.prometheus else _of_nodes(nodes)
+    except KpwatchError as error:
+        print(f"kpwatch: {error}", file=sys.stderr)
+        return _CANNOT_JUDGE
+    return _show(verdict, given)
+
+
+def _nodes(given: argparse.Namespace) -> list[Node]:
+    """Every target's documents; raises UsageError and ConfigError."""
+    from kpwatch.doctor.bundle import read_bundle, write_bundle
+
+    urls = [target for target in given.target if "://" in target]
+    bundles = [target for target in given.target if "://" not in target]
+    nodes = [read_bundle(Path(bundle)) for bundle in bundles]
+    if urls or not bundles:
+        from kpwatch.doctor.live import examine, targets_of
+
+        with _progress() as tell:
+            targets = targets_of(urls, given.health)
+            nodes += examine(targets, for_seconds=given.seconds, timeout_seconds=given.timeout, progress=tell)
+    if given.save:
+        for node in nodes:
+            write_bundle(node, Path(given.save) if len(nodes) == 1 else Path(given.save) / node.ident)
+    return nodes
+
+
+def _of_nodes(nodes: Sequence[Node]) -> FleetVerdict:
+    from kpwatch.doctor.at_desk import AtDesk
+    from kpwatch.doctor.desk import lay_out
+    from kpwatch.doctor.judge import judge
+    from kpwatch.knowledge.load import knowledge
+
+    table = knowledge()
+    desk = lay_out(nodes, frozenset(row.name for row in table.metrics if row.unit == "unix_seconds"))
+    return judge(table, AtDesk(desk), desk.unreadable)
+
+
+def _of_server(given: argparse.Namespace) -> FleetVerdict:
+    from kpwatch.doctor.judge import judge
+    from kpwatch.doctor.server import AtServer
+    from kpwatch.knowledge.load import knowledge
+
+    return judge(knowledge(), AtServer(given.prometheus, knowledge(), timeout_seconds=30.0), {})
+
+
+def _show(verdict: FleetVerdict, given: argparse.Namespace) -> int:
+    from kpwatch.doctor.report import Style, as_document, as_text, exit_code
+
+    language: Language = "zh" if (given.lang or wanted_language(os.environ)) == "zh" else "en"
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may not know Chinese
+    if given.json:
+        print(json.dumps(as_document(verdict, language), ensure_ascii=False, indent=2))
+    else:
+        style = Style(language, columns(sys.stdout, os.environ), Paint(wants_colours(sys.stdout, os.environ)))
+        print("\n".join(as_text(verdict, style, SYSTEM_CLOCK.unix_seconds(), verbose=given.verbose)))
+    return exit_code(verdict)
+
+
+class _progress:  # noqa: N801 - a context manager, used as a word
+    """One line on a terminal that says how far it is, gone at the end; nothing in a pipe."""
+
+    def __enter__(self) -> Self:
+        self._shown = sys.stderr.isatty()
+        return self
+
+    def __call__(self, text: str) -> None:
+        if self._shown:
+            print(f"\r\x1b[Kkpwatch: {text}", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(_BAD_USAGE, f"kpwatch doctor: {message}\n")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_prometheus(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    head, _, epilog = (__doc__ or "").partition("\n\n")
+    parser = _Parser(
+        prog="kpwatch doctor",
+        description=head.partition(": ")[2],
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("target", nargs="*", metavar="TARGET", help="http://HOST:10249, or a bundle's directory")
+    parser.add_argument("--prometheus", metavar="URL", help="a hub, or any server with Prometheus' API")
+    parser.add_argument("--health", default="", metavar="URL", help="where the health port is, if not beside")
+    parser.add_argument(
+        "--for",
+        dest="seconds",
+        type=_seconds,
+        default="15s",
+        metavar="DURATION",
+        help="between the scrapes (15s; 0: one)",
+    )
+    parser.add_argument("--timeout", type=_seconds, default="2s", metavar="DURATION", help="of each request (2s)")
+    parser.add_argument("--lang", choices=("zh", "en"), help="default: the locale's")
+    parser.add_argument("--json", action="store_true", help="a document instead of text")
+    parser.add_argument("--save", metavar="DIR", help="keep what it saw as a bundle")
+    parser.add_argument("--verbose", action="store_true", help="for every node, what could not be judged and why")
+    return parser
