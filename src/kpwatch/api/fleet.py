@@ -28,13 +28,13 @@ from kpwatch.model.results import Vector
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from kpwatch.api.needs import Needs
     from kpwatch.api.query import EngineMaker, QueryEngine
     from kpwatch.base.clock import Clock
     from kpwatch.knowledge.rows import FleetColumn, Knowledge, NodeState
     from kpwatch.model.labels import Labels
     from kpwatch.model.snapshot import Snapshot
     from kpwatch.model.source import SeriesSource
+    from kpwatch.promql.needs import Needs
 
 Cell = str | float | None
 Row = dict[str, Any]
@@ -117,8 +117,8 @@ class Fleet:
 
     def _snapshot(self, knowledge: Knowledge, at_ms: int) -> Snapshot:
         """All samples that the table's queries may look at."""
-        from kpwatch.api.needs import needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
         from kpwatch.model.snapshot import Snapshot  # noqa: PLC0415 - loads numpy
+        from kpwatch.promql.needs import needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
 
         if self._needs is None:
             queries = [answer.query for column in knowledge.fleet_columns for answer in column.answers]

@@ -73,14 +73,10 @@ def _nodes(given: argparse.Namespace) -> list[Node]:
 
 
 def _of_nodes(nodes: Sequence[Node]) -> FleetVerdict:
-    from kpwatch.doctor.at_desk import AtDesk
-    from kpwatch.doctor.desk import lay_out
-    from kpwatch.doctor.judge import judge
+    from kpwatch.doctor.at_desk import examine_at_desk
     from kpwatch.knowledge.load import knowledge
 
-    table = knowledge()
-    desk = lay_out(nodes, frozenset(row.name for row in table.metrics if row.unit == "unix_seconds"))
-    return judge(table, AtDesk(desk), desk.unreadable)
+    return examine_at_desk(nodes, knowledge())
 
 
 def _of_server(given: argparse.Namespace) -> FleetVerdict:

@@ -4,19 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpwatch.doctor.desk import NOW_MS, YOUNG_SECONDS
-from kpwatch.knowledge.expressions import Words
+from kpwatch.doctor.desk import NOW_MS, YOUNG_SECONDS, Wanted, lay_out
+from kpwatch.doctor.judge import judge
+from kpwatch.knowledge.expressions import Words, expand
+from kpwatch.knowledge.load import queries_of
 from kpwatch.model.results import Vector
 from kpwatch.promql.engine import Engine, EngineOptions
+from kpwatch.promql.needs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kpwatch.doctor.desk import Desk
-    from kpwatch.knowledge.rows import Check
+    from kpwatch.doctor.documents import Node
+    from kpwatch.doctor.judge import FleetVerdict
+    from kpwatch.knowledge.rows import Check, Knowledge
     from kpwatch.model.labels import Labels
 
+_ANY = Words("1s", "1s", "1s", desk=True)
 _YOUNG_MS = round(YOUNG_SECONDS * 1000)
+
+
+def examine_at_desk(nodes: Sequence[Node], knowledge: Knowledge) -> FleetVerdict:
+    """Verdicts on nodes whose documents are at hand."""
+    names = needs(_queries(knowledge), 0).names
+    times = frozenset(row.name for row in knowledge.metrics if row.unit == "unix_seconds")
+    desk = lay_out(nodes, Wanted(names.test, _counters(knowledge).__contains__, times))
+    return judge(knowledge, AtDesk(desk), desk.unreadable)
+
+
+def _counters(knowledge: Knowledge) -> frozenset[str]:
+    """Names of the series that are counters."""
+    plain = [row.name for row in knowledge.metrics if row.type == "counter"]
+    histograms = [row.name for row in knowledge.metrics if row.type == "histogram"]
+    return frozenset(plain + [name + end for name in histograms for end in ("_bucket", "_sum", "_count")])
+
+
+def _queries(knowledge: Knowledge) -> tuple[str, ...]:
+    checks = [expand(query, knowledge.terms, _ANY) for check in knowledge.checks for query in queries_of(check)]
+    columns = [answer.query for column in knowledge.fleet_columns for answer in column.answers]
+    presence = [name for check in knowledge.checks for name in check.needs]
+    return tuple(dict.fromkeys([*checks, *columns, *presence]))
 
 
 class AtDesk:

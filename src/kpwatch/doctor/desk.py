@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kpwatch.doctor.documents import Node, Reply, Scrape
+    from kpwatch.exposition.text import Pairs
     from kpwatch.model.labels import Labels
     from kpwatch.scrape.health_documents import Reading
 
@@ -42,19 +43,22 @@ NOW_MS = 2_000_000_000_000
 YOUNG_SECONDS = 300.0
 JOB = "kube-proxy"
 
+_GATES = b"kubernetes_feature_enabled{"
 _START = "process_start_time_seconds"
 _READERS: dict[str, Callable[[Answer | Failure, float], Reading]] = {
     "healthz": read_healthz,
     "livez": read_livez,
     "proxy_mode": read_proxy_mode,
 }
-_COUNTER_TYPES = ("counter", "histogram")
-_COUNTER_SUFFIXES = ("_total", "_bucket", "_count", "_sum")
 _DATE_ERROR_SECONDS = 2.0
 """The Date header has whole seconds, and the answer may have been long on its way."""
 
 
 CUT_OFF = "cut-off"
+_PAIR = 2
+_NEAR_SECONDS = 0.25
+_NEAR_SHARE = 0.02
+"""Spans of scrapes that count as equal."""
 
 
 class Desk(NamedTuple):
@@ -85,64 +89,105 @@ class _Page(NamedTuple):
 class _Read(NamedTuple):
     """A metrics page taken apart."""
 
-    samples: list[tuple[str, tuple[tuple[str, str], ...], float]]
-    counters: frozenset[str]
+    samples: list[tuple[str, Pairs, float]]
+    total: int
+    """How many samples there are on the page."""
     error: Said | None = None
     """Why it cannot be judged although something answered."""
 
 
-def lay_out(nodes: Iterable[Node], time_metrics: frozenset[str]) -> Desk:
-    """All of `nodes` on one desk; `time_metrics`: names of those whose value is a time in unix seconds."""
-    slices: list[Slice] = []
+class Wanted(NamedTuple):
+    """What anybody asks for."""
+
+    test: Callable[[str], bool]
+    """Whether a metric of that name is."""
+    is_counter: Callable[[str], bool]
+    times: frozenset[str]
+    """Names of those whose value is a time, in unix seconds."""
+
+
+def lay_out(nodes: Iterable[Node], wanted: Wanted) -> Desk:
+    """All of `nodes` on one desk.
+
+    Nodes that were scraped at about the same times share their rows, so that a query looks at all of them at
+    once.
+    """
     moved: dict[str, float] = {}
     unreadable: dict[str, Said] = {}
     scrapes: dict[str, int] = {}
-    spans_ms = [0]
+    sheets = []
+    reader = _Reader(wanted)
     for node in nodes:
-        pages, error = _pages(node)
+        pages, error = _pages(node, reader)
         if error:
             unreadable[node.ident] = error
         moved[node.ident] = NOW_MS / 1000 - pages[-1].at_seconds
         scrapes[node.ident] = len(pages)
-        spans_ms.append(round((pages[-1].at_seconds - pages[0].at_seconds) * 1000))
-        slices += _slices(_moved(pages, moved[node.ident], time_metrics))
-    longer = [span for span in spans_ms if span]
-    return Desk(Snapshot(slices), max(spans_ms), min(longer, default=0), moved, unreadable, scrapes)
+        sheets.append(_moved(pages, moved[node.ident], wanted.times))
+    sheets = _aligned(sheets)
+    spans_ms = [span for sheet in sheets if (span := NOW_MS - round(sheet[0].at_seconds * 1000))]
+    slices = _together([part for sheet in sheets for part in _slices(sheet)])
+    return Desk(Snapshot(slices), max(spans_ms, default=0), min(spans_ms, default=0), moved, unreadable, scrapes)
 
 
-def _pages(node: Node) -> tuple[list[_Page], Said | None]:
+def _aligned(sheets: list[list[_Page]]) -> list[list[_Page]]:
+    """Pairs of scrapes whose spans are about equal get the same one: nodes asked at once differ by milliseconds."""
+    spans = sorted(sheet[-1].at_seconds - sheet[0].at_seconds for sheet in sheets if len(sheet) == _PAIR)
+    if not spans:
+        return sheets
+    usual = round(spans[len(spans) // 2], 3)
+    near = max(_NEAR_SECONDS, _NEAR_SHARE * usual)
+    return [
+        [sheet[0]._replace(at_seconds=sheet[1].at_seconds - usual), sheet[1]]
+        if len(sheet) == _PAIR and abs(sheet[1].at_seconds - sheet[0].at_seconds - usual) < near
+        else sheet
+        for sheet in sheets
+    ]
+
+
+def _together(slices: Iterable[Slice]) -> Iterator[Slice]:
+    """Slices with the same timestamps as one."""
+    by_times: dict[bytes, list[Slice]] = {}
+    for part in slices:
+        by_times.setdefault(part.timestamps_ms.tobytes(), []).append(part)
+    for parts in by_times.values():
+        series = [labels for part in parts for labels in part.series]
+        yield Slice(series, parts[0].timestamps_ms, np.concatenate([part.values for part in parts], axis=1))
+
+
+def _pages(node: Node, reader: _Reader) -> tuple[list[_Page], Said | None]:
     """Every scrape as numbers, times strictly increasing; why the last one's metrics cannot be read."""
     own = {"ident": node.ident, "instance": node.url or node.ident, "job": JOB}
     pages: list[_Page] = []
     error: Said | None = None
     for scrape in node.scrapes:
-        page, error = _page(scrape, own)
+        page, error = _page(scrape, own, reader)
         if pages and page.at_seconds <= pages[-1].at_seconds:
             page = page._replace(at_seconds=pages[-1].at_seconds + 0.001)
         pages.append(page)
     return pages, error
 
 
-def _page(scrape: Scrape, own: dict[str, str]) -> tuple[_Page, Said | None]:
+def _page(scrape: Scrape, own: dict[str, str], reader: _Reader) -> tuple[_Page, Said | None]:
     values: dict[Labels, float] = {}
-    for document, reader in _READERS.items():
+    for document, read_page in _READERS.items():
         if document in scrape.replies:
             page = scrape.replies[document]
-            for sample in reader(page.outcome, page.middle_seconds).samples:
+            for sample in read_page(page.outcome, page.middle_seconds).samples:
                 values[make_labels({**dict(sample.labels), **own, "__name__": sample.name})] = sample.value
     offset = _clock_offset(scrape, values, own)
     if "metrics" not in scrape.replies:
         unasked = _Page(scrape.at_seconds + offset, values, frozenset(), None, readable=False)
         return unasked, Said("not-asked")
     reply = scrape.replies["metrics"]
-    read = _read_metrics(reply)
+    read = reader.read(reply)
     for name, value, about in _about(reply, read):
         values[make_labels({**about, **own, "__name__": name})] = value
     counters = set()
     for name, pairs, value in read.samples:
         labels = make_labels({**dict(pairs), **own, "__name__": name})
         values[labels] = value
-        if name in read.counters:
+        if reader.is_counter(name):
             counters.add(labels)
     started = values.get(make_labels({**own, "__name__": _START}))
     at_seconds = reply.middle_seconds + offset
@@ -181,24 +226,63 @@ _UNREADABLE: tuple[tuple[Callable[[Answer], object], str], ...] = (
 """What an answer can be that is no metrics page: the sentences' keys."""
 
 
-def _read_metrics(reply: Reply) -> _Read:
-    answer = reply.outcome
-    if isinstance(answer, Failure):
-        broke_off = answer.reason in ("cut", "too_large", "bad_http")
-        return _Read([], frozenset(), Said("broke-off", (answer.detail,)) if broke_off else None)
-    for is_so, key in _UNREADABLE:
-        if is_so(answer):
-            return _Read([], frozenset(), Said(key, (str(answer.status),)))
-    parsed = grammar_of(format_of(answer.headers.get("content-type", ""))).parse(answer.body)
-    if not parsed.samples:
-        return _Read([], frozenset(), Said("no-metric"))
-    counters = frozenset(sample.name for sample in parsed.samples if _is_counter(sample.name, parsed.types))
-    return _Read([(sample.name, sample.labels, sample.value) for sample in parsed.samples], counters)
+class _Reader:
+    """Reads metrics pages: only what anybody asks for, and each head (name and labels) once for all pages."""
 
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._names: dict[bytes, bool] = {}
+        self._heads: dict[bytes, tuple[str, Pairs]] = {}
+        self._gate_lists: set[bytes] = set()
 
-def _is_counter(name: str, types: dict[str, str]) -> bool:
-    known = types.get(text.family_of(name, types))
-    return known in _COUNTER_TYPES if known else name.endswith(_COUNTER_SUFFIXES)
+    def read(self, reply: Reply) -> _Read:
+        """One page; `total` counts what nobody asks for too."""
+        answer = reply.outcome
+        if isinstance(answer, Failure):
+            broke_off = answer.reason in ("cut", "too_large", "bad_http")
+            return _Read([], 0, Said("broke-off", (answer.detail,)) if broke_off else None)
+        for is_so, key in _UNREADABLE:
+            if is_so(answer):
+                return _Read([], 0, Said(key, (str(answer.status),)))
+        lines = [line for line in answer.body.split(b"\n") if line and not line.startswith(b"#")]
+        samples = list(self._samples(self._told_once(lines)))
+        if not samples:  # another component's page, or none at all
+            parsed = grammar_of(format_of(answer.headers.get("content-type", ""))).parse(answer.body)
+            samples = [(sample.name, sample.labels, sample.value) for sample in parsed.samples]
+        return _Read(samples, len(lines), None if samples else Said("no-metric"))
+
+    def _told_once(self, lines: list[bytes]) -> list[bytes]:
+        """Without the list of feature gates where another node had the same: a third of a page, asked for differences."""
+        gates = [line for line in lines if line.startswith(_GATES)]
+        block = b"\n".join(gates)
+        if block not in self._gate_lists:
+            self._gate_lists.add(block)
+            return lines
+        return [line for line in lines if not line.startswith(_GATES)]
+
+    def _samples(self, lines: Iterable[bytes]) -> Iterator[tuple[str, Pairs, float]]:
+        for line in lines:
+            if not self._is_wanted(line.partition(b"{")[0].partition(b" ")[0]):
+                continue
+            try:
+                head, rest = text.split_line(line)
+                if head not in self._heads:
+                    self._heads[head] = text.read_head(head)
+                value, _ = text.read_rest(rest)
+            except text.Broken:
+                continue  # one broken line costs nobody else anything; a page of nothing else is "no metric"
+            name, pairs = self._heads[head]
+            yield name, pairs, value
+
+    def is_counter(self, name: str) -> bool:
+        """Whether its zeros may be missing."""
+        return self._wanted.is_counter(name)
+
+    def _is_wanted(self, name: bytes) -> bool:
+        known = self._names.get(name)
+        if known is None:
+            known = self._names[name] = self._wanted.test(name.decode(errors="replace"))
+        return known
 
 
 def _about(reply: Reply, read: _Read) -> Iterator[tuple[str, float, dict[str, str]]]:
@@ -210,7 +294,7 @@ def _about(reply: Reply, read: _Read) -> Iterator[tuple[str, float, dict[str, st
             yield "scrape_error_info", 1.0, {"reason": outcome.reason}
     elif read.samples:
         yield "up", 1.0, {}
-        yield "scrape_samples_scraped", float(len(read.samples)), {}
+        yield "scrape_samples_scraped", float(read.total), {}
     elif read.error is None or read.error.key != CUT_OFF:
         yield "up", 0.0, {}
         reason = "not_metrics" if outcome.status == 200 else f"http_{outcome.status}"

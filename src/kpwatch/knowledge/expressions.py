@@ -58,13 +58,19 @@ def _with_terms(text: str, terms: Mapping[str, str]) -> str:
         known = [name for name in _WORD.findall(text) if name in terms]
         if not known:
             break
-        text = _WORD.sub(lambda match: terms.get(match[1], match[0]).strip(), text)
+        text = _WORD.sub(lambda match: _parenthesised(terms[match[1]]) if match[1] in terms else match[0], text)
     else:
         raise ValueError(f"the term ${known[0]} holds itself")
     unknown = [name for name in _WORD.findall(text) if name not in ("window", "before", "recent", "grown")]
     if unknown:
         raise ValueError(f"${unknown[0]} is no word and no term")
     return text
+
+
+def _parenthesised(term: str) -> str:
+    """A term as a whole; a name or a selector needs no parentheses, and may have a range behind it."""
+    term = term.strip()
+    return f"({term})" if any(blank in term for blank in " \n") else term
 
 
 def _with_grown(text: str, words: Words) -> str:

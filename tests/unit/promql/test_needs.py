@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpwatch.api.needs import needs
 from kpwatch.knowledge.load import knowledge
 from kpwatch.model.matchers import Matcher
 from kpwatch.model.snapshot import Snapshot
+from kpwatch.promql.needs import needs
 from tests.unit.api.stored import Stored, taken_ms
 
 if TYPE_CHECKING:
