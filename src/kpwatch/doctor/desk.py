@@ -252,7 +252,7 @@ class _Reader:
         return _Read(samples, len(lines), None if samples else Said("no-metric"))
 
     def _told_once(self, lines: list[bytes]) -> list[bytes]:
-        """Without the list of feature gates where another node had the same: a third of a page, asked for differences."""
+        """Without a list of feature gates that another node had: a third of a page, asked for differences only."""
         gates = [line for line in lines if line.startswith(_GATES)]
         block = b"\n".join(gates)
         if block not in self._gate_lists:
