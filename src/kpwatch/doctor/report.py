@@ -154,7 +154,7 @@ def _finding(finding: Finding, style: Style, now_seconds: float) -> list[str]:
         lines += _wrapped(f"{style.say('threshold')}: {told.threshold}", style)
     for number, step in enumerate(_steps(finding, told, style.language), start=1):
         mark = f"{number}. "
-        written = lines_of(step, style.columns - _INDENT - len(mark), part_words=False)
+        written = lines_of(step, style.columns - _INDENT - len(mark), whole="commands")
         for place, line in enumerate(style.paint.commands(written)):
             lines.append(" " * _INDENT + (" " * len(mark) if place else mark) + line)
     if finding.check.incidents:
@@ -195,7 +195,7 @@ def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _wrapped(text: str, style: Style) -> list[str]:
-    written = style.paint.commands(lines_of(text, style.columns - _INDENT, part_words=False))
+    written = style.paint.commands(lines_of(text, style.columns - _INDENT, whole="commands"))
     return [" " * _INDENT + line for line in written]
 
 
