@@ -17,7 +17,7 @@ TERMS = {"failed": "failed", "one": "b", "two": "$one + $one", "round": "$round"
         ("rate(a[$window]) > 1", "rate(a[2m]) > 1", "rate(a[15001ms]) > 1"),
         ("a unless a offset $before", "a unless a offset 2m", "a unless a offset 15s"),
         ("increase(a[$recent])", "increase(a[2m])", "increase(a[5m])"),
-        ("$two\n  > 0", "b + b > 0", "b + b > 0"),
+        ("$two\n  > 0", "(b + b) > 0", "(b + b) > 0"),
         (
             "sum($grown($failed)) > 0",
             ("sum((increase(failed[2m]) or (failed unless failed offset 2m) "
