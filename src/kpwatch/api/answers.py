@@ -3,9 +3,8 @@
     {"status":"success","data":{"resultType":"vector","result":[{"metric":{…},"value":[1435781451.781,"1"]}]}}
     {"status":"error","errorType":"bad_data","error":"invalid parameter …"}
 
-Results are written by hand: turning numbers into text is nearly all of the work, and two memories save most of it.
-Values repeat within a series and between series (a text per value), timestamps are the same for all series of a range
-query (one prefix `[1435781451.781,"` per step).
+Results are written by hand: turning numbers into text is nearly all of the work (`points`), and timestamps are the same
+for all series of a range query (one prefix `[1435781451.781,"` per step).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kpwatch.api.points import Writer, value_text
 from kpwatch.base.asgi import JSON, Answer
 from kpwatch.base.errors import (
     BadInput,
@@ -28,7 +28,6 @@ from kpwatch.base.errors import (
     TooBusy,
     TooLarge,
 )
-from kpwatch.model.gofloat import format_json
 from kpwatch.model.results import Matrix, QueryResult, Scalar, String, Vector
 
 if TYPE_CHECKING:
@@ -137,14 +136,6 @@ def seconds_text(timestamp_ms: int) -> str:
     return f"{sign}{seconds}.{fraction:03d}" if fraction else f"{sign}{seconds}"
 
 
-def value_text(value: float) -> str:
-    """A sample's value as Prometheus writes it; `repr` gives the same digits wherever it needs no exponent."""
-    text = repr(value)
-    if text.endswith(".0"):
-        return text[:-2]
-    return format_json(value) if "e" in text or "n" in text else text
-
-
 def _result_text(value: Scalar | String | Vector | Matrix) -> str:
     match value:
         case Scalar(timestamp_ms, number):
@@ -160,31 +151,18 @@ def _result_text(value: Scalar | String | Vector | Matrix) -> str:
 
 
 class _MatrixWriter:
-    """Writes the series of one answer and remembers texts while it does."""
+    """Writes the series of one answer and remembers the texts of its timestamps."""
 
     def __init__(self) -> None:
-        self._values: dict[float, str] = {}
         self._starts: dict[bytes, list[str]] = {}
 
     def rows(self, series: Sequence[MatrixSeries]) -> list[str]:
+        write = Writer().points
+        points = [write(self._starts_of(one.timestamps_ms), one.values) for one in series]
         return [
-            f'{{"metric":{labels_text(one.labels)},"values":[{self._points(one.timestamps_ms, one.values)}]}}'
-            for one in series
+            f'{{"metric":{labels_text(one.labels)},"values":[{text}]}}'
+            for one, text in zip(series, points, strict=True)
         ]
-
-    def _points(self, timestamps_ms: NDArray[np.int64], values: NDArray[np.float64]) -> str:
-        known = self._values
-        starts = self._starts_of(timestamps_ms)
-        points = []
-        for start, value in zip(starts, values.tolist(), strict=True):
-            text = known.get(value)
-            if text is None:
-                # A zero's sign is lost in a dict key; everything else that compares equal has one text.
-                text = value_text(value)
-                if value:
-                    known[value] = text
-            points.append(start + text)
-        return '"],'.join(points) + '"]'
 
     def _starts_of(self, timestamps_ms: NDArray[np.int64]) -> list[str]:
         key = timestamps_ms.tobytes()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kpwatch.promql.reduce import blocks, count_flags, fold_windows
+from kpwatch.promql.reduce import blocks, count_flags, fold_windows, take_rows
 from kpwatch.promql.values import Floats, Mask
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def _extrapolated(window: Window, *, is_counter: bool, per_seconds: float = 1.0)
     not stretched back beyond where it would have been zero. Times have shape (steps, 1), values (steps, series).
     """
     first, last, enough = _outermost(window)
-    first_values = window.values[first]
-    change = window.values[last] - first_values
+    first_values = take_rows(window.values, first)
+    change = take_rows(window.values, last)
+    change -= first_values
     if is_counter:
         change = _add_lost_in_resets(window, change)
     first_ms, last_ms = window.timestamps_ms[first], window.timestamps_ms[last]
@@ -85,15 +86,17 @@ def _extrapolated(window: Window, *, is_counter: bool, per_seconds: float = 1.0)
     to_start_s = np.where(to_start_s >= average_s * 1.1, average_s / 2, to_start_s)[:, None]
     to_end_s = np.where(to_end_s >= average_s * 1.1, average_s / 2, to_end_s)[:, None]
     sampled_s = sampled_s[:, None]
-    result = change * ((sampled_s + to_start_s + to_end_s) / sampled_s / per_seconds)
+    stretch = (sampled_s + to_start_s + to_end_s) / sampled_s / per_seconds
     if is_counter:
         # It would have been zero at sampled_s * first / change seconds before the first sample: nearer than to_start_s?
-        nearer = (first_values >= 0) & (first_values * sampled_s < to_start_s * change)
+        nearer = first_values < change * (to_start_s / sampled_s)
         if nearer.any():
+            nearer &= first_values >= 0
             to_zero_s = sampled_s * (first_values / change)
             factor = (sampled_s + to_zero_s + to_end_s) / sampled_s / per_seconds
-            result = np.where(nearer, change * factor, result)
-    return result, enough
+            return np.where(nearer, change * factor, change * stretch), enough
+    change *= stretch
+    return change, enough
 
 
 def _outermost(window: Window) -> tuple[Integers, Integers, Mask]:

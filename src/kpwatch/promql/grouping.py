@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -20,6 +21,10 @@ FEW_STEPS = 8
 """Up to so many steps, reduceat over all groups beats a loop over them."""
 
 
+KEYS_KEPT = 1 << 14
+"""Of so many label sets the group is remembered: dashboards ask the same again."""
+
+
 class Groups(NamedTuple):
     """Which group each row belongs to, and what the groups are called; numbered by first appearance."""
 
@@ -34,17 +39,18 @@ class Groups(NamedTuple):
 
 def group_rows(rows: Sequence[Labels], names: Sequence[str], *, without: bool) -> Groups:
     """Group label sets by the named labels, or by all but the named and the metric's name."""
-    chosen = frozenset(names)
-    excluded = chosen | {METRIC_NAME}
+    chosen = frozenset((*names, METRIC_NAME) if without else names)
     numbers: dict[Labels, int] = {}
     of_row = np.empty(len(rows), np.intp)
     for row, labels in enumerate(rows):
-        if without:
-            key = tuple(pair for pair in labels if pair[0] not in excluded)
-        else:
-            key = tuple(pair for pair in labels if pair[0] in chosen)
-        of_row[row] = numbers.setdefault(key, len(numbers))
+        of_row[row] = numbers.setdefault(_key(labels, chosen, without), len(numbers))
     return Groups(list(numbers), of_row)
+
+
+@lru_cache(maxsize=KEYS_KEPT)
+def _key(labels: Labels, chosen: frozenset[str], without: bool) -> Labels:
+    """The labels that name a row's group."""
+    return tuple(pair for pair in labels if (pair[0] in chosen) != without)
 
 
 def fold_groups(values: Matrix, groups: Groups, combine: np.ufunc) -> Matrix:

@@ -28,6 +28,13 @@ CANCELLED = 1e-3
 """A sum smaller than this part of the sum of its terms' sizes is added again."""
 
 
+def take_rows(values: Floats, rows: Integers) -> Floats:
+    """`values[rows]`, in the order of memory that `values` has: a store keeps a series' samples side by side."""
+    if values.flags.f_contiguous and values.shape[1] > 1:
+        return values.T.take(rows, axis=1, mode="clip").T
+    return values[rows]
+
+
 def fold_windows(values: Floats, lo: Integers, hi: Integers, combine: np.ufunc, empty: float) -> Floats:
     """`combine` over rows [lo[i], hi[i]) for every i: shape (len(lo), columns); `empty` where lo[i] >= hi[i].
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kpwatch.model.source import Slice
+from kpwatch.promql.reduce import take_rows
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, is_stale, stack, without_absent_rows
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def newest(slices: Iterable[Slice], ends_ms: Integers, lookback_ms: int, *, time
         rows = np.maximum(rows, 0)
         times_ms = part.timestamps_ms[rows]
         found &= times_ms > ends_ms - lookback_ms
-        values = part.values[rows].T
+        values = take_rows(part.values, rows).T
         present = np.broadcast_to(found, values.shape)
         if math.isnan(values.sum()):
             present = present & ~is_stale(values)
