@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="VERSION-MODE,…",
         help=f"what the nodes run, in turn: {', '.join(proxies())} (default: a mix)",
     )
-    parser.add_argument("--quiet", action="store_true", help="nothing changes in the cluster")
+    parser.add_argument("--quiet", action="store_true", help="changes in the cluster come ten minutes apart")
     parser.add_argument(
         "--listen",
         default="",

@@ -48,7 +48,7 @@ class FleetOptions:
     proxies: Sequence[str] = ()
     """VERSION-MODE of the nodes, in turn; none = a mix."""
     quiet: bool = False
-    """Nothing changes in the cluster."""
+    """Hardly anything changes in the cluster."""
     age_seconds: tuple[float, float] = (600, 3600)
 
 

@@ -72,7 +72,7 @@ class NodeSpec:
     """Nodes of one cluster see the same changes."""
     faults: tuple[Fault, ...] = ()
     quiet: bool = False
-    """Nothing changes in its cluster."""
+    """Hardly anything changes in its cluster."""
     has_all_local: bool = False
     """Whether each Service with policy Local has an endpoint here, other than at the captured node."""
 

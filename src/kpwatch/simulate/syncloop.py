@@ -70,7 +70,7 @@ class Traits:
     first_changes: int = 201
     """EndpointSlices that the first list brings."""
     quiet: bool = False
-    """Nothing changes in its cluster."""
+    """Hardly anything changes in its cluster."""
 
 
 class Tally:
@@ -142,8 +142,8 @@ class SyncLoop:
         self._traits = traits
         self._faults = faults
         self._random = random.Random(traits.seed)  # noqa: S311 - chance that must repeat, not secrecy
-        self._coming = iter(()) if traits.quiet else changes_after(traits.cluster, born)
-        self._change = next(self._coming, None)
+        self._coming = changes_after(traits.cluster, born, quiet=traits.quiet)
+        self._change = next(self._coming)
         self._taken: list[Change] = []
         self._waiting: list[Change] = []
         self._waiting_since = 0.0
@@ -196,9 +196,8 @@ class SyncLoop:
     def advance(self, until: float) -> None:
         """Let everything happen that happens up to and including `until`."""
         while True:
-            changes_at = self._change.at if self._change else _NEVER
             at = min(
-                changes_at,
+                self._change.at,
                 self._start_at,
                 self._end_at,
                 self._finish_at,
@@ -288,8 +287,7 @@ class SyncLoop:
     def _happen(self) -> None:
         """Something changes in the cluster, whether this node hears of it or not."""
         change = self._change
-        assert change is not None
-        self._change = next(self._coming, None)
+        self._change = next(self._coming)
         if self.api.delivers and self.state.listed:
             self._arrive([change], change.at)
         else:

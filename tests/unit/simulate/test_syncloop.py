@@ -13,7 +13,9 @@ BORN = 1_000_000.0
 BOUNDS = (0.1, 0.5, 1.0)
 
 
-def loop(*faults: Fault, minor: int = 36, partial_syncs: bool = True, cluster: str = "c") -> SyncLoop:
+def loop(
+    *faults: Fault, minor: int = 36, partial_syncs: bool = True, cluster: str = "c", quiet: bool = False
+) -> SyncLoop:
     traits = Traits(
         seed="seed",
         cluster=cluster,
@@ -23,6 +25,7 @@ def loop(*faults: Fault, minor: int = 36, partial_syncs: bool = True, cluster: s
         sync_seconds=0.1,
         heap_room_bytes=2_000_000,
         heap_step_bytes=5_000_000,
+        quiet=quiet,
     )
     tallies = {name: Tally(BOUNDS) for name in ("sync", "full", "partial", "programming", "conntrack")}
     return SyncLoop(traits, BORN, State(queued=BORN, last=BORN), tallies, faults)
@@ -68,16 +71,16 @@ def test_a_failing_sync_leaves_last_where_it_was_and_is_full_from_the_second_on(
 
 
 def test_in_a_quiet_cluster_it_is_retried_every_thirty_seconds_and_queued_does_not_move():
-    made = loop(Fault("sync-failing", BORN))
-    after(made, 1)
+    made = loop(Fault("sync-failing", BORN), quiet=True)
+    at = BORN
     while not made.state.sync_failures:
-        made.advance(made.state.queued + 15)
-    made._coming = iter(())
-    made._change = made._change._replace(at=float("inf"))
+        at += 5
+        made.advance(at)
+    made.advance(at + 15)
     failures, queued = made.state.sync_failures, made.state.queued
-    made.advance(BORN + 3600)
+    made.advance(queued + 500)
     assert made.state.queued == queued
-    assert (3500 / (RETRY_SECONDS + 1)) < made.state.sync_failures - failures <= 3600 / RETRY_SECONDS
+    assert (470 / (RETRY_SECONDS + 1)) < made.state.sync_failures - failures <= 500 / RETRY_SECONDS
     assert made.state.pending == 0
 
 
