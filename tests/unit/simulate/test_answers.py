@@ -15,6 +15,7 @@ from kpwatch.simulate.answers import (
     frame,
     parse_request,
 )
+from kpwatch.simulate.faults import Fault
 from kpwatch.simulate.node import NodeSpec, SimulatedNode
 
 NOW = 1_795_003_600.25
@@ -68,6 +69,15 @@ def test_old_versions_name_no_escaping_and_no_start():
 
 def test_newer_ones_say_when_the_process_started():
     assert ("Process-Start-Time-Unix", "1795000000") in answer_metrics_port(NEW, get("/metrics"), NOW).headers
+
+
+def test_another_component_has_no_proxy_mode():
+    spec = NodeSpec("n", "1.36.3-nftables-churn", NOW - 3600, faults=(Fault("not-kube-proxy"),))
+    other = SimulatedNode(spec)
+    assert answer_metrics_port(other, get("/proxyMode"), NOW).status == 404
+    answer = answer_metrics_port(other, get("/metrics"), NOW)
+    assert b"kubeproxy_" not in answer.body
+    assert answer.headers == ()
 
 
 def test_metrics_are_compressed_when_asked():

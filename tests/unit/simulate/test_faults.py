@@ -7,7 +7,7 @@ import math
 import pytest
 
 from kpwatch.base.errors import UsageError
-from kpwatch.simulate.faults import EFFECTS, HEALTHY, Effect, Fault, effect_at, parse_fault
+from kpwatch.simulate.faults import EFFECTS, HEALTHY, Effect, Fault, effect_at, effect_at_start, grown, parse_fault
 
 NOW = 1000.0
 
@@ -25,7 +25,42 @@ def test_of_several_faults_the_worst_counts():
 
 
 def test_every_fault_does_something():
-    assert [name for name, effect in EFFECTS.items() if effect == HEALTHY] == []
+    """To the node, or to which node it is."""
+    assert [name for name, row in EFFECTS.items() if row.effect == HEALTHY and not row.needs.unlike] == []
+
+
+CONTRACT = (
+    "sync-failing sync-hung sync-slow nft-failing api-unreachable api-unauthorized api-forbidden clock-skew "
+    "fds-exhausted node-draining backlog-stuck memory-growing restarted metrics-refused frozen unreachable"
+)
+
+
+@pytest.mark.parametrize("name", CONTRACT.split())
+def test_what_is_promised_is_there(name: str):
+    assert name in EFFECTS
+
+
+def test_every_fault_is_told_in_a_line_of_its_own():
+    told = [row.about for row in EFFECTS.values()]
+    assert len(set(told)) == len(told)
+    assert max(map(len, told)) <= 90
+
+
+def test_what_a_fault_makes_stays_when_it_ends():
+    faults = [Fault("memory-growing", 10, 20), Fault("memory-growing", 15, 30)]
+    assert [grown(faults, "leaked_bytes", 0, at) for at in (5, 10, 20, 100)] == [0, 0, 15e6, 25e6]
+    assert grown(faults, "burnt_cpu_seconds", 0, 100) == 0
+
+
+def test_a_start_is_not_hurt_by_what_is_only_said_to_have_always_been_there():
+    """Else `api-unreachable` without START would leave a process that never opened its ports."""
+    assert effect_at_start([Fault("api-unreachable")], 5).api == "works"
+    assert effect_at_start([Fault("api-unreachable", 0)], 5).api == "unreachable"
+    assert effect_at_start([Fault("never-synced")], 5).api == "unreachable"
+
+
+def test_a_restart_without_a_time_was_a_minute_and_a_half_ago():
+    assert parse_fault("restarted@3", NOW) == ("3", Fault("restarted", NOW - 90))
 
 
 WRITTEN = (
@@ -48,6 +83,7 @@ WRONG = (
     ("sync-failing@", "NAME@NODE"),
     ("sync-failing@3:1m:2m:3m", "NAME@NODE"),
     ("sync-failing@3:soon", "Go duration"),
+    ("sync-failing@3:5m:1m", "END is not after START"),
     ("sync-failed@3", "unreachable"),
 )
 

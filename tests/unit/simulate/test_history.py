@@ -92,6 +92,12 @@ def test_a_node_that_did_not_answer_was_down():
     assert said["up"] == said["kpwatch_healthz_up"] == 0
 
 
+def test_a_node_whose_metrics_port_alone_is_shut_was_down_and_healthy():
+    [frame] = frames(node("1.36.3-iptables-churn", Fault("metrics-refused", NOW - 60)), IDENTITY, [int(NOW) * 1000])
+    said = {dict(column)["__name__"]: value for column, value in zip(frame.layout.columns, frame.values, strict=True)}
+    assert (said["up"], said["kpwatch_healthz_up"]) == (0, 1)
+
+
 def test_every_value_is_a_number():
     made = node("1.36.3-iptables-churn")
     assert not any(math.isnan(value) for frame in frames(made, IDENTITY, [int(NOW) * 1000]) for value in frame.values)

@@ -6,12 +6,14 @@ import http.client
 import socket
 import time
 from contextlib import closing, contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from kpwatch.base.errors import UsageError
+from kpwatch.model.gofloat import format_g
 from kpwatch.simulate.faults import Fault
 from kpwatch.simulate.node import NodeSpec, SimulatedNode
 from kpwatch.simulate.server import FleetServer, Place, Served
@@ -129,6 +131,42 @@ def test_a_port_closes_when_its_fault_begins_and_opens_again_when_it_ends():
         with closing(socket.socket()) as rival, pytest.raises(OSError, match="in use"):
             rival.bind((address.hostname, address.port))
         wait_for(url, "answers")
+
+
+def test_without_descriptors_health_is_slow_and_livez_never_comes():
+    """Requests behind one that waits wait with it; the metrics port answers at once."""
+    with serving(node("n", Fault("fds-exhausted"))) as served:
+        assert state(served[0].metrics_url) == "answers"
+        assert state(served[0].health_url + "/livez") == "silent"
+        assert get(served[0].health_url + "/healthz", timeout=SOON_SECONDS)[0] == 503
+        address = urlsplit(served[0].health_url)
+        with socket.create_connection((address.hostname, address.port), timeout=SOON_SECONDS) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            received = b"".join(iter(lambda: client.recv(65536), b""))
+        assert received.index(b" 503 ") < received.index(b" 404 ")
+
+
+def test_every_answer_is_dated_by_the_clock_of_the_node():
+    with serving(node("n", Fault("clock-skew"))) as served, closing(connect(served[0].metrics_url)) as connection:
+        for path in ("/metrics", "/healthz"):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            dated = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            assert time.time() - SOON_SECONDS < dated + 45 < time.time() + 1
+
+
+def test_a_process_that_is_restarted_refuses_and_then_says_when_it_began():
+    died = time.time() + 0.3
+    with serving(node("n", Fault("restarted", died))) as served:
+        url = served[0].metrics_url
+        wait_for(url, "refuses")
+        wait_for(url, "answers")
+        with closing(connect(url)) as connection:
+            connection.request("GET", "/metrics")
+            answer = connection.getresponse()
+            assert f"process_start_time_seconds {format_g(round(died + 1, 2))}".encode() in answer.read()
+            assert answer.headers["Process-Start-Time-Unix"] == str(int(round(died + 1, 2)))
 
 
 def test_connections_that_are_open_when_the_fault_begins_are_cut():
