@@ -54,6 +54,7 @@ bench: .venv/hub.stamp
 generate: .venv/dev.stamp
 	$(BIN)/python scripts/make-simulator-bodies
 	$(BIN)/python scripts/make-categraf-compat
+	$(BIN)/python scripts/make-check-pages
 
 # All tests again with many more examples for each property: an hour, not minutes.
 long: .venv/dev.stamp

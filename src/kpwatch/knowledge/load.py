@@ -6,6 +6,7 @@ a metric to a person is made from it.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import fields
 from functools import cache
@@ -16,6 +17,7 @@ from kpwatch.base.errors import ConfigError
 from kpwatch.knowledge.dictionary import read_dictionary
 from kpwatch.knowledge.entries import one_of, read_rows, said
 from kpwatch.knowledge.expressions import expand, in_cluster
+from kpwatch.knowledge.incidents import incident_url
 from kpwatch.knowledge.rows import (
     COLUMN_KINDS,
     MODES,
@@ -65,16 +67,19 @@ def _checks(table: dict[str, Any]) -> tuple[Check, ...]:
     known = {check.id for check in checks}
     for check in checks:
         try:
-            _check_references(check, known, table.get("terms", {}))
+            _check_row(check, known, table.get("terms", {}))
         except ValueError as error:
             raise ConfigError(f"knowledge table: [[check]] {check.id}: {error}") from error
     return checks
 
 
-def _check_references(check: Check, known: set[str], terms: dict[str, str]) -> None:
+def _check_row(check: Check, known: set[str], terms: dict[str, str]) -> None:
     strangers = sorted({*check.folds, *check.because} - known)
     if strangers:
         raise ValueError(f"folds or because: there is no check {strangers[0]!r}")
+    for incident in check.incidents:
+        incident_url(incident)
+    _same_in_both_languages(check)
     for query in queries_of(check):
         expand(query, terms, in_cluster(check.window))
 
@@ -169,23 +174,45 @@ def _level(entry: dict[str, Any]) -> Level:
 
 
 _TOLD_KEYS = frozenset(field.name for field in fields(Told))
+_COMMAND = re.compile("`([^`]+)`")
 
 
 def _told(language: str, entry: dict[str, Any]) -> Told:
     strangers = sorted(entry.keys() - _TOLD_KEYS)
     if strangers:
         raise ValueError(f"{language}.{strangers[0]} is no key of a check")
-    told = Told(
-        summary=entry.get("summary", ""),
-        means=entry.get("means", ""),
-        causes=tuple(entry.get("causes", ())),
-        do=tuple(entry.get("do", ())),
-        threshold=entry.get("threshold", ""),
-        blind=entry.get("blind", ""),
-    )
-    if not told.summary:
-        raise ValueError(f"{language}: expected a summary in this language")
-    return told
+    try:
+        return Told(
+            summary=said(entry, "summary"),
+            means=said(entry, "means"),
+            causes=_said_in_turn(entry, "causes"),
+            do=_said_in_turn(entry, "do"),
+            threshold=said(entry, "threshold"),
+            blind=entry.get("blind", ""),
+        )
+    except ValueError as error:
+        raise ValueError(f"{language}.{error}") from error
+
+
+def _said_in_turn(entry: dict[str, Any], key: str) -> tuple[str, ...]:
+    texts = entry.get(key)
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ValueError(f"{key}: expected a list of texts in this language")
+    return tuple(text.strip() for text in texts)
+
+
+def _same_in_both_languages(check: Check) -> None:
+    """Whoever reads one language is told no less; raises ValueError."""
+    for key in ("causes", "do"):
+        in_zh, in_en = (len(getattr(told, key)) for told in (check.zh, check.en))
+        if in_zh != in_en:
+            raise ValueError(f"{key}: {in_zh} in zh, {in_en} in en: expected the same in the same order")
+    for number, steps in enumerate(zip(check.zh.do, check.en.do, strict=True), start=1):
+        commands_zh, commands_en = map(_COMMAND.findall, steps)
+        if commands_zh != commands_en:
+            raise ValueError(f"do: step {number} has other commands in zh than in en")
+    if len({bool(check.blind_modes), bool(check.zh.blind), bool(check.en.blind)}) > 1:
+        raise ValueError("blind_modes, zh.blind, en.blind: expected all or none")
 
 
 def _one_line(query: str) -> str:

@@ -203,11 +203,13 @@ class Told:
     """What a check says in one language."""
 
     summary: str
-    means: str = ""
-    causes: tuple[str, ...] = ()
-    do: tuple[str, ...] = ()
-    """Steps; a part in `backquotes` is a command to paste."""
-    threshold: str = ""
+    means: str
+    """For traffic and users."""
+    causes: tuple[str, ...]
+    """The likeliest first, with the log text that tells it apart."""
+    do: tuple[str, ...]
+    """Steps; a part in `backquotes` is a command to paste, `<node>` in it what the reader must put in."""
+    threshold: str
     """From where on it fires, and who says so."""
     blind: str = ""
     """What the check cannot see, where `blind_modes` says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from kpwatch.knowledge.rows import Text
 
+CODE = re.compile(r"`([^`]+)`")
 QUERIES = [
     *(answer.query for column in knowledge().fleet_columns for answer in column.answers),
     *(state.query for state in knowledge().node_states),
@@ -56,12 +58,28 @@ def texts() -> Iterator[tuple[str, Text]]:
         yield from ((row.name, text) for text in said if text is not None)
 
 
+def check_texts() -> Iterator[tuple[str, str, str]]:
+    """Every text of the checks in both languages, and whose it is."""
+    for check in knowledge().checks:
+        for text in ("summary", "means", "threshold"):
+            yield check.id, getattr(check.zh, text), getattr(check.en, text)
+        for texts_in_turn in ("causes", "do"):
+            for zh, en in zip(getattr(check.zh, texts_in_turn), getattr(check.en, texts_in_turn), strict=True):
+                yield check.id, zh, en
+        if check.blind_modes:
+            yield check.id, check.zh.blind, check.en.blind
+
+
 def test_texts_are_in_their_language() -> None:
     """Chinese has Chinese characters and punctuation, English has neither; a few Chinese texts are nothing but code."""
     for name, text in texts():
         assert re.search(r"[\u4e00-\u9fff]", text.zh) or re.fullmatch(r"0。|503。|`[^`]+`。", text.zh), (name, text.zh)
         assert not re.search(r"[\u4e00-\u9fff][,;:!?](?!\d)", text.zh), (name, text.zh)
         assert text.en.isascii(), (name, text.en)
+    for id_, zh, en in check_texts():
+        assert re.search(r"[\u4e00-\u9fff]", zh), (id_, zh)
+        assert not re.search(r"[\u4e00-\u9fff][,;:!?](?!\d)", zh), (id_, zh)
+        assert en.isascii(), (id_, en)
     for row in [*knowledge().fleet_columns, *knowledge().node_states]:
         assert any("\u4e00" <= character <= "\u9fff" for character in row.zh), row
         assert row.en.isascii(), row
@@ -95,6 +113,35 @@ def test_kube_proxys_own_metrics_say_what_is_bad_and_what_to_do() -> None:
     assert silent == []
 
 
+def test_checks_are_summed_up_in_a_line() -> None:
+    """It heads a finding."""
+    for check in knowledge().checks:
+        assert len(check.zh.summary) <= 36, check.id
+        assert len(check.en.summary) <= 90, check.id
+        assert not check.zh.summary.endswith("。"), check.id
+        assert not check.en.summary.endswith("."), check.id
+
+
+COMMANDS = sorted({command for check in knowledge().checks for step in check.en.do for command in CODE.findall(step)})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_can_be_pasted(command: str) -> None:
+    """Once what stands in <angles> is filled in, a shell reads it; what it asks with `kpwatch query` is PromQL."""
+    filled = re.sub(r"<(\w+)>", r"\1", command)
+    subprocess.run(["bash", "-n", "-c", filled], check=True, timeout=60)
+    for query in re.findall(r"kpwatch query '([^']+)'", command):
+        parse(query)
+
+
+def test_commands_ask_for_metrics_that_are_explained() -> None:
+    """Whatever a step greps for or queries."""
+    for command in COMMANDS:
+        for name in re.findall(r"\b(?:kubeproxy|kubernetes|kpwatch|rest_client|go)_[a-z0-9_]+", command):
+            known = [row.name for row in knowledge().metrics]
+            assert any(row.startswith(name.removesuffix("_bucket").rstrip("_")) for row in known), command
+
+
 def test_names_keep_prometheus_habits() -> None:
     """Counters end in _total, but for kube-proxy's own gauges nothing else does; seconds and bytes are in the name."""
     for row in knowledge().metrics:
@@ -110,6 +157,13 @@ GROUP = '[[metric_group]]\nid = "g"\nexposed_by = "hub"\ntitle.zh = "组"\ntitle
 METRIC = (
     '[[metric]]\nname = "m"\ngroup = "g"\ntype = "gauge"\nunit = ""\n'
     'title.zh = "乙"\ntitle.en = "t"\nmeans.zh = "甲"\nmeans.en = "x"\n'
+)
+
+
+CHECK = (
+    '[[check]]\nid = "c"\nreference = "4.1"\nlevel = [{ severity = "info", when = "up == 0" }]\n'
+    'zh = { summary = "坏", means = "甲", causes = ["因"], do = ["看：`a`"], threshold = "乙" }\n'
+    'en = { summary = "b", means = "m", causes = ["c"], do = ["d: `a`"], threshold = "t" }\n'
 )
 
 
@@ -143,6 +197,24 @@ METRIC = (
             '[[fleet_column]]\nid = "a"\nkind = "number"\nzh = "甲"\nen = "x"\nfrom = []\n',
             'expected at least one "from"',
         ),
+        (CHECK + CHECK, "[[check]] id = 'c': expected a name that no other row has"),
+        (CHECK + 'sine = "1"\n', "c: 'sine' is no key of a check"),
+        (CHECK.replace('means = "m"', 'mean = "m"'), "c: en.mean is no key of a check"),
+        (CHECK.replace('summary = "坏", ', ""), "c: zh.summary: expected a text in this language"),
+        (CHECK.replace('"m"', '" "'), "c: en.means: expected a text in this language"),
+        (CHECK.replace('threshold = "t"', 'threshold = ""'), "c: en.threshold: expected a text in this language"),
+        (CHECK.replace('causes = ["因"], ', ""), "c: zh.causes: expected a list of texts in this language"),
+        (CHECK.replace('causes = ["c"]', 'causes = "c"'), "c: en.causes: expected a list of texts in this language"),
+        (CHECK.replace('["d: `a`"]', "[]"), "c: en.do: expected a list of texts in this language"),
+        (CHECK.replace('["d: `a`"]', '["d: `a`", " "]'), "c: en.do: expected a list of texts in this language"),
+        (CHECK.replace('["c"]', '["c", "d"]'), "c: causes: 1 in zh, 2 in en: expected the same in the same order"),
+        (CHECK.replace('["d: `a`"]', '["d: `a`", "e"]'), "c: do: 1 in zh, 2 in en: expected the same"),
+        (CHECK.replace("d: `a`", "d: `b`"), "c: do: step 1 has other commands in zh than in en"),
+        (CHECK + 'blind_modes = ["ipvs"]\n', "c: blind_modes, zh.blind, en.blind: expected all or none"),
+        (CHECK.replace('"t"', '"t", blind = "s"'), "c: blind_modes, zh.blind, en.blind: expected all or none"),
+        (CHECK + 'incidents = ["k/k#0"]\n', "c: incident 'k/k#0': expected OWNER/REPOSITORY#NUMBER"),
+        (CHECK + 'folds = ["d"]\n', "c: folds or because: there is no check 'd'"),
+        (CHECK.replace("up == 0", "$gone == 0"), "c: $gone is no word and no term"),
         ("[[metric", "knowledge table: "),
     ],
 )
