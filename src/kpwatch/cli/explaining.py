@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.terminal import Paint, lines_of, padded, width_of
 from kpwatch.knowledge.expressions import expand, in_cluster
+from kpwatch.knowledge.incidents import incident_url
 from kpwatch.knowledge.load import queries_of
 from kpwatch.knowledge.lookup import nearest
 from kpwatch.knowledge.rows import Text
@@ -27,7 +28,6 @@ WIDEST = 100
 _WIDEST_LIST = 160
 _NARROW = 60
 """Below, facts stand under their names."""
-_ISSUES = "https://github.com/{}/issues/{}"
 
 _SAID = {
     "type": Text("类型", "type"),
@@ -52,6 +52,7 @@ _SAID = {
     "folds": Text("它会掩盖的检查（它们是它的后果）", "Checks folded under it, its consequences"),
     "because": Text("它常见的起因", "Checks that are its usual cause"),
     "incidents": Text("已知事例", "Known incidents"),
+    "threshold": Text("阈值", "Threshold"),
 }
 _UNITS = {
     "seconds": Text("单位：秒", "in seconds"),
@@ -231,9 +232,10 @@ def explain_check(page: Page, knowledge: Knowledge, check: Check) -> None:
         ("releases", _from(page, check.version) if check.version else ""),
         ("modes", page.said(_COMMA).join(check.modes)),
     ])  # fmt: skip
-    page.part("means", [told.means] if told.means else [])
+    page.part("means", [told.means])
     page.part("causes", told.causes, "-")
     page.part("do", told.do, "1")
+    page.part("threshold", [told.threshold])
     page.part("blind", [told.blind] if told.blind else [])
     page.part("evidence", [each.zh if page.language == "zh" else each.en for each in check.evidence], "-")
     summaries = {other.id: _told(page, other).summary for other in knowledge.checks}
@@ -242,12 +244,6 @@ def explain_check(page: Page, knowledge: Knowledge, check: Check) -> None:
     page.part("incidents", [incident_url(incident) for incident in check.incidents], "-", "words")
     conditions = [_condition(page, knowledge, check, level) for level in check.levels]
     page.part("fires", conditions, "-", "words")
-
-
-def incident_url(incident: str) -> str:
-    """`owner/name#1` as a URL; a URL as it is."""
-    repository, _, number = incident.partition("#")
-    return _ISSUES.format(repository, number) if number.isdecimal() else incident
 
 
 def explain_all(page: Page, knowledge: Knowledge) -> None:

@@ -15,7 +15,7 @@ from kpwatch.__main__ import main
 from kpwatch.base.errors import KpwatchError
 from kpwatch.base.terminal import Paint, width_of
 from kpwatch.cli.explain import document, write
-from kpwatch.cli.explaining import Page, checks_of, incident_url
+from kpwatch.cli.explaining import Page, checks_of
 from kpwatch.knowledge.load import knowledge
 from kpwatch.knowledge.lookup import find_metric
 from kpwatch.knowledge.rows import LANGUAGES
@@ -132,10 +132,11 @@ def test_a_metrics_page_names_the_checks_that_use_it() -> None:
         assert any(line.startswith(f"  {check}  ") for line in page_of(metric))
 
 
-def test_incidents_are_links() -> None:
-    """To where they are told."""
-    assert incident_url("kubernetes/kubernetes#105742") == "https://github.com/kubernetes/kubernetes/issues/105742"
-    assert incident_url("https://example.com/x#top") == "https://example.com/x#top"
+def test_a_checks_page_says_where_its_threshold_and_incidents_come_from() -> None:
+    """The incidents as links."""
+    text = page_of("sync-failing", 200)
+    assert any("two sync periods" in line for line in text[text.index("Threshold") :])
+    assert "  - https://github.com/kubernetes/kubernetes/issues/105742" in text
 
 
 def test_the_list_has_every_name() -> None:
