@@ -22,6 +22,7 @@ from kpwatch.api.cors import ANY, Cors
 from kpwatch.api.describing import DescribingApi
 from kpwatch.api.federate import FederateApi
 from kpwatch.api.fleet import Fleet
+from kpwatch.api.fleet_reader import StoreReader
 from kpwatch.api.metadata import MetadataApi
 from kpwatch.api.own import OwnApi
 from kpwatch.api.query import QueryApi
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from kpwatch.base.clock import Clock
     from kpwatch.model.source import SeriesSource
     from kpwatch.promql.engine import Engine
+    from kpwatch.upstream.options import UpstreamOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class HubOptions:
     """Certificate and key; None = no TLS."""
     cors_origin: str = ANY
     """Whose pages may read Prometheus' API from a browser: a regular expression of whole origins."""
+    upstream: UpstreamOptions | None = None
+    """The engine that keeps the samples instead of a store here; see gateway.py."""
     max_connections: int = 4096
     receive: ReceiveOptions = field(default_factory=ReceiveOptions)
     query: QueryOptions = field(default_factory=QueryOptions)
@@ -194,12 +198,12 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     """A hub that listens to nothing yet; raises UsageError, ConfigError, StoreError."""
     log = log or Logger(clock=clock)
     telemetry = Registry()
-    gate = _gate(options, telemetry, log)
+    gate = make_gate(options, telemetry, log)
 
     store = Store.open(_store_options(options), telemetry, clock)
     engine = LazyEngine(store, options.query, clock)
     workers = Workers(options.query.concurrency, options.query.waiting, options.query.timeout_seconds, telemetry)
-    own = OwnApi(Fleet(knowledge, engine, store, clock), knowledge, workers, telemetry)
+    own = OwnApi(Fleet(knowledge, StoreReader(engine, store), clock), knowledge, workers, telemetry)
     write = WriteHandler(store, options.receive, telemetry)
     handlers = Handlers(
         write=write,
@@ -229,7 +233,7 @@ def _store_options(options: HubOptions) -> StoreOptions:
     )
 
 
-def _gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | None:
+def make_gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | None:
     """Who may ask; raises UsageError for a hub that is open to other machines without anybody having said so."""
     if options.auth_file is not None:
         users = read_auth_file(options.auth_file)
@@ -254,8 +258,9 @@ def _gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | None:
     return None
 
 
-def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
-    flags = {
+def shown_flags(options: HubOptions) -> dict[str, str]:
+    """Every option as /status/flags shows it."""
+    return {
         "listen": f"{options.host}:{options.port}",
         "data": str(options.data),
         "retention": f"{options.retention_seconds:.0f}s",
@@ -277,4 +282,8 @@ def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
         "query-concurrency": str(options.query.concurrency),
         "query-max-samples": str(options.query.max_samples),
     }
+
+
+def _facts(options: HubOptions, store: Store, clock: Clock) -> ServerFacts:
+    flags = shown_flags(options)
     return ServerFacts(clock=clock, flags=flags, retention=flags["retention"], store=store.status, tops=store.tops)

@@ -25,8 +25,9 @@ DEADLINE_SECONDS = 60
 class HubProcess:
     """`kpwatch hub` on a free port; a context manager that ends it."""
 
-    def __init__(self, data: Path, *options: str) -> None:
-        command = [KPWATCH, "hub", "--listen", "127.0.0.1:0", "--data", str(data), *options]
+    def __init__(self, data: Path | None, *options: str) -> None:
+        where = () if data is None else ("--data", str(data))
+        command = [KPWATCH, "hub", "--listen", "127.0.0.1:0", *where, *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

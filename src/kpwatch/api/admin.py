@@ -39,8 +39,8 @@ class Deleter(Protocol):
 class AdminApi:
     """Handlers of /admin/tsdb/*."""
 
-    def __init__(self, store: Deleter, gate: Gate | None, user: str, log: Logger) -> None:
-        """`user`: who may; "" = the API is not enabled."""
+    def __init__(self, store: Deleter | None, gate: Gate | None, user: str, log: Logger) -> None:
+        """`user`: who may; "" = the API is not enabled, as it is where there is no store."""
         self._store = store
         self._gate = gate
         self._user = user
@@ -48,7 +48,7 @@ class AdminApi:
 
     async def delete_series(self, request: Request) -> Answer:
         """POST, PUT /admin/tsdb/delete_series?match[]=&start=&end=: 204 once no query finds the samples."""
-        if not self._user:
+        if not self._user or self._store is None:
             return failure(TooBusy("admin APIs disabled"))
         self._require_admin(request)
         form = await read_form(request)

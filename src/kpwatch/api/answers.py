@@ -27,6 +27,8 @@ from kpwatch.base.errors import (
     StoreError,
     TooBusy,
     TooLarge,
+    UpstreamDown,
+    UpstreamSlow,
 )
 from kpwatch.model.results import Matrix, QueryResult, Scalar, String, Vector
 
@@ -51,6 +53,8 @@ ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (QueryTooLarge, 422, "execution"),
     (QueryFailed, 422, "execution"),
     (TooBusy, 503, "unavailable"),
+    (UpstreamDown, 502, "unavailable"),
+    (UpstreamSlow, 504, "timeout"),
     (StoreClosed, 503, "unavailable"),
     (StoreError, 500, "internal"),
 )

@@ -9,8 +9,8 @@ After the lookback it would vanish from the queries. So the names of the last da
 not the samples), and of those that are missing the last sample is found, rarely: it does not change until the node
 speaks again.
 
-The samples that the queries need are read once (needs.py). The table is kept for `fresh_seconds`, so that many open
-pages cost as much as one, and longer where it is dear: making it takes at most a tenth of the time.
+Where the samples come from is the reader's business (fleet_reader.py). The table is kept for `fresh_seconds`, so that
+many open pages cost as much as one, and longer where it is dear: making it takes at most a tenth of the time.
 """
 
 from __future__ import annotations
@@ -18,23 +18,18 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kpwatch.model.labels import label_value
-from kpwatch.model.matchers import Matcher
-from kpwatch.model.numbers import STALE_NAN_BITS
 from kpwatch.model.results import Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from kpwatch.api.query import EngineMaker, QueryEngine
+    from kpwatch.api.query import QueryEngine
     from kpwatch.base.clock import Clock
     from kpwatch.knowledge.rows import FleetColumn, Knowledge, NodeState
     from kpwatch.model.labels import Labels
-    from kpwatch.model.snapshot import Snapshot
-    from kpwatch.model.source import SeriesSource
-    from kpwatch.promql.needs import Needs
 
 Cell = str | float | None
 Row = dict[str, Any]
@@ -49,39 +44,43 @@ class FleetOptions:
 
     fresh_seconds: float = 1.0
     """How old an answer may be; older where making it takes more than a ninth of this."""
-    lookback_ms: int = 300_000
     silent_after_seconds: float = 120.0
     """A node is silent when its last sample is older; no interval in use is longer than half of this."""
     remembered_seconds: float = 86_400.0
     """How long a silent node stays in the table."""
     silent_again_seconds: float = 60.0
     """After which time a silent node's last sample is looked for again."""
-    timeout_seconds: float = 30.0
-    """For each of the table's queries."""
-    presence: tuple[Matcher, ...] = (Matcher("__name__", "=", "up"), Matcher("job", "=", "kube-proxy"))
-    """The series every watched node has."""
+
+
+class Reader(Protocol):
+    """How the table's samples are had: from a store here, or from an engine elsewhere (fleet_reader.py)."""
+
+    def open(self, queries: Sequence[str], at_ms: int) -> tuple[QueryEngine, set[str]]:
+        """What answers `queries` at `at_ms`, and the nodes that have any sample then."""
+        ...
+
+    def present(self, earliest_ms: int, at_ms: int) -> set[str]:
+        """Nodes that may have a sample in this time."""
+        ...
+
+    def last_samples(self, earliest_ms: int, at_ms: int) -> Iterable[tuple[Labels, float]]:
+        """Of every series of a node's presence, when its last sample was, in Unix seconds."""
+        ...
 
 
 class Fleet:
     """Makes the table; safe to ask from several threads."""
 
     def __init__(
-        self,
-        knowledge: Callable[[], Knowledge],
-        engine: EngineMaker,
-        source: SeriesSource,
-        clock: Clock,
-        options: FleetOptions | None = None,
+        self, knowledge: Callable[[], Knowledge], reader: Reader, clock: Clock, options: FleetOptions | None = None
     ) -> None:
         self._knowledge = knowledge
-        self._engine = engine
-        self._source = source
+        self._reader = reader
         self._clock = clock
         self._options = options or FleetOptions()
         self._lock = threading.Lock()
         self._table: dict[str, Any] = {}
         self._fresh_until = -math.inf
-        self._needs: Needs | None = None
         self._last_seen: dict[str, float] = {}
         self._looked_at = -math.inf
 
@@ -98,10 +97,9 @@ class Fleet:
 
     def _nodes(self, at_ms: int, now: float) -> list[Row]:
         knowledge = self._knowledge()
-        snapshot = self._snapshot(knowledge, at_ms)
-        asked = _Asked(self._engine(self._options.timeout_seconds, snapshot), at_ms)
-        since_ms = at_ms - self._options.lookback_ms
-        speaking = {node_of(labels) for labels in snapshot.series((), since_ms, at_ms)} - {""}
+        queries = [answer.query for column in knowledge.fleet_columns for answer in column.answers]
+        engine, speaking = self._reader.open([*queries, *(state.query for state in knowledge.node_states)], at_ms)
+        asked = _Asked(engine, at_ms)
         columns = {column.id: _column(column, asked, speaking) for column in knowledge.fleet_columns}
         states = [(state, asked.numbers(state.query)) for state in knowledge.node_states]
         live = set().union(*columns.values())
@@ -115,21 +113,9 @@ class Fleet:
         rows += self._silent_rows(live, list(columns), at_ms, now)
         return sorted(rows, key=lambda row: str(row["ident"]))
 
-    def _snapshot(self, knowledge: Knowledge, at_ms: int) -> Snapshot:
-        """All samples that the table's queries may look at."""
-        from kpwatch.model.snapshot import Snapshot  # noqa: PLC0415 - loads numpy
-        from kpwatch.promql.needs import needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
-
-        if self._needs is None:
-            queries = [answer.query for column in knowledge.fleet_columns for answer in column.answers]
-            queries += [state.query for state in knowledge.node_states]
-            self._needs = needs(queries, self._options.lookback_ms)
-        return Snapshot(self._source.select([self._needs.names], at_ms - self._needs.reach_ms, at_ms))
-
     def _silent_rows(self, live: set[str], columns: Iterable[str], at_ms: int, now: float) -> list[Row]:
         earliest_ms = at_ms - round(self._options.remembered_seconds * 1000)
-        known = {node_of(labels) for labels in self._source.series(self._options.presence, earliest_ms, at_ms)}
-        missing = known - live - {""}
+        missing = self._reader.present(earliest_ms, at_ms) - live - {""}
         if now - self._looked_at > self._options.silent_again_seconds or not missing <= self._last_seen.keys():
             self._last_seen = self._find_last_seen(missing, earliest_ms, at_ms)
             self._looked_at = now
@@ -145,18 +131,11 @@ class Fleet:
         found = dict.fromkeys(nodes, 0.0)
         if not nodes:
             return found
-        for labels, seconds in self._last_samples(earliest_ms, at_ms):
+        for labels, seconds in self._reader.last_samples(earliest_ms, at_ms):
             node = node_of(labels)
             if node in found:
                 found[node] = max(found[node], seconds)
         return found
-
-    def _last_samples(self, earliest_ms: int, at_ms: int) -> Iterator[tuple[Labels, float]]:
-        for part in self._source.select(self._options.presence, earliest_ms, at_ms):
-            for column, labels in enumerate(part.series):
-                is_sample = part.values[:, column].view("u8") != STALE_NAN_BITS
-                if is_sample.any():
-                    yield labels, float(part.timestamps_ms[is_sample][-1]) / 1000
 
 
 class _Asked:

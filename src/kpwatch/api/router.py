@@ -77,7 +77,13 @@ class Router:
             self._count(route, 499)
             return
         self._count(route, answer.status)
-        await send_answer(send, self._cors.shared(request, answer))
+        try:
+            await send_answer(send, self._cors.shared(request, answer))
+        except KpwatchError as error:  # in the middle of a stream: what is left is to close the connection
+            self._telemetry.counter(
+                "kpwatch_hub_answers_cut_total", "Answers that ended before they were complete."
+            ).add()
+            self._log.warning(f"{request.method} {request.path[:200]}: the answer ended early: {error}")
 
     def open(self, head: Head, reply: Callable[[Answer], None]) -> Upload | None:
         """Begin to answer a request whose body will be pushed; None, and nothing done, where it is not one of those."""

@@ -7,12 +7,14 @@ against docs/reference/http-api.md by a test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kpwatch.api.router import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kpwatch.api.admin import AdminApi
     from kpwatch.api.describing import DescribingApi
     from kpwatch.api.federate import FederateApi
@@ -38,8 +40,8 @@ class Handlers:
     """Who answers what."""
 
     write: Handler
-    push: PushHandler
-    """As `write`, for bodies that are pushed."""
+    push: PushHandler | None
+    """As `write`, for bodies that are pushed; None = such are read like others."""
     query: QueryApi
     metadata: MetadataApi
     describing: DescribingApi
@@ -48,6 +50,8 @@ class Handlers:
     status: StatusApi
     own: OwnApi
     admin: AdminApi
+    instead: Mapping[str, Handler] = field(default_factory=dict)
+    """Who answers URLs of Prometheus' API, by their paths below `/api/v1`, where it is not one of the above."""
 
 
 _NAMES = ("match[]", "start", "end", "limit")
@@ -101,6 +105,10 @@ def routes(at: Handlers) -> list[Route]:
     )
     write = "Remote Write 1.0 or 2.0; 204 = on disk."
     found += (Route(_POST, path, at.write, write, ("ignore_host",), at.push) for path in WRITE_PATHS)
-    found += (route._replace(path=prefix + route.path) for prefix in PROMETHEUS_PREFIXES for route in prometheus)
+    found += (
+        route._replace(path=prefix + route.path, handler=at.instead.get(route.path, route.handler))
+        for prefix in PROMETHEUS_PREFIXES
+        for route in prometheus
+    )
     found += own
     return found

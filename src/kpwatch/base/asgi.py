@@ -28,14 +28,27 @@ TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
 
+class Stream(Protocol):
+    """A body that comes in pieces; closed by whoever sends it, whatever happens."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, none empty."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what gives the pieces."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One complete HTTP answer."""
+    """One HTTP answer; complete, or with a stream instead of a body (and a content-length, where it is known)."""
 
     status: int
     body: bytes = b""
     content_type: str = TEXT
     headers: tuple[tuple[str, str], ...] = ()
+    stream: Stream | None = None
 
 
 class Head:
@@ -73,6 +86,11 @@ class Request(Head):
                 raise ClientGone
             yield message.get("body", b"")
             more = message.get("more_body", False)
+
+    async def gone(self) -> None:
+        """Returns once the client has gone; for after the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def body(self, limit_bytes: int) -> bytes:
         """The whole body; raises ClientGone, and TooLarge once it exceeds `limit_bytes`."""
@@ -118,13 +136,21 @@ PushHandler = Callable[[Head, Reply], Upload]
 def answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     """All headers of `answer`."""
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.body or answer.status not in (204, 304):
+    if answer.stream is not None:
+        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+    elif answer.body or answer.status not in (204, 304):
         headers.append((b"content-type", answer.content_type.encode("latin-1")))
         headers.append((b"content-length", str(len(answer.body)).encode()))
     return headers
 
 
 async def send_answer(send: Send, answer: Answer) -> None:
-    """Send `answer` whole."""
+    """Send `answer` whole; raises what its stream raises, when the connection can only be closed."""
     await send({"type": "http.response.start", "status": answer.status, "headers": answer_headers(answer)})
+    if answer.stream is not None:
+        try:
+            async for piece in answer.stream:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            await answer.stream.aclose()
     await send({"type": "http.response.body", "body": answer.body})

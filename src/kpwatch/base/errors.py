@@ -16,7 +16,9 @@
     │   ├── QueryFailed              PromQL whose evaluation is not defined -> 422 execution
     │   ├── QueryTooLarge            over a limit                           -> 422 execution
     │   ├── QueryTimeout             over its time                          -> 503 timeout
-    │   └── TooBusy                  too many wait already                  -> 503 unavailable
+    │   ├── TooBusy                  too many wait already                  -> 503 unavailable
+    │   ├── UpstreamDown             the engine cannot be asked             -> 502 unavailable
+    │   └── UpstreamSlow             ... or does not answer in time         -> 504 timeout
     └── StoreError                   the store cannot do it
         ├── StoreOverloaded          queue full; come back later            -> 429
         ├── StoreFull                no room on the disk                    -> 503
@@ -99,6 +101,14 @@ class QueryTimeout(QueryError):
 
 class TooBusy(QueryError):
     """More queries are waiting than allowed; nothing is wrong with this one."""
+
+
+class UpstreamDown(QueryError):
+    """The engine that queries are passed on to cannot be reached, or its answer cannot be used."""
+
+
+class UpstreamSlow(QueryError):
+    """The engine that queries are passed on to does not answer within its time."""
 
 
 class StoreError(KpwatchError):

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kpwatch.api.certificate import TlsFiles
-    from kpwatch.hub import HubOptions
+    from kpwatch.gateway import Gateway
+    from kpwatch.hub import Hub, HubOptions
+    from kpwatch.upstream.options import UpstreamOptions
 
 _EPILOG = """\
 Agents (kpwatch agent, Categraf, Prometheus, vmagent) write to /prometheus/v1/write or /api/v1/write; Grafana and
@@ -42,17 +44,26 @@ def main(arguments: list[str]) -> int:
 
         return check_data(given.check)
     options = _options(given)
-    from kpwatch.hub import build
-
     with until_told_to_end() as told:
-        hub = build(options)
+        hub = _build(options)
         hub.start()
         try:
-            print(f"kpwatch hub: {hub.url}/  (data in {options.data}; Ctrl-C ends it)", flush=True)
+            where = f"data in {options.data}" if options.upstream is None else f"engine {options.upstream.url}"
+            print(f"kpwatch hub: {hub.url}/  ({where}; Ctrl-C ends it)", flush=True)
             told.wait()
         finally:
             hub.stop()
     return 0
+
+
+def _build(options: HubOptions) -> Hub | Gateway:
+    if options.upstream is not None:
+        from kpwatch.gateway import build as build_gateway
+
+        return build_gateway(options)
+    from kpwatch.hub import build
+
+    return build(options)
 
 
 def _options(given: argparse.Namespace) -> HubOptions:
@@ -78,6 +89,7 @@ def _options(given: argparse.Namespace) -> HubOptions:
         allow_anonymous=given.allow_anonymous,
         admin_user=given.admin_user if given.enable_admin_api else "",
         tls=_tls(given),
+        upstream=_upstream(given),
         cors_origin=given.cors_origin,
         query=QueryOptions(
             timeout_seconds=given.query_timeout,
@@ -95,6 +107,34 @@ def _tls(given: argparse.Namespace) -> TlsFiles | None:
     from kpwatch.api.certificate import TlsFiles
 
     return TlsFiles(given.tls_cert, given.tls_key)
+
+
+def _upstream(given: argparse.Namespace) -> UpstreamOptions | None:
+    if not given.engine:
+        if given.engine_write:
+            raise UsageError("--engine-write needs --engine: a hub with a store of its own keeps what is written")
+        return None
+    if given.engine_basic_auth_file and given.engine_bearer_token_file:
+        raise UsageError("--engine-basic-auth-file and --engine-bearer-token-file: a request has one of them; give one")
+    if given.engine_tls_key and not given.engine_tls_cert:
+        raise UsageError("--engine-tls-key needs --engine-tls-cert, the certificate it belongs to")
+    from kpwatch.upstream.options import UpstreamOptions, header, server_url, write_url
+
+    return UpstreamOptions(
+        url=server_url("--engine", given.engine),
+        write_url=write_url("--engine-write", given.engine_write) if given.engine_write else "",
+        timeout_seconds=given.engine_timeout,
+        concurrency=given.engine_concurrency,
+        answer_bytes=given.engine_max_answer,
+        basic_auth_file=given.engine_basic_auth_file,
+        bearer_token_file=given.engine_bearer_token_file,
+        headers=tuple(map(header, given.engine_header)),
+        tenant=given.engine_tenant,
+        tls_ca=given.engine_tls_ca,
+        tls_cert=given.engine_tls_cert,
+        tls_key=given.engine_tls_key,
+        tls_skip_verify=given.engine_tls_skip_verify,
+    )
 
 
 def default_data() -> Path:
@@ -244,4 +284,36 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="values one query may hold at a time (default 50000000)",
     )
+    _add_engine(parser.add_argument_group("an engine elsewhere keeps the samples (docs/howto/scale.md)"))
     return parser
+
+
+def _add_engine(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--engine", default="", metavar="URL", help="a Prometheus-compatible server: queries go to it")
+    group.add_argument("--engine-write", default="", metavar="URL", help="its Remote Write URL: writes go to it")
+    group.add_argument(
+        "--engine-timeout",
+        type=_checked(parse_prometheus, 0.001),
+        default="2m",
+        metavar="DURATION",
+        help="for one answer (default 2m)",
+    )
+    group.add_argument(
+        "--engine-concurrency", type=_count, default=16, metavar="N", help="queries, and writes, at once (default 16)"
+    )
+    group.add_argument(
+        "--engine-max-answer", type=_size, default="256MB", metavar="SIZE", help="of one answer (default 256MB)"
+    )
+    for name, metavar, what in (
+        ("basic-auth-file", "FILE", "one line user:password"),
+        ("bearer-token-file", "FILE", "one line; files of secrets are read again when they change"),
+        ("tls-ca", "FILE", "who may sign its certificate, PEM (default the system's)"),
+        ("tls-cert", "FILE", "a certificate to show it, PEM"),
+        ("tls-key", "FILE", "its key, PEM"),
+    ):
+        group.add_argument(f"--engine-{name}", type=Path, metavar=metavar, help=what)
+    group.add_argument("--engine-tls-skip-verify", action="store_true", help="take any certificate")
+    group.add_argument("--engine-tenant", default="", metavar="ID", help="sent as X-Scope-OrgID")
+    group.add_argument(
+        "--engine-header", action="append", default=[], metavar="NAME: VALUE", help="a header to send; may come again"
+    )

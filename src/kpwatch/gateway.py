@@ -1,0 +1,148 @@
+"""The right half of the map without a store: an engine elsewhere keeps the samples and evaluates the queries.
+
+    agents ──> write: the ident rule ──> --engine-write
+    Grafana, Nightingale ──> queries, whole ──> --engine
+    page, fleet table, targets ──> PromQL ──────^
+
+Prometheus' API and the write URLs are passed on (upstream/); the hub's own URLs ask the engine by PromQL. Nothing is
+kept here, so any number of such hubs may stand before one engine.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from kpwatch.api.admin import AdminApi
+from kpwatch.api.cors import Cors
+from kpwatch.api.describing import DescribingApi
+from kpwatch.api.federate import FederateApi
+from kpwatch.api.fleet import Fleet
+from kpwatch.api.fleet_reader import EngineReader
+from kpwatch.api.metadata import MetadataApi
+from kpwatch.api.own import OwnApi
+from kpwatch.api.query import QueryApi
+from kpwatch.api.router import Router
+from kpwatch.api.routes import Handlers, routes
+from kpwatch.api.server import HttpServer
+from kpwatch.api.status import ServerFacts, StatusApi
+from kpwatch.api.targets import TargetsApi
+from kpwatch.api.workers import Workers
+from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.errors import UsageError
+from kpwatch.base.logs import Logger
+from kpwatch.base.telemetry import Registry
+from kpwatch.hub import make_gate, shown_flags
+from kpwatch.knowledge.load import knowledge
+from kpwatch.ui.pages import page_handler
+from kpwatch.upstream.client import Upstream
+from kpwatch.upstream.evaluate import UpstreamEngine, UpstreamNames
+from kpwatch.upstream.forward import QueryForwarder, WriteForwarder, no_writes
+
+if TYPE_CHECKING:
+    from kpwatch.base.clock import Clock
+    from kpwatch.hub import HubOptions
+    from kpwatch.model.source import SeriesSource
+    from kpwatch.upstream.options import UpstreamOptions
+
+PASSED_ON = (
+    "/query", "/query_range", "/query_exemplars", "/series", "/labels", "/label/{name}/values", "/metadata", "/rules",
+    "/alerts", "/alertmanagers", "/status/buildinfo", "/status/tsdb",
+)  # fmt: skip
+"""URLs below `/api/v1` that the engine answers. The others are about the hub, the agents, or a query's text."""
+
+
+class Gateway:
+    """The rooms, wired; `start` and `stop` belong to one thread."""
+
+    def __init__(
+        self, upstream: Upstream, workers: Workers, own: OwnApi, server: HttpServer, telemetry: Registry
+    ) -> None:
+        self.telemetry = telemetry
+        self._upstream = upstream
+        self._workers = workers
+        self._own = own
+        self._server = server
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._server.port
+
+    @property
+    def url(self) -> str:
+        """Where the hub answers, without a slash at the end."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Listen; raises ConfigError where the address cannot be had."""
+        self._server.start()
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        self._upstream.warm_up()
+        knowledge()
+
+    def stop(self) -> None:
+        """Answer what is being answered, within bounds."""
+        self._own.stopping = True
+        self._server.stop()
+        self._workers.close()
+
+
+def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | None = None) -> Gateway:
+    """A hub before `options.upstream` that listens to nothing yet; raises UsageError, ConfigError."""
+    assert options.upstream is not None, "a gateway needs something behind it"
+    if options.admin_user:
+        raise UsageError("--enable-admin-api: with --engine nothing is kept here; delete in the engine")
+    log = log or Logger(clock=clock)
+    telemetry = Registry()
+    gate = make_gate(options, telemetry, log)
+    upstream = Upstream(options.upstream, telemetry, clock)
+    query = options.query
+    workers = Workers(query.concurrency, query.waiting, query.timeout_seconds, telemetry)
+    names = UpstreamNames(upstream, query.timeout_seconds)
+
+    def engine(timeout_seconds: float, source: SeriesSource | None = None) -> UpstreamEngine:
+        assert source is None, "an engine elsewhere evaluates over its own samples"
+        return UpstreamEngine(upstream, timeout_seconds)
+
+    own = OwnApi(Fleet(knowledge, EngineReader(engine, names), clock), knowledge, workers, telemetry)
+    flags = shown_flags(options) | _flags(options.upstream)
+    forwarder = QueryForwarder(upstream)
+    write = WriteForwarder(upstream, options.receive.body_bytes, options.receive.decoded_bytes, telemetry)
+    handlers = Handlers(
+        write=write if options.upstream.write_url else no_writes,
+        push=None,
+        query=QueryApi(engine, workers, clock),
+        metadata=MetadataApi(names, workers),
+        describing=DescribingApi(workers, knowledge, dict),
+        targets=TargetsApi(engine, workers, clock),
+        federate=FederateApi(engine, workers, clock),
+        status=StatusApi(ServerFacts(clock, flags, "", dict, lambda _: {}), workers),
+        own=own,
+        admin=AdminApi(None, gate, "", log),
+        instead={path: forwarder.handler(path) for path in PASSED_ON},
+    )
+    router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
+    server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls)
+    return Gateway(upstream, workers, own, server, telemetry)
+
+
+def _flags(options: UpstreamOptions) -> dict[str, str]:
+    """Secrets are files, and of headers only the names are shown."""
+    return {
+        "engine": options.url,
+        "engine-write": options.write_url,
+        "engine-timeout": f"{options.timeout_seconds:g}s",
+        "engine-concurrency": str(options.concurrency),
+        "engine-max-answer": str(options.answer_bytes),
+        "engine-basic-auth-file": str(options.basic_auth_file or ""),
+        "engine-bearer-token-file": str(options.bearer_token_file or ""),
+        "engine-header": ", ".join(name for name, _ in options.headers),
+        "engine-tenant": options.tenant,
+        "engine-tls-ca": str(options.tls_ca or ""),
+        "engine-tls-cert": str(options.tls_cert or ""),
+        "engine-tls-key": str(options.tls_key or ""),
+        "engine-tls-skip-verify": str(options.tls_skip_verify).lower(),
+    }

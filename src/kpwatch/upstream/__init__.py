@@ -1,0 +1,1 @@
+"""A server beside the hub that keeps the samples: queries are passed on to it, writes are handed to it."""
