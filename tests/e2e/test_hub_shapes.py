@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kpwatch.remote_write import v2
+from kpwatch.remote_write.snappy import compress
 from tests.e2e.api_shapes import PATHS, SCHEMAS, misfits
 from tests.e2e.hub_scene import HubProcess, now_ms, series
 
@@ -194,3 +196,21 @@ def test_documents_that_stay_are_asked_for_once(client: Client) -> None:
         again = client.get(url, {"If-None-Match": first.headers["etag"]})
         assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
         assert client.get(url, {"If-None-Match": '"other"'}).status == 200
+
+
+def test_metadata_is_what_senders_say_else_what_the_dictionary_says(hub: HubProcess) -> None:
+    """Remote Write 2.0 says it with every series."""
+    table = v2.SymbolTable()
+    block = v2.encode_labels((("__name__", "go_goroutines"), ("ident", "node-a")), table)
+    block += v2.encode_metadata("gauge", "As the sender says.", "routines", table)
+    body = compress(v2.encode_series(block, [(AT_MS, 1.0)]) + table.encode())
+    with hub.client() as client:
+        before = client.get("/api/v1/metadata").json()["data"]
+        headers = {"Content-Type": v2.CONTENT_TYPE, "Content-Encoding": "snappy"}
+        assert client.request("POST", "/api/v1/write", body, headers).status == 204
+        after = client.get("/api/v1/metadata").json()["data"]
+        assert after["go_goroutines"] == [{"type": "gauge", "unit": "routines", "help": "As the sender says."}]
+        assert before.keys() == after.keys()
+        assert before["go_goroutines"] != after["go_goroutines"]
+        assert list(client.get("/api/v1/metadata", limit=2).json()["data"]) == sorted(after)[:2]
+        assert client.get("/api/v1/metadata", metric="nothing").json()["data"] == {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kpwatch.receive.descriptions import Descriptions
 from kpwatch.receive.kinds import Kinds
 from kpwatch.receive.layouts import Names
 from kpwatch.receive.runs import Runs
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 class Decoder:
     """Decodes bodies and remembers names and runs between them. One thread at a time."""
 
-    def __init__(self, options: ReceiveOptions, *, host_is_ident: bool = False) -> None:
+    def __init__(
+        self, options: ReceiveOptions, *, host_is_ident: bool = False, descriptions: Descriptions | None = None
+    ) -> None:
+        """`descriptions`: who is told what 2.0 says of its metrics."""
+        self._descriptions = descriptions or Descriptions()
         names = Names(options, host_is_ident=host_is_ident)
         tables_bytes = options.run_cache_bytes // 4
         self._tracks = Tracks(options.run_cache_bytes // 2)
@@ -64,7 +69,10 @@ class Decoder:
         if not walk.through():
             walk = WalkV2(self._memory, body, any_order=True)
             walk.through()
-        return walk.decoded()
+        decoded = walk.decoded()
+        if decoded.metadata and decoded.in_runs < decoded.samples:
+            self._descriptions.learn(body)
+        return decoded
 
     def forgotten(self) -> int:
         """How many remembered things were dropped for want of room."""

@@ -23,9 +23,12 @@ from kpwatch.receive.intake import Intake, protocol_of, taken
 from kpwatch.receive.upload import Upload
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from kpwatch.base.asgi import Answer, Head, Reply, Request
     from kpwatch.base.telemetry import Registry
     from kpwatch.model.encoded import Protocol
+    from kpwatch.model.metadata import FamilyMetadata
     from kpwatch.model.source import Appender
     from kpwatch.receive.intake import Terms
     from kpwatch.receive.limits import ReceiveOptions
@@ -51,6 +54,10 @@ class WriteHandler:
             answer = intake.refuse(error, protocol)
         intake.counts.answered(answer.status, protocol)
         return answer
+
+    def descriptions(self) -> Mapping[str, Sequence[FamilyMetadata]]:
+        """What senders said of their metrics, by family."""
+        return self._intake.descriptions.families()
 
     def upload(self, head: Head, reply: Reply) -> Upload:
         """Answer one request whose body is pushed."""

@@ -26,6 +26,7 @@ from kpwatch.base.errors import (
 )
 from kpwatch.model.source import Appended
 from kpwatch.receive.decode import Decoder
+from kpwatch.receive.descriptions import Descriptions
 from kpwatch.remote_write.v2 import WRITTEN_HEADERS
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Intake:
         self.returned = Returned()
         self.waiting: set[asyncio.Task[None]] = set()
         """Uploads that wait for their turn, or for a thread."""
+        self.descriptions = Descriptions()
         self._decoders: dict[bool, Decoder] = {}
         self._known_terms: dict[tuple[bytes | None, ...], Terms] = {}
 
@@ -158,7 +160,9 @@ class Intake:
     def _decoder(self, *, host_is_ident: bool) -> Decoder:
         decoder = self._decoders.get(host_is_ident)
         if decoder is None:
-            decoder = self._decoders[host_is_ident] = Decoder(self.options, host_is_ident=host_is_ident)
+            decoder = self._decoders[host_is_ident] = Decoder(
+                self.options, host_is_ident=host_is_ident, descriptions=self.descriptions
+            )
         return decoder
 
     def over(self, error: OverLimit, protocol: Protocol) -> Answer:
