@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from kpwatch.api.metadata import NameSource
-    from kpwatch.promql.needs import Needs
     from kpwatch.api.query import EngineMaker, QueryEngine
     from kpwatch.model.labels import Labels
     from kpwatch.model.source import SeriesSource
+    from kpwatch.promql.needs import Needs
 
 LOOKBACK_MS = 300_000
 TIMEOUT_SECONDS = 30.0
@@ -40,8 +40,8 @@ class StoreReader:
 
     def open(self, queries: Sequence[str], at_ms: int) -> tuple[QueryEngine, set[str]]:
         """See Reader."""
-        from kpwatch.promql.needs import needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
         from kpwatch.model.snapshot import Snapshot  # noqa: PLC0415 - loads numpy
+        from kpwatch.promql.needs import needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
 
         if self._needs is None:
             self._needs = needs(queries, LOOKBACK_MS)
