@@ -72,11 +72,12 @@ class Turns:
 
     def show(self, telemetry: Registry, kind: str) -> None:
         """Gauges of both numbers."""
-        for name, help_text, read in (
-            ("running", "Requests that are with the engine.", lambda: self.running),
-            ("waiting", "Requests that wait for their turn.", lambda: self.waiting),
-        ):
-            telemetry.gauge(f"kpwatch_hub_engine_requests_{name}", help_text, read, kind=kind)
+        telemetry.gauge(
+            "kpwatch_hub_engine_requests_running", "Requests that are with the engine.", lambda: self.running, kind=kind
+        )
+        telemetry.gauge(
+            "kpwatch_hub_engine_requests_waiting", "Requests that wait for their turn.", lambda: self.waiting, kind=kind
+        )
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
