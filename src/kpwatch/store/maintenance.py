@@ -14,6 +14,7 @@ from kpwatch.base.errors import StoreClosed, StoreError
 from kpwatch.store import blocks, journal
 from kpwatch.store.block import encode_block
 from kpwatch.store.catalog import NEVER_MS, NO_COLUMNS
+from kpwatch.store.checkpoint import Checkpointer
 from kpwatch.store.expiry import LookAgain, expired, over_the_size, unused_columns
 from kpwatch.store.head import make_parts
 from kpwatch.store.parts import clip, merge, sample_count
@@ -60,6 +61,7 @@ class Maintenance:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._checkpointer = Checkpointer(state.path, state.connection)
         self._to_seal: dict[int, None] = {}
         self._to_merge: dict[int, None] = dict.fromkeys(state.catalog.targets)
         self._to_quarantine: dict[int, str] = {}
@@ -69,6 +71,7 @@ class Maintenance:
         self._deletions: deque[Deletion] = deque()
         self._merging: Rewriting | None = None
         self._stages: tuple[tuple[str, Callable[[float], bool]], ...] = (
+            ("checkpoint", self._checkpoint),
             ("quarantine", self._set_aside_one),
             ("delete", self._delete_some),
             ("seal", self._seal_one),
@@ -162,6 +165,9 @@ class Maintenance:
                 return True
         return False
 
+    def _checkpoint(self, _: float) -> bool:
+        return self._checkpointer.step(self._state.written_bytes)
+
     def _set_aside_one(self, _: float) -> bool:
         if not self._to_quarantine:
             return False
@@ -231,7 +237,7 @@ class Maintenance:
                 blocks.insert(state.connection, block, body)
             state.catalog.save_state(state.connection, target, rows[-1].number)
 
-        state.unsynced(work)
+        state.unsynced(work, len(body))
         target.sealed_row = rows[-1].number
         if block:
             state.next_block += 1
@@ -405,6 +411,7 @@ class Maintenance:
     def close(self, deadline: float) -> None:
         """Seal and merge what is worth it and give free pages back, until `deadline` (monotonic)."""
         clock, state = self._state.clock, self._state
+        self._checkpointer.close()
         for deletion in self._deletions:
             deletion.future.set_exception(StoreClosed("the store was closed before everything was deleted"))
         self._deletions.clear()

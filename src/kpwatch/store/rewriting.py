@@ -104,7 +104,7 @@ class Rewriting:
             if whole:
                 blocks.insert(state.connection, whole, body)
 
-        state.unsynced(work)
+        state.unsynced(work, len(body))
         return True
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kpwatch.store.schema import is_damage, transaction
+from kpwatch.store.schema import PAGE_BYTES, is_damage, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,9 +65,11 @@ class Counters:
             setattr(self, attribute, telemetry.counter(name, help_text))
 
 
+TRANSACTION_BYTES = 4 * PAGE_BYTES
+"""What a transaction writes beside its rows, about: pages of tables and indices."""
 DAMAGE_NOTE = "damaged"
 """A file beside the database: SQLite met damaged pages while the hub ran."""
-STAGES = ("journal", "quarantine", "delete", "seal", "compact", "trim", "retention", "vacuum")
+STAGES = ("journal", "checkpoint", "quarantine", "delete", "seal", "compact", "trim", "retention", "vacuum")
 """What the writer's thread does; while it does one of them, appends wait."""
 
 
@@ -117,6 +119,8 @@ class State:
     first_row: int = 1
     """Rows of the journal below this are deleted."""
     next_block: int = 1
+    written_bytes: int = 0
+    """What went into SQLite's log since the start, about."""
     set_aside: set[int] = field(default_factory=set)
     """Blocks that could neither be read nor moved to the quarantine: nobody looks at them again."""
 
@@ -136,8 +140,8 @@ class State:
             marker.write_text(f"{cause}\n")
         self.log.error(f"{self.path} has damaged pages ({cause}): it is made anew when the hub is started again")
 
-    def unsynced(self, work: Callable[[], None]) -> None:
-        """Run `work` in a transaction that need not be durable at once, only whole.
+    def unsynced(self, work: Callable[[], None], written_bytes: int = 0) -> None:
+        """Run `work` in a transaction that need not be durable at once, only whole; `written_bytes`: bodies it writes.
 
         In WAL mode with synchronous=NORMAL a commit that a power cut undoes is undone whole, and everything before a
         later synced commit is durable with it: sealing and merging lose nothing by it, they are done again.
@@ -148,3 +152,8 @@ class State:
                 work()
         finally:
             self.connection.execute("PRAGMA synchronous = FULL")
+        self.wrote(written_bytes)
+
+    def wrote(self, count: int) -> None:
+        """A transaction with `count` bytes of rows was committed."""
+        self.written_bytes += count + TRANSACTION_BYTES

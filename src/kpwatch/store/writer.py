@@ -131,6 +131,7 @@ class Writer:
             start = self._state.clock.monotonic_seconds()
             try:
                 batch = commit(self._state, appends)
+                self._state.wrote(sum(row.size for row in batch.rows))
                 self._state.stages.note("journal", self._state.clock.monotonic_seconds() - start)
                 self._maintenance.appended(batch.rows)
                 for number, reason in batch.damaged.items():
