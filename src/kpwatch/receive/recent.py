@@ -1,12 +1,14 @@
-"""A bounded memory of what was used lately. Pure.
+"""Bounded memories of what was used lately. Pure.
 
-Two generations: what is put or found goes into the young one; when that holds half of the bytes allowed, it becomes
-the old one and the former old one is forgotten. So an entry survives as long as it is used at least once a
-generation, and every operation is one or two dict lookups.
+`Recent` has two generations: what is put or found goes into the young one; when that holds half of the bytes allowed,
+it becomes the old one and the former old one is forgotten. So an entry survives as long as it is used at least once a
+generation, and every operation is one or two dict lookups. But whoever goes round and round through more than half of
+the limit finds nothing any more: for few large entries there is `InOrder`, which forgets what was used least recently.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -61,3 +63,46 @@ class Recent(Generic[Key, Value]):
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+
+class InOrder(Generic[Key, Value]):
+    """The same mapping, with exact order and the whole limit for use."""
+
+    __slots__ = ("_bytes", "_entries", "_limit_bytes", "_weigh", "forgotten")
+
+    def __init__(self, limit_bytes: int, weigh: Callable[[Key, Value], int]) -> None:
+        self._limit_bytes = limit_bytes
+        self._weigh = weigh
+        self._entries: OrderedDict[Key, Value] = OrderedDict()
+        self._bytes = 0
+        self.forgotten = 0
+        """Entries that were dropped for want of room."""
+
+    def get(self, key: Key) -> Value | None:
+        """The value, now the last to be forgotten; None where it is not remembered."""
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+        return value
+
+    def put(self, key: Key, value: Value) -> None:
+        """Remember `value`; an entry heavier than half of the limit is not remembered at all."""
+        weight = self._weigh(key, value)
+        self.drop(key)
+        if 2 * weight > self._limit_bytes:
+            self.forgotten += 1
+            return
+        self._entries[key] = value
+        self._bytes += weight
+        while self._bytes > self._limit_bytes:
+            self.forgotten += 1
+            self.drop(next(iter(self._entries)))
+
+    def drop(self, key: Key) -> None:
+        """Forget `key`, which may be unknown."""
+        value = self._entries.pop(key, None)
+        if value is not None:
+            self._bytes -= self._weigh(key, value)
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.receive.recent import Recent
+from kpwatch.receive.recent import InOrder, Recent
 from kpwatch.receive.sample_form import VALUE_SAMPLE_BYTES, ZERO_SAMPLE_BYTES
 from kpwatch.remote_write.protobuf import decode_varint
 
@@ -106,7 +106,7 @@ class Tracks:
 
     def __init__(self, limit_bytes: int) -> None:
         seen_bytes = alike_bytes = limit_bytes // 16
-        self._places: Recent[bytes, Place] = Recent(limit_bytes - seen_bytes - alike_bytes, _place_bytes)
+        self._places: InOrder[bytes, Place] = InOrder(limit_bytes - seen_bytes - alike_bytes, _place_bytes)
         self._alike: Recent[int, tuple[Track, ...]] = Recent(
             alike_bytes, lambda _, tracks: sum(_PLACE_BYTES + len(track.blank) for track in tracks)
         )
