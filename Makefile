@@ -47,7 +47,7 @@ lint: .venv/dev.stamp
 	$(BIN)/lint-imports
 
 # Each script measures one claim and says what it measured on.
-bench: .venv/hub.stamp
+bench: .venv/dev.stamp
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 # Files in git that are made from others.

@@ -2,6 +2,8 @@
 """What a store costs: CPU and disk per sample, memory per series, speed; ours beside its peers, fed the same requests.
 
     bench/hub_cost.py [--scenarios ours,foreign] [--scrapes 60] [--rounds 1] [--only kpwatch,prometheus] [--out FILE]
+    bench/hub_cost.py --scenarios day,million,select,restart --only kpwatch,victoria-metrics
+                                                  bench/results/hub-scale.md; each alone takes some minutes
     bench/hub_cost.py --scenarios all             everything of the goals; more than an hour
     bench/hub_cost.py --short [--check]           for CI: ours, few targets, some seconds
 
@@ -67,12 +69,12 @@ class Scenario(NamedTuple):
 SCENARIOS = {
     "ours": Scenario(200, 60, what="our agent's requests"),
     "foreign": Scenario(200, 60, foreign=True, what="requests as Prometheus packs them"),
-    "day": Scenario(10, 5760, what="24 h of 10 targets"),
-    "million": Scenario(1160, 4, what="1,000,000 series"),
+    "day": Scenario(10, 5760, scrapes_per_request=4, what="24 h of 10 targets, four scrapes a request"),
+    "million": Scenario(1160, 8, what="1,000,000 series"),
     "select": Scenario(
         100, 5760, series=AROUND_COUNTED, scrapes_per_request=48, what="24 h of 100 targets, 40 series each"
     ),
-    "restart": Scenario(200, 480, restart=True, what="2 h, then kill -9"),
+    "restart": Scenario(200, 480, scrapes_per_request=4, restart=True, what="2 h, then kill -9"),
 }
 SHORT = Scenario(20, 100, what="our agent's requests")
 DEFAULT = "ours,foreign"
@@ -92,6 +94,8 @@ class Cost(NamedTuple):
     """Samples acknowledged, by the wall clock."""
     slowest_scrape_seconds: float
     """Of all targets together, averaged over the requests made at once; 15 s is too late."""
+    longest_answer_seconds: float
+    """That one write request waited, with one of each connection on its way all the time."""
     stop_seconds: float
     select_seconds: float
     """To count all samples of one metric, best of some."""
@@ -106,6 +110,7 @@ COLUMNS = (
     Column("anonymous, MB", "anonymous_mb"),
     Column("M samples per s", "million_per_second"),
     Column("one scrape of all, s", "slowest_scrape_seconds"),
+    Column("longest answer, s", "longest_answer_seconds"),
     Column("clean stop, s", "stop_seconds"),
     Column("count one metric, s", "select_seconds"),
     Column("restart, s", "restart_seconds"),
@@ -211,6 +216,7 @@ def measure(server: Running, found: Found, stream: Stream, last_seconds: float) 
         anonymous_bytes / page.MB,
         stream.samples / sending_seconds / 1e6,
         max(scrape_seconds),
+        sender.longest_seconds,
         stop_seconds,
         select_seconds,
         restart_seconds,

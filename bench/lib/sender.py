@@ -30,6 +30,8 @@ class Sender:
         self._lanes = [_Lane(port, self._selector) for _ in range(connections)]
         self.put_off = 0
         """Requests answered 429 or 503 and sent again."""
+        self.longest_seconds = 0.0
+        """The longest that one request waited for its answer, those sent again included."""
 
     def frame(self, body: bytes) -> bytes:
         """A whole request."""
@@ -46,6 +48,7 @@ class Sender:
         began = time.monotonic()
         busy = [lane for lane in self._lanes if lane.waiting]
         for lane in busy:
+            lane.began = time.monotonic()
             lane.begin()
         left = len(busy)
         while left:
@@ -75,6 +78,8 @@ class Sender:
             time.sleep(_PAUSE_SECONDS)
         else:
             lane.waiting.popleft()
+            self.longest_seconds = max(self.longest_seconds, time.monotonic() - lane.began)
+            lane.began = time.monotonic()
         if lane.waiting:
             lane.begin()
         return not lane.waiting
@@ -89,6 +94,8 @@ class _Lane:
         self._received = b""
         self.waiting: deque[bytes] = deque()
         self.unsent = memoryview(b"")
+        self.began = 0.0
+        """When the request that is on its way was sent first."""
         self._connect()
 
     def close(self) -> None:

@@ -114,6 +114,11 @@ def check(store: Store, model: Model, start_ms: int, end_ms: int) -> None:
 @given(steps, st.integers(0, 12), st.integers(0, 12), st.integers(2, 5))
 def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, seal_rows: int) -> None:
     """Any order of frames, times, layouts, targets, duplicates, odd bits; any seals, merges, deletions, restarts."""
+    compare_with_dictionary(plan, first, last, seal_rows)
+
+
+def compare_with_dictionary(plan: list[Any], first: int, last: int, seal_rows: int) -> int:
+    """Do what `plan` says to a store and to a dictionary; gives how many samples were compared (see bench too)."""
     model: Model = {}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("kpwatch.store.maintenance.TRIM_ROWS", 4)
@@ -126,21 +131,8 @@ def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, sea
                 if step == "reopen":
                     store.close()
                     store = Store.open(options, Registry(), log=silent())
-                elif step == "ask":  # what queries leave in memory is never wrong later
-                    for matchers in QUESTIONS:
-                        everything(store, matchers)
-                elif isinstance(step, str):
-                    getattr(store, step)()
-                elif isinstance(step, Deletion):
-                    gone = forget(model, step)
-                    deleted = store.delete(*step).result(60)
-                    assert deleted.series == len({labels for labels, _ in gone})
-                    assert deleted.samples >= len(gone), "those that others had replaced are counted too"
-                    assert store.series([], *FOREVER) == sorted({labels for labels, _ in model})
                 else:
-                    overwritten = _overwritten(model, step)
-                    assert store.append(step).result(60) == (sum(len(f.values) for f in step), overwritten)
-                    remember(model, step)
+                    apply(store, model, step)
             check(store, model, T0 + first * 15_000, T0 + last * 15_000)
             assert store.status()["quarantine"]["count"] == 0  # type: ignore[index]
         finally:
@@ -148,6 +140,27 @@ def test_it_agrees_with_a_dictionary(plan: list[Any], first: int, last: int, sea
         path = Path(folder) / FILE_NAME
         with closing(connect_looker(path)) as connection:
             assert list(verify(connection, path, Seen(), lambda _: None)) == []
+    return len(model) * len(QUESTIONS)
+
+
+def apply(store: Store, model: Model, step: Any) -> None:
+    """One step to both."""
+    if step == "ask":  # what queries leave in memory is never wrong later
+        for matchers in QUESTIONS:
+            asked = {key: bits for key, bits in model.items() if matches_all(matchers, key[0])}
+            assert everything(store, matchers) == asked
+    elif isinstance(step, str):
+        getattr(store, step)()
+    elif isinstance(step, Deletion):
+        gone = forget(model, step)
+        deleted = store.delete(*step).result(60)
+        assert deleted.series == len({labels for labels, _ in gone})
+        assert deleted.samples >= len(gone), "those that others had replaced are counted too"
+        assert store.series([], *FOREVER) == sorted({labels for labels, _ in model})
+    else:
+        overwritten = _overwritten(model, step)
+        assert store.append(step).result(60) == (sum(len(f.values) for f in step), overwritten)
+        remember(model, step)
 
 
 def forget(model: Model, deletion: Deletion) -> set[tuple[Labels, int]]:
