@@ -11,6 +11,7 @@ names. A new fault is a new row, and a new field of `Effect` only where no part 
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -244,7 +245,9 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.name not in EFFECTS:
-            raise UsageError(f"unknown fault {self.name!r}; there are {', '.join(sorted(EFFECTS))}")
+            near = difflib.get_close_matches(self.name, EFFECTS, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(EFFECTS))}"
+            raise UsageError(f"unknown fault {self.name!r}{hint}")
 
     @property
     def row(self) -> Row:

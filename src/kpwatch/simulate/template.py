@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Presence: TypeAlias = Callable[[Moment], bool]
 
 Layout = tuple[bool, ...]
-"""Which of the series that may be absent are there."""
+"""Which of the conditions hold on which series that may be absent are there."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,8 @@ class _Group:
     """Lines as captured; "" = only there when moved."""
     values: list[float]
     mover: Mover | None = None
-    presence: Presence | None = None
+    condition: int = -1
+    """Index of what it takes for the group to be there; -1 = it always is."""
 
 
 @dataclass(slots=True)
@@ -67,6 +68,8 @@ class Template:
         self.capture = source
         parsed = parse(source.metrics)
         self.reads = {read.name: _read(read, parsed, source) for read in movement().reads}
+        self._conditions: list[Presence] = []
+        self._known_conditions: dict[tuple[str, ...], int] = {}
         self.bounds: dict[str, tuple[float, ...]] = {}
         """Tally -> upper bounds of its buckets."""
         families = self._captured(parsed)
@@ -77,44 +80,49 @@ class Template:
         self._values: list[float] = []
         self._moving: list[_Moving] = []
         self._optional: list[_Moving] = []
-        self._commented: list[tuple[int, list[int]]] = []
-        """(line of the comments, indices into _optional) of families that may be absent as a whole."""
+        self._commented: list[tuple[int, set[int]]] = []
+        """(line of the comments, conditions of the groups) of families that may be absent as a whole."""
         for name in sorted(families):
             self._append(families[name])
 
     def layout(self, moment: Moment) -> Layout:
         """Which series are there at `moment`."""
-        return tuple([_is_there(one.group, moment) for one in self._optional])
+        return tuple([holds(moment) for holds in self._conditions])
 
     def values(self, moment: Moment) -> list[float]:
         """The values of all samples there are at `moment`, in the order of their lines."""
+        layout = self.layout(moment)
         values = self._values.copy()
         for one in self._moving:
             group = one.group
-            assert group.mover is not None
-            if group.presence is None or group.presence(moment):
+            if group.condition < 0 or layout[group.condition]:
+                assert group.mover is not None
                 values[one.first_sample : one.first_sample + len(group.heads)] = group.mover(moment)
         for one in reversed(self._optional):
-            if not _is_there(one.group, moment):
+            if not layout[one.group.condition]:
                 del values[one.first_sample : one.first_sample + len(one.group.heads)]
         return values
 
     def render(self, moment: Moment) -> bytes:
         """The body at `moment`."""
+        layout = self.layout(moment)
         lines = self._lines.copy()
         for one in self._moving:
             group = one.group
-            assert group.mover is not None
-            if group.presence is None or group.presence(moment):
-                for line, (head, value) in enumerate(zip(group.heads, group.mover(moment), strict=True)):
-                    lines[one.first_line + line] = f"{head} {format_g(value)}\n"
-        layout = self.layout(moment)
-        for there, one in zip(layout, self._optional, strict=True):
-            if not there:
+            if group.condition < 0 or layout[group.condition]:
+                assert group.mover is not None
+                for line, (head, value) in enumerate(
+                    zip(group.heads, group.mover(moment), strict=True), start=one.first_line
+                ):
+                    lines[line] = f"{head} {format_g(value)}\n"
+        if all(layout):
+            return "".join(lines).encode()
+        for one in self._optional:
+            if not layout[one.group.condition]:
                 count = len(one.group.heads)
                 lines[one.first_line : one.first_line + count] = [""] * count
-        for comments, groups in self._commented:
-            if not any(layout[index] for index in groups):
+        for comments, conditions in self._commented:
+            if not any(layout[condition] for condition in conditions):
                 lines[comments] = ""
         return "".join(lines).encode()
 
@@ -139,8 +147,18 @@ class Template:
             row, group.mover = found
             if row.kind == "tally":
                 self.bounds[row.value] = bounds_of(samples)
-        group.presence = _presence(self._without(family, labels))
+        group.condition = self._condition(self._without(family, labels))
         return group
+
+    def _condition(self, quantities: Sequence[str], tally: str = "") -> int:
+        """Index of the condition that none of the quantities is 0, and the tally, if one is named, not empty."""
+        key = (*sorted(quantities), f"tally {tally}" if tally else "")
+        if key == ("",):
+            return -1
+        if key not in self._known_conditions:
+            self._known_conditions[key] = len(self._conditions)
+            self._conditions.append(_presence(quantities, tally))
+        return self._known_conditions[key]
 
     def _without(self, family: str, labels: Mapping[str, str]) -> list[str]:
         """The quantities without which the series is not there."""
@@ -160,30 +178,30 @@ class Template:
         heads = _renamed(model, row.labels) if model and row.kind == "tally" else [row.family + _written(labels)]
         bounds = len(heads) - 2 if row.kind == "tally" else 0
         group = _Group(heads, labels, [""] * len(heads), [0.0] * len(heads), mover_of(row, bounds))
-        absent = _presence(self._without(row.family, labels))
+        without = self._without(row.family, labels)
         if row.kind == "tally":
             self.bounds[row.value] = _bounds(heads)
-            group.presence = lambda moment: moment.tallies[row.value].count > 0 and (not absent or absent(moment))
+            group.condition = self._condition(without, row.value)
         else:
-            group.presence = lambda moment: moment.quantities[row.value] > 0 and (not absent or absent(moment))
+            group.condition = self._condition([*without, row.value])
         keys = [tuple(other.labels.values()) for other in family.groups]
         family.groups.insert(bisect_right(keys, tuple(labels.values())), group)
 
     def _append(self, family: _Family) -> None:
         comments = len(self._lines)
         self._lines.append(family.comments)
-        optional = []
+        conditions = []
         for group in family.groups:
             placed = _Moving(len(self._lines), len(self._values), group)
             self._lines += group.texts
             self._values += group.values
             if group.mover is not None:
                 self._moving.append(placed)
-            if group.presence is not None:
-                optional.append(len(self._optional))
+            if group.condition >= 0:
+                conditions.append(group.condition)
                 self._optional.append(placed)
-        if optional and len(optional) == len(family.groups):
-            self._commented.append((comments, optional))
+        if conditions and len(conditions) == len(family.groups):
+            self._commented.append((comments, set(conditions)))
 
 
 @lru_cache(maxsize=64)
@@ -192,17 +210,13 @@ def template(name: str) -> Template:
     return Template(capture(name))
 
 
-def _is_there(group: _Group, moment: Moment) -> bool:
-    return group.presence is None or group.presence(moment)
-
-
-def _presence(without: Sequence[str]) -> Presence | None:
-    if not without:
-        return None
-    if len(without) == 1:
-        [name] = without
-        return lambda moment: moment.quantities[name] != 0
-    return lambda moment: all(moment.quantities[name] for name in without)
+def _presence(quantities: Sequence[str], tally: str) -> Presence:
+    if tally:
+        return lambda moment: moment.tallies[tally].count > 0 and all(moment.quantities[name] for name in quantities)
+    if len(quantities) == 1:
+        [only] = quantities
+        return lambda moment: moment.quantities[only] != 0
+    return lambda moment: all(moment.quantities[name] for name in quantities)
 
 
 def _plain_labels(sample: Sample) -> dict[str, str]:

@@ -84,7 +84,8 @@ WRONG = (
     ("sync-failing@3:1m:2m:3m", "NAME@NODE"),
     ("sync-failing@3:soon", "Go duration"),
     ("sync-failing@3:5m:1m", "END is not after START"),
-    ("sync-failed@3", "unreachable"),
+    ("sync-failed@3", "did you mean 'sync-failing'"),
+    ("x@3", "unreachable"),
 )
 
 
