@@ -25,7 +25,7 @@ from kpwatch.promql.tree import OF_THE_CLOCK, Aggregation, Binary, Call, Matchin
 from tests.promql.script import NATIVE, Clear, Eval, Load, read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
@@ -121,31 +121,35 @@ def _run_eval(command: Eval, source: ScriptSource, report: Report) -> None:
             report.passed += 1
 
 
-def _check_eval(command: Eval, engine: Engine) -> None:
-    if command.expects("fail"):
-        _check_failure(command, engine)
-    elif command.step_ms is not None:
-        result = engine.range(command.query, command.start_ms, command.end_ms, command.step_ms)
+def check_answer(command: Eval, ask: Callable[[], QueryResult]) -> None:
+    """Ask and compare; raises Mismatch, or what `ask` raises where the script does not expect a failure."""
+    if not command.expects("fail"):
+        result = ask()
         _check_annotations(command, result)
         _check_value(command, result.value)
-    else:
-        _check_instant(command, engine, parse(command.query), command.start_ms)
-        for node, at_ms in _at_variants(command):
-            _check_instant(command, engine, node, at_ms)
-
-
-def _check_failure(command: Eval, engine: Engine) -> None:
+        return
     try:
-        if command.step_ms is None:
-            engine.instant(command.query, command.start_ms)
-        else:
-            engine.range(command.query, command.start_ms, command.end_ms, command.step_ms)
+        ask()
     except QueryError as error:
         texts = [(how, text) for kind, how, text in command.expectations if kind == "fail" and text]
         if all(_says(str(error), how, text) for how, text in texts):
             return
         raise Mismatch(f"fails with {str(error)!r} instead of {texts}") from error
     raise Mismatch("does not fail")
+
+
+def _check_eval(command: Eval, engine: Engine) -> None:
+    def ask() -> QueryResult:
+        if command.step_ms is None:
+            return engine.instant(command.query, command.start_ms)
+        return engine.range(command.query, command.start_ms, command.end_ms, command.step_ms)
+
+    if command.expects("fail") or command.step_ms is not None:
+        check_answer(command, ask)
+        return
+    _check_instant(command, engine, parse(command.query), command.start_ms)
+    for node, at_ms in _at_variants(command):
+        _check_instant(command, engine, node, at_ms)
 
 
 def _says(actual: str, how: str | None, text: str | None) -> bool:

@@ -178,7 +178,7 @@ def _regression(window: Window, origins_ms: Integers) -> tuple[Floats, Floats]:
     """
     shape = (len(window.lo), window.values.shape[1])
     slopes, intercepts = np.full(shape, np.nan), np.full(shape, np.nan)
-    for steps, rows, block in blocks(window.values, window.lo, window.hi):
+    for steps, rows, block in blocks(window.values, window.lo, window.hi, window.check_time):
         x = (window.timestamps_ms[rows] - origins_ms[steps][:, None]) / 1000.0
         x_mean = x.mean(axis=1)[:, None]
         y_mean = block.mean(axis=1)

@@ -156,6 +156,7 @@ def _raw_matrix(evaluation: Evaluation, node: Range | Subquery, times_ms: Intege
         rows = slice(int(window.lo[0]), int(window.hi[0]))
         if rows.start >= rows.stop:
             continue  # no sample in the window: the series is not in the answer
+        evaluation.hold((rows.stop - rows.start) * len(window.series))
         values = window.values[rows].T
         grid = Grid(window.series, values, np.ones(values.shape, np.bool_), window.drop_name)
         series.extend(_matrix(drop_names(grid), window.timestamps_ms[rows]).series)

@@ -65,6 +65,10 @@ class Evaluation:
         self._scope = scope
         self._budget = budget
 
+    def hold(self, cells: int) -> None:
+        """Count cells that the answer is made of; raises over the limit."""
+        self._budget.hold(cells)
+
     def value(self, node: Node, times_ms: Integers) -> Value:
         """What `node` is at the given times."""
         before = self._budget.held
@@ -158,7 +162,9 @@ class Evaluation:
         arguments = [self._argument(function, argument, call, times_ms) for argument in call.arguments]
         if isinstance(function, Pointwise):
             return _pointwise(function, arguments, times_ms)
-        around = Around(times_ms, call.arguments, call.places, self._scope.notes, self._scope.is_range_query)
+        around = Around(
+            times_ms, call.arguments, call.places, self._scope.notes, self._scope.is_range_query, self._budget.hold
+        )
         return function.body(around, *arguments)
 
     def _argument(self, function: Pointwise | General, node: Node, call: Call, times_ms: Integers) -> Value:
@@ -178,7 +184,8 @@ class Evaluation:
         window_times_ms = times_ms[: len(ends_ms)]
         if not self._scope.extrapolates and function.body in PLAIN:
             function = replace(function, body=PLAIN[function.body])
-        grid = _over_windows(function, self.range_windows(node, window_times_ms, ends_ms), scalars, len(ends_ms))
+        parts = self.range_windows(node, window_times_ms, ends_ms)
+        grid = _over_windows(function, parts, scalars, len(ends_ms), self._budget.check_time)
         if function.wants_counter:
             self._note_possible_gauges(grid, call, node)
         return _spread(grid, len(times_ms)) if is_fixed else grid
@@ -264,10 +271,12 @@ def _pointwise(function: Pointwise, arguments: list[Value], times_ms: Integers) 
     return grid.with_values(function.body(grid.values, *scalars))
 
 
-def _over_windows(function: OverTime, parts: Iterable[Window], scalars: list[Value], steps: int) -> Grid:
+def _over_windows(
+    function: OverTime, parts: Iterable[Window], scalars: list[Value], steps: int, check_time: Callable[[], None]
+) -> Grid:
     grids = []
     for window in parts:
-        values, present = function.body(window, *scalars)
+        values, present = function.body(window._replace(check_time=check_time), *scalars)
         mask = present if present.ndim == 2 else present[:, None]
         shape = (steps, len(window.series))
         drop = window.drop_name if function.keeps_name else np.ones(len(window.series), np.bool_)

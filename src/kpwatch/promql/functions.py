@@ -41,6 +41,8 @@ class Around:
     places: Sequence[str]
     notes: Notes
     is_range_query: bool
+    hold: Callable[[int], None]
+    """Told of cells (8 bytes) before they are made; may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +162,13 @@ def _histogram_fraction(around: Around, lower: Floats, upper: Floats, grid: Grid
     return histogram_fraction(lower, upper, grid, around.notes, around.places)
 
 
-def _label_replace(_: Around, grid: Grid, *texts: str) -> Grid:
-    return label_replace(grid, *cast("tuple[str, str, str, str]", texts))
+def _label_replace(around: Around, grid: Grid, *texts: str) -> Grid:
+    return label_replace(grid, *cast("tuple[str, str, str, str]", texts), hold=around.hold)
 
 
-def _label_join(_: Around, grid: Grid, *texts: str) -> Grid:
+def _label_join(around: Around, grid: Grid, *texts: str) -> Grid:
     target, separator, *sources = texts
-    return label_join(grid, target, separator, *sources)
+    return label_join(grid, target, separator, *sources, hold=around.hold)
 
 
 def _ufunc(function: np.ufunc) -> Pointwise:

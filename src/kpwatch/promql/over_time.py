@@ -91,7 +91,7 @@ def min_over_time(window: Window) -> Cells:
 def _by_blocks(window: Window, summarise: Callable[[Floats], Floats]) -> Cells:
     """`summarise` takes (windows, length, series) to (windows, series)."""
     result = np.full((len(window.lo), window.values.shape[1]), np.nan)
-    for steps, _, block in blocks(window.values, window.lo, window.hi):
+    for steps, _, block in blocks(window.values, window.lo, window.hi, window.check_time):
         result[steps] = summarise(block)
     return result, _some(window)
 
@@ -117,7 +117,7 @@ def _variance(block: Floats) -> Floats:
 def quantile_over_time(window: Window, q: Floats) -> Cells:
     """The q-quantile, interpolated between neighbours."""
     result = np.full((len(window.lo), window.values.shape[1]), np.nan)
-    for steps, _, block in blocks(window.values, window.lo, window.hi):
+    for steps, _, block in blocks(window.values, window.lo, window.hi, window.check_time):
         result[steps] = quantile_of_sorted(sort_nan_first(block, axis=1).swapaxes(0, 1), q[steps][:, None])
     return result, _some(window)
 
@@ -179,7 +179,7 @@ def ts_of_min_over_time(window: Window) -> Cells:
 def _time_of(window: Window, extreme: np.ufunc) -> Cells:
     """The last time of the extreme value; of nothing but NaN, the last time."""
     result = np.full((len(window.lo), window.values.shape[1]), np.nan)
-    for steps, rows, block in blocks(window.values, window.lo, window.hi):
+    for steps, rows, block in blocks(window.values, window.lo, window.hi, window.check_time):
         most = extreme.reduce(block, axis=1, keepdims=True)
         is_most = (block == most) | np.isnan(most)
         last = block.shape[1] - 1 - np.argmax(is_most[:, ::-1, :], axis=1)
@@ -195,7 +195,7 @@ def double_exponential_smoothing(window: Window, smoothing: Floats, trend: Float
             letter = name[0]
             raise QueryFailed(f"invalid {name} factor. Expected: 0 < {letter}f < 1, got: {wrong[0]:f}")
     result = np.full((len(window.lo), window.values.shape[1]), np.nan)
-    for steps, _, block in blocks(window.values, window.lo, window.hi):
+    for steps, _, block in blocks(window.values, window.lo, window.hi, window.check_time):
         if block.shape[1] >= 2:
             result[steps] = _smooth(block, smoothing[steps][:, None], trend[steps][:, None])
     return result, window.counts >= 2

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kpwatch.promql.values import Floats, Integers, Mask
 
@@ -100,16 +100,20 @@ def count_flags(flags: Mask, lo: Integers, hi: Integers) -> Floats:
     return counts.astype(np.float64)
 
 
-def blocks(values: Floats, lo: Integers, hi: Integers) -> Iterator[tuple[Integers, Integers, Floats]]:
+def blocks(
+    values: Floats, lo: Integers, hi: Integers, check_time: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Integers, Integers, Floats]]:
     """All windows that are not empty, as (steps, rows, block): block[i, j] is the window of steps[i]'s j-th row.
 
-    `rows` has shape (windows, length): the row numbers; `block` (windows, length, columns).
+    `rows` has shape (windows, length): the row numbers; `block` (windows, length, columns). `check_time` is called
+    before each, and may raise: long windows of many series take long, however little memory they take at a time.
     """
     lengths = hi - lo
     for length in np.unique(lengths[lengths > 0]).tolist():
         steps = np.flatnonzero(lengths == length)
         at_once = max(1, BLOCK_CELLS // max(1, length * values.shape[1]))
         for first in range(0, len(steps), at_once):
+            check_time()
             chunk = steps[first : first + at_once]
             rows = lo[chunk][:, None] + np.arange(length)
             yield chunk, rows, values[rows]

@@ -27,8 +27,13 @@ _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|(?P<bare>\w+)|\{(?P<braced>\w+)\})
 _CHUNK = re.compile(r"\d+|\D+", re.ASCII)
 
 
-def label_replace(grid: Grid, target: str, replacement: str, source: str, pattern: str) -> Grid:
-    """Set label `target` to the expanded `replacement` where the whole of label `source` matches `pattern`."""
+def label_replace(
+    grid: Grid, target: str, replacement: str, source: str, pattern: str, *, hold: Callable[[int], None]
+) -> Grid:
+    """Set label `target` to the expanded `replacement` where the whole of label `source` matches `pattern`.
+
+    `hold` is told how many cells of 8 bytes a text may take before it is made, and may raise.
+    """
     import re2  # noqa: PLC0415 - only queries with a regex pay for it
 
     options = re2.Options()
@@ -42,21 +47,38 @@ def label_replace(grid: Grid, target: str, replacement: str, source: str, patter
     if not is_text(replacement):
         raise QueryFailed(f"the replacement in label_replace() is not valid UTF-8: {show_bytes(replacement)}")
 
+    references = replacement.count("$")
+
     def new_value(labels: Labels) -> str | None:
-        match = compiled.fullmatch(label_value(labels, source))
-        return None if match is None else _expand(replacement, match)
+        value = label_value(labels, source)
+        match = compiled.fullmatch(value)
+        if match is None:
+            return None
+        hold(_cells(replacement) + references * _cells(value))
+        return _expand(replacement, match)
 
     return _set_label(grid, target, new_value)
 
 
-def label_join(grid: Grid, target: str, separator: str, *sources: str) -> Grid:
-    """Set label `target` to the values of `sources`, joined."""
+def label_join(grid: Grid, target: str, separator: str, *sources: str, hold: Callable[[int], None]) -> Grid:
+    """Set label `target` to the values of `sources`, joined; `hold` as of label_replace."""
     for source in sources:
         _check_name(source, "source", "label_join")
     _check_name(target, "destination", "label_join")
     if not is_text(separator):
         raise QueryFailed(f"the separator in label_join() is not valid UTF-8: {show_bytes(separator)}")
-    return _set_label(grid, target, lambda labels: separator.join(label_value(labels, source) for source in sources))
+
+    def new_value(labels: Labels) -> str:
+        values = [label_value(labels, source) for source in sources]
+        hold(sum(map(_cells, values)) + len(values) * _cells(separator))
+        return separator.join(values)
+
+    return _set_label(grid, target, new_value)
+
+
+def _cells(text: str) -> int:
+    """What a text takes in memory, in cells of 8 bytes."""
+    return len(text) // (8 if text.isascii() else 2) + 1
 
 
 def _set_label(grid: Grid, target: str, new_value: Callable[[Labels], str | None]) -> Grid:

@@ -20,7 +20,7 @@ from kpwatch.promql.reduce import take_rows
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, is_stale, stack, without_absent_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
 
@@ -42,6 +42,8 @@ class Window(NamedTuple):
     ends_ms: Integers
     range_ms: int
     times_ms: Integers
+    check_time: Callable[[], None] = lambda: None
+    """Raises when the query's time is over."""
 
     @property
     def counts(self) -> Integers:
