@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kpwatch.base.errors import QueryFailed
+from kpwatch.base.errors import BadQuery, QueryFailed
 from kpwatch.model.labels import make_labels
 from kpwatch.model.results import Matrix, MatrixSeries, QueryResult, Scalar, String, Vector
+from kpwatch.promql.parse import parse
 from tests.parts import prometheus_3
 from tests.promql.runner import Mismatch, check_answer
 from tests.promql.script import NATIVE, Clear, Eval, Load, read_script
@@ -50,6 +51,15 @@ def parts(text: str) -> Iterator[tuple[list[Load], list[Eval]]]:
 
 def _is_native(load: Load) -> bool:
     return load.with_nhcb or any(item == NATIVE for _, items in load.series for item in items)
+
+
+def _is_refused_by_us(command: Eval) -> bool:
+    """As experimental: there is nothing to compare."""
+    try:
+        parse(command.query)
+    except BadQuery:
+        return not command.expects("fail")
+    return False
 
 
 def _ask(real: RealPrometheus, command: Eval) -> QueryResult:
@@ -108,7 +118,7 @@ def test_a_script_passes_on_prometheus_too(path: Path, tmp_path: Path) -> None:
             }
             real.write({labels: samples for labels, samples in series.items() if samples})
             for command in evals:
-                if any(NATIVE in items for _, items in command.series):
+                if any(NATIVE in items for _, items in command.series) or _is_refused_by_us(command):
                     continue
                 try:
                     check_answer(command, lambda command=command: _ask(real, command))
