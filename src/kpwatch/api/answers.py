@@ -172,5 +172,14 @@ class _MatrixWriter:
         key = timestamps_ms.tobytes()
         starts = self._starts.get(key)
         if starts is None:
-            starts = self._starts[key] = [f'[{seconds_text(ms)},"' for ms in timestamps_ms.tolist()]
+            starts = self._starts[key] = _starts_of(timestamps_ms)
         return starts
+
+
+def _starts_of(timestamps_ms: NDArray[np.int64]) -> list[str]:
+    """The texts before the values; the times of a query's steps have the same fraction of a second nearly always."""
+    seconds, fractions = timestamps_ms // 1000, timestamps_ms % 1000
+    if not len(seconds) or seconds[0] < 0 or (fractions != fractions[0]).any():
+        return [f'[{seconds_text(ms)},"' for ms in timestamps_ms.tolist()]
+    end = f'.{fractions[0]:03d},"' if fractions[0] else ',"'
+    return [f"[{whole}{end}" for whole in seconds.tolist()]

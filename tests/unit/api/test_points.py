@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kpwatch.api.answers import _starts_of, seconds_text
 from kpwatch.api.points import Writer, value_text
 from kpwatch.model.gofloat import format_json
 
@@ -58,3 +59,11 @@ def test_one_number_is_written_as_prometheus_writes_it(value: float) -> None:
 def test_points_are_pairs_of_a_time_and_a_text() -> None:
     """The piece of JSON between the brackets of a series."""
     assert Writer().points(['[1,"', '[2.5,"'], np.asarray([1.0, 0.5])) == '[1,"1"],[2.5,"0.5"]'
+
+
+@pytest.mark.parametrize(
+    "times_ms", [[], [0], [1000, 2000], [1500, 2500], [1005, 2005], [1000, 2500], [-1000, 0], [-1500, -500]]
+)
+def test_times_of_steps_are_written_as_each_alone_is(times_ms: list[int]) -> None:
+    """Seconds, with three decimals where they are not all zero."""
+    assert _starts_of(np.asarray(times_ms, np.int64)) == [f'[{seconds_text(time_ms)},"' for time_ms in times_ms]
