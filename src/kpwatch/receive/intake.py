@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Outcome = Appended | Exception
 
-BIG_BODY_BYTES = 64 << 10
+BIG_BODY_BYTES = 128 << 10
 """A compressed body above this is decoded on a thread."""
 _MESSAGE_2_0 = "io.prometheus.write.v2.Request"
 _PROTOCOLS: dict[str, Protocol] = {

@@ -41,6 +41,8 @@ IDS_HEAD = struct.Struct("<Iq")  # number of ids, note
 COVERED_MAX = 64
 COMMON_MAX = 1 << 16
 """Pairs of layouts whose columns in common are remembered; numbers are never given twice, so none is ever wrong."""
+BITS_MAX = 1 << 14
+"""Largest column number that is kept as a bit: a layout's bits take 2 KB at most."""
 NUMBER_MAX = 1 << 31
 """Bound of row numbers that are believed."""
 
@@ -52,6 +54,8 @@ class ColumnSet:
     number: int
     """Row of `layouts`; 0 once it was dropped."""
     columns: Ids
+    bits: int | None = None
+    """The columns as bits of a number, made when it is first asked for; 0 where they are too large for that."""
 
 
 @dataclass(slots=True, eq=False)
@@ -166,6 +170,9 @@ class Catalog:
 
     def common(self, one: ColumnSet, other: ColumnSet) -> int:
         """How many columns two layouts have in common."""
+        one_bits, other_bits = _bits_of(one), _bits_of(other)
+        if one_bits and other_bits:
+            return (one_bits & other_bits).bit_count()
         key = (one.number, other.number)
         count = self._common.get(key)
         if count is None:
@@ -339,6 +346,18 @@ class Catalog:
         self._last_target = max(used_targets.fetchone()[0] or 0, *self.targets, 0)
         used_layouts = connection.execute("SELECT max(layout) FROM journal")
         self._last_layout = max(used_layouts.fetchone()[0] or 0, *self.layouts, 0)
+
+
+def _bits_of(layout: ColumnSet) -> int:
+    bits = layout.bits
+    if bits is None:
+        columns, bits = layout.columns, 0
+        if len(columns) and columns[-1] <= BITS_MAX:
+            there = np.zeros(int(columns[-1]) + 1, np.bool_)
+            there[columns] = True
+            bits = int.from_bytes(np.packbits(there, bitorder="little").tobytes(), "little")
+        layout.bits = bits
+    return bits
 
 
 NAMED_ROW = "id, CAST(labels AS BLOB), checksum"  # a blob, because damaged text need not be UTF-8

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.store.packing import decompress_fast
+from kpwatch.store.packing import decompress_fast, decompress_fast_into
 from kpwatch.store.parts import Part
 
 if TYPE_CHECKING:
@@ -110,9 +110,12 @@ def make_parts(rows: Sequence[HeadRow], wanted: Wanted | None = None) -> list[Pa
 
 def _lines(rows: Sequence[HeadRow], places: NDArray[np.int64] | None) -> Bits:
     """Bit patterns (columns, rows) of rows of one layout, at `places` or everywhere."""
-    width = len(rows[0].layout.columns) if places is None else len(places)
-    bits = np.empty((width, len(rows)), np.int64)
+    if places is None:
+        by_row = np.empty((len(rows), len(rows[0].layout.columns)), np.int64)
+        for row, raw in zip(rows, by_row.view(np.uint8), strict=True):
+            decompress_fast_into(row.packed, raw)
+        return by_row.T
+    bits = np.empty((len(places), len(rows)), np.int64)
     for number, row in enumerate(rows):
-        values = row.values().view(np.int64)
-        bits[:, number] = values if places is None else values[places]
+        bits[:, number] = row.values().view(np.int64)[places]
     return bits

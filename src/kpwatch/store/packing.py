@@ -69,10 +69,16 @@ def compress_fast(raw: bytes) -> bytes:
 def decompress_fast(packed: bytes | memoryview, length: int) -> NDArray[np.uint8]:
     """The `length` bytes of one LZ4 block; raises Damaged where there are more or fewer."""
     raw = np.empty(length, np.uint8)
+    decompress_fast_into(packed, raw)
+    return raw
+
+
+def decompress_fast_into(packed: bytes | memoryview, raw: NDArray[np.uint8]) -> None:
+    """The same into an array of bytes that has just that length."""
+    length = len(raw)
     try:
         found = cramjam.lz4.decompress_block_into(packed, raw.data, output_len=length)
     except cramjam.DecompressionError as error:
         raise Damaged(f"lz4: {error}") from error
     if found != length:
         raise Damaged(f"lz4: {found} bytes where {length} were written")
-    return raw

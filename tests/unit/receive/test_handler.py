@@ -12,6 +12,7 @@ from kpwatch.base.errors import ClientGone
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.matchers import Matcher
 from kpwatch.receive.handler import WriteHandler
+from kpwatch.receive.intake import BIG_BODY_BYTES
 from kpwatch.receive.limits import ReceiveOptions
 from kpwatch.remote_write.snappy import compress
 from kpwatch.store.database import Store
@@ -114,9 +115,9 @@ def test_a_request_without_series_is_204(scene: Callable[..., Scene]) -> None:
 def test_a_large_body_is_decoded_beside_the_event_loop(scene: Callable[..., Scene]) -> None:
     """It takes the thread and gives the same result; small ones meanwhile wait their turn."""
     hub = scene()
-    names = [f"metric_with_a_long_name_{number * 7919 % 10_007:05d}" for number in range(10_000)]
-    large = compress(scrape("a", names, range(10_000)))
-    assert len(large) > 64 << 10
+    names = [f"metric_with_a_long_name_{number * 7919 % 20_011:05d}" for number in range(20_000)]
+    large = compress(scrape("a", names, range(20_000)))
+    assert len(large) > BIG_BODY_BYTES
 
     async def both() -> list[Answer]:
         return await asyncio.gather(hub.send([large]), hub.send([one_sample()]), hub.send([large]))
