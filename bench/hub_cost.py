@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a store costs: CPU and disk per sample, memory per series, speed; ours beside its peers, fed the same requests.
 
-    bench/hub_cost.py [--scenarios ours,foreign] [--scrapes 60] [--rounds 1] [--only kpwatch,prometheus] [--out FILE]
+    bench/hub_cost.py [--scenarios ours,ours-2.0] [--scrapes 60] [--rounds 1] [--only kpwatch,prometheus] [--out FILE]
     bench/hub_cost.py --scenarios day,million,select,restart --only kpwatch,victoria-metrics
                                                   bench/results/hub-scale.md; each alone takes some minutes
     bench/hub_cost.py --scenarios all             everything of the goals; more than an hour
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.lib import compare, page, process, recording, reference
-from bench.lib.bodies import ALL, ForeignBodies, OwnBodies
+from bench.lib.bodies import ALL, ForeignBodies, OwnBodies, foreign_2_0
 from bench.lib.compare import Column, Goal, Sides
 from bench.lib.movement import Fleet
 from bench.lib.process import BenchError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bench.lib.programs import Found
+    from kpwatch.model.encoded import Protocol
 
 INTERVAL_MS = 15_000
 CONNECTIONS = 16
@@ -48,6 +49,7 @@ VISIBLE_SECONDS = 60.0
 ENDED_BEFORE_SECONDS = 60
 """The last scrape is this old, so that no store holds it back as too young."""
 COUNTED = "go_goroutines"
+LIMIT_BYTES = 64 << 20
 AROUND_COUNTED = slice(150, 190)
 """Of the recording: 40 series of Go's runtime, COUNTED among them."""
 
@@ -61,6 +63,8 @@ class Scenario(NamedTuple):
     series: slice = ALL
     """Which of the recording each target has."""
     scrapes_per_request: int = 1
+    protocol: Protocol = "1.0"
+    """For stores that take it."""
     restart: bool = False
     """Kill -9 at the end, start again, and measure until the first answer."""
     what: str = ""
@@ -69,6 +73,8 @@ class Scenario(NamedTuple):
 SCENARIOS = {
     "ours": Scenario(200, 60, what="our agent's requests"),
     "foreign": Scenario(200, 60, foreign=True, what="requests as Prometheus packs them"),
+    "ours-2.0": Scenario(200, 60, protocol="2.0", what="our agent's requests, Remote Write 2.0"),
+    "foreign-2.0": Scenario(200, 60, foreign=True, protocol="2.0", what="requests as Prometheus packs them, 2.0"),
     "day": Scenario(10, 5760, scrapes_per_request=4, what="24 h of 10 targets, four scrapes a request"),
     "million": Scenario(1160, 8, what="1,000,000 series"),
     "select": Scenario(
@@ -77,7 +83,7 @@ SCENARIOS = {
     "restart": Scenario(200, 480, scrapes_per_request=4, restart=True, what="2 h, then kill -9"),
 }
 SHORT = Scenario(20, 100, what="our agent's requests")
-DEFAULT = "ours,foreign"
+DEFAULT = "ours,ours-2.0,foreign"
 
 
 class Cost(NamedTuple):
@@ -120,6 +126,7 @@ SIDES = Sides(OURS, MEASURE)
 WANTED = tuple((store.name, store.program) for store in STORES)
 GOALS = (
     Goal("CPU per sample, our agent's bodies", "<= 0.2x", 0.2, "ours", "cpu_ns", ratio=True),
+    Goal("CPU per sample, our agent's bodies, 2.0", "<= 0.2x", 0.2, "ours-2.0", "cpu_ns", ratio=True),
     Goal("CPU per sample, foreign bodies", "<= 0.6x", 0.6, "foreign", "cpu_ns", ratio=True),
     Goal("disk per sample, 60 scrapes, B", "<= 0.4", 0.4, "ours", "disk_bytes"),
     Goal("disk per sample, 60 scrapes", "<= 0.3x", 0.3, "ours", "disk_bytes", ratio=True),
@@ -140,11 +147,16 @@ class Stream:
 
     def __init__(self, scenario: Scenario, last_ms: int) -> None:
         self.scenario = scenario
+        self._is_2_0 = scenario.protocol == "2.0"
         self._first_ms = last_ms - scenario.scrapes * INTERVAL_MS
         self._fleet = Fleet(scenario.targets)
         self._phase_ms = [INTERVAL_MS * index // scenario.targets for index in range(scenario.targets)]
         self._foreign = ForeignBodies(scenario.targets, scenario.series) if scenario.foreign else None
-        self._own = [] if scenario.foreign else [OwnBodies(index, scenario.series) for index in range(scenario.targets)]
+        self._own = (
+            []
+            if scenario.foreign
+            else [OwnBodies(index, scenario.series, scenario.protocol) for index in range(scenario.targets)]
+        )
         self.series = scenario.targets * (self._foreign.samples if self._foreign else self._own[0].samples)
         self.samples = self.series * scenario.scrapes
 
@@ -152,7 +164,8 @@ class Stream:
         """(scrapes, requests with the number of their lane), until the stream ends."""
         scrapes, requests, held = 0, [], 0
         for number_of_scrape in range(0, self.scenario.scrapes, self.scenario.scrapes_per_request):
-            for lane, body in self._next(number_of_scrape):
+            for lane, made in self._next(number_of_scrape):
+                body = self._as_sent(made)
                 requests.append((lane, body))
                 held += len(body)
             scrapes += self.scenario.scrapes_per_request
@@ -160,7 +173,7 @@ class Stream:
                 yield scrapes, requests
                 scrapes, requests, held = 0, [], 0
         if self._foreign:
-            requests += self._foreign.rest()
+            requests += ((lane, self._as_sent(body)) for lane, body in self._foreign.rest())
         if requests:
             yield scrapes, requests
 
@@ -177,6 +190,12 @@ class Stream:
                 blocks = [bodies.request(times[index], scrapes[index]) for times, scrapes in steps]
                 yield index, blocks[0] if len(blocks) == 1 else snappy.join_blocks(blocks)
 
+    def _as_sent(self, body: bytes) -> bytes:
+        """Foreign bodies are made as 1.0."""
+        if not self._foreign or not self._is_2_0:
+            return body
+        return snappy.compress(foreign_2_0(snappy.decompress(body, LIMIT_BYTES)))
+
     def _times(self, number_of_scrape: int) -> list[int]:
         return [self._first_ms + number_of_scrape * INTERVAL_MS + phase for phase in self._phase_ms]
 
@@ -184,7 +203,7 @@ class Stream:
 def run(store: Store, found: Found, scenario: Scenario) -> Cost:
     """One stream into one store."""
     last_ms = int(time.time() - ENDED_BEFORE_SECONDS) * 1000
-    stream = Stream(scenario, last_ms)
+    stream = Stream(scenario if store.takes_2_0 else scenario._replace(protocol="1.0"), last_ms)
     with tempfile.TemporaryDirectory(prefix="kpwatch-bench-") as name, Running(store, found.path, Path(name)) as server:
         return measure(server, found, stream, last_ms / 1000)
 
@@ -192,7 +211,7 @@ def run(store: Store, found: Found, scenario: Scenario) -> Cost:
 def measure(server: Running, found: Found, stream: Stream, last_seconds: float) -> Cost:
     """Send, ask, stop; what it took."""
     idle_cpu_seconds = server.idle_cpu_seconds()
-    sender = Sender(server.port, server.store.write, CONNECTIONS)
+    sender = Sender(server.port, server.store.write, CONNECTIONS, stream.scenario.protocol)
     sending_seconds, scrape_seconds, anonymous = 0.0, [], [0]
     for scrapes, requests in stream.parts():
         seconds = sender.send([(lane, sender.frame(body)) for lane, body in requests])

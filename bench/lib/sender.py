@@ -14,6 +14,13 @@ from bench.lib.process import BenchError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kpwatch.model.encoded import Protocol
+
+_SAYS = {
+    "1.0": "Content-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0",
+    "2.0": "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n"
+    "X-Prometheus-Remote-Write-Version: 2.0.0",
+}
 _RECEIVE_BYTES = 64 << 10
 _AGAIN = {429, 503}
 _PAUSE_SECONDS = 0.05
@@ -23,9 +30,10 @@ _PATIENCE_SECONDS = 60.0
 class Sender:
     """Connections to one store."""
 
-    def __init__(self, port: int, path: str, connections: int) -> None:
+    def __init__(self, port: int, path: str, connections: int, protocol: Protocol = "1.0") -> None:
         self._port = port
         self._path = path
+        self._protocol = protocol
         self._selector = selectors.DefaultSelector()
         self._lanes = [_Lane(port, self._selector) for _ in range(connections)]
         self.put_off = 0
@@ -37,8 +45,7 @@ class Sender:
         """A whole request."""
         return (
             f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nUser-Agent: kpwatch-bench\r\n"
-            "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
-            f"X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"{_SAYS[self._protocol]}\r\nContent-Encoding: snappy\r\nContent-Length: {len(body)}\r\n\r\n"
         ).encode() + body
 
     def send(self, requests: Sequence[tuple[int, bytes]]) -> float:

@@ -29,6 +29,8 @@ class Store(NamedTuple):
     command: Callable[[str, int, Path], list[str]]
     ready: str
     write: str = "/api/v1/write"
+    takes_2_0: bool = False
+    """Whether it takes Remote Write 2.0; one that does not is sent the same samples as 1.0."""
     caches: str = ""
     """Folder in its data that it would make again by itself; it does not count as disk."""
 
@@ -58,7 +60,7 @@ MEASURE = "victoria-metrics"
 """Whom the goals compare with."""
 
 STORES = (
-    Store(OURS, "kpwatch", _kpwatch, "/-/ready"),
+    Store(OURS, "kpwatch", _kpwatch, "/-/ready", takes_2_0=True),
     Store(MEASURE, "victoria-metrics", _victoria_metrics, "/health", caches="cache"),
     Store("prometheus", "prometheus", _prometheus, "/-/ready"),
 )

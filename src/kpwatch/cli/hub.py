@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
     with until_told_to_end() as told:
         hub = _build(options)
         hub.start()
+        _collect_seldom()
         try:
             where = f"data in {options.data}" if options.upstream is None else f"engine {options.upstream.url}"
             print(f"kpwatch hub: {hub.url}/  ({where}; Ctrl-C ends it)", flush=True)
@@ -64,6 +66,12 @@ def _build(options: HubOptions) -> Hub | Gateway:
     from kpwatch.hub import build
 
     return build(options)
+
+
+def _collect_seldom() -> None:
+    """What is there after a start stays, and requests leave next to no cycles: looking for them often is a waste."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _options(given: argparse.Namespace) -> HubOptions:

@@ -100,7 +100,7 @@ def _split_stale(part: Part) -> Iterator[tuple[Part, NDArray[np.int64]]]:
     if not bool(lines.any()):
         yield part, NO_ROWS
         return
-    packed = np.packbits(stale, axis=1)
+    packed = np.ascontiguousarray(np.packbits(stale, axis=1))
     _, group = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_inverse=True)
     for number in range(int(group.max()) + 1):
         chosen = group == number
