@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from kpwatch.doctor.desk import NOW_MS, YOUNG_SECONDS, Wanted, lay_out
@@ -13,7 +14,7 @@ from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.promql.needs import needs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kpwatch.doctor.desk import Desk
     from kpwatch.doctor.documents import Node
@@ -31,12 +32,22 @@ def examine_at_desk(nodes: Sequence[Node], knowledge: Knowledge) -> FleetVerdict
     """Verdicts on nodes whose documents are at hand."""
     asked_for = needs(_queries(knowledge), 0).names.test if len(nodes) > _FEW else _anything
     times = frozenset(row.name for row in knowledge.metrics if row.unit == "unix_seconds")
-    desk = lay_out(nodes, Wanted(asked_for, _counters(knowledge).__contains__, times))
+    desk = lay_out(_told_apart(nodes), Wanted(asked_for, _counters(knowledge).__contains__, times))
     return judge(knowledge, AtDesk(desk), desk.unreadable)
 
 
 def _anything(_name: str) -> bool:
     return True
+
+
+def _told_apart(nodes: Iterable[Node]) -> Iterator[Node]:
+    """Nodes of one name, such as two bundles of a node, have a number from the second on."""
+    taken: set[str] = set()
+    for node in nodes:
+        names = chain([node.ident], (f"{node.ident} ({number})" for number in count(2)))
+        ident = next(name for name in names if name not in taken)
+        taken.add(ident)
+        yield node._replace(ident=ident)
 
 
 def _counters(knowledge: Knowledge) -> frozenset[str]:

@@ -15,11 +15,13 @@ would have written.
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kpwatch.base.errors import BadInput
 from kpwatch.base.http import Answer, Failure
 from kpwatch.doctor.words import Said
 from kpwatch.exposition import text
@@ -216,12 +218,14 @@ def _date_seconds(date: str, reply: Reply) -> float:
         return reply.middle_seconds
 
 
+_METRICS_BEGIN = re.compile(rb"\s*(#|[a-zA-Z_:][\w:]*(\{|\s+[-+\d]))")
+"""What is cut off must have been one."""
 _UNREADABLE: tuple[tuple[Callable[[Answer], object], str], ...] = (
     (lambda answer: answer.status != 200, "status"),
     (lambda answer: answer.headers.get("content-type", "").startswith("text/html"), "html"),
     (lambda answer: answer.body.lstrip()[:1] == b"<", "html"),
     (lambda answer: not answer.body.strip(), "empty"),
-    (lambda answer: not answer.body.endswith(b"\n"), CUT_OFF),
+    (lambda answer: not answer.body.endswith(b"\n") and _METRICS_BEGIN.match(answer.body), CUT_OFF),
 )
 """What an answer can be that is no metrics page: the sentences' keys."""
 
@@ -269,7 +273,7 @@ class _Reader:
                 if head not in self._heads:
                     self._heads[head] = text.read_head(head)
                 value, _ = text.read_rest(rest)
-            except text.Broken:
+            except (text.Broken, BadInput):
                 continue  # one broken line costs nobody else anything; a page of nothing else is "no metric"
             name, pairs = self._heads[head]
             yield name, pairs, value

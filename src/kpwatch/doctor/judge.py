@@ -129,6 +129,7 @@ class About:
 
 _NOTHING = About(frozenset(), 0, "", "")
 _SCRAPES_TO_COMPARE = 2
+_YEAR_10000 = 253_402_300_800
 
 
 def judge(knowledge: Knowledge, examined: Examined, unreadable: Mapping[str, Said]) -> FleetVerdict:
@@ -212,20 +213,27 @@ class _Judge:
     def _node(self, node: str, fired: Iterable[tuple[Check, Level, float]]) -> NodeVerdict:
         fired = list(fired)
         ids = {check.id for check, _, _ in fired}
-        folded = {name for check, _, _ in fired for name in check.folds} & ids
+        folded = {name for check, level, _ in fired if level.is_cause for name in check.folds} & ids
+        foreign = {name for check, _, _ in fired if check.verdict == "unknown" for name in check.folds}
         findings = []
         for check, level, value in fired:
             if check.id not in folded:
-                consequences = tuple(other.id for other, _, _ in fired if other.id in check.folds)
+                consequences = tuple(
+                    other.id
+                    for other, _, _ in fired
+                    if level.is_cause and other.id in check.folds and other.id not in foreign
+                )
                 causes = tuple(name for name in check.because if name in ids)
                 found = self._finding(node, check, level, value)
                 findings.append(found._replace(consequences=consequences, causes=causes))
         findings.sort(key=lambda found: -SEVERITY_RANK[found.severity])
         verdict = NodeVerdict(node, findings, unknown=node in self._unreadable)
+        another = Said("another")
         verdict.not_judged = [
             NotJudged(check.id, why)
             for check in self._knowledge.checks
-            if check.id not in ids and (why := self._why_not(check, node)) is not None
+            if (check.id not in ids or check.id in foreign)
+            and (why := another if check.id in foreign else self._why_not(check, node)) is not None
         ]
         return verdict
 
@@ -263,8 +271,10 @@ class _Judge:
                 yield Shown(evidence, label_value(labels, evidence.label))
                 continue
             detail = ", ".join(text for name, text in labels if name not in (*_NODE_LABELS, "__name__"))
-            is_time = evidence.unit == "unix_seconds"
-            yield Shown(evidence, self._examined.true_seconds(node, value) if is_time else value, detail)
+            if evidence.unit != "unix_seconds":
+                yield Shown(evidence, value, detail)
+            elif is_time(at_seconds := self._examined.true_seconds(node, value)):
+                yield Shown(evidence, at_seconds, detail)
 
     def _asked_of(self, node: str, check: Check, query: str) -> list[tuple[Labels, float]]:
         try:
@@ -275,8 +285,8 @@ class _Judge:
 
     def _since(self, node: str, check: Check) -> float | None:
         times = [value for _, value in self._asked_of(node, check, check.since)] if check.since else []
-        known = [value for value in times if value > 0]
-        return self._examined.true_seconds(node, min(known)) if known else None
+        known = [self._examined.true_seconds(node, value) for value in times if value > 0]
+        return min((value for value in known if is_time(value)), default=None)
 
     def _share(self, nodes: dict[str, NodeVerdict]) -> list[Finding]:
         """Findings that much of the fleet has alike, taken from the nodes."""
@@ -296,6 +306,11 @@ class _Judge:
                 node.findings.remove(each)
                 node.shared.append(each)
         return shared
+
+
+def is_time(unix_seconds: float) -> bool:
+    """Whether it is one: a page may say anything."""
+    return 0 <= unix_seconds < _YEAR_10000
 
 
 def _applies(check: Check, about: About) -> bool:

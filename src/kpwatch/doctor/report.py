@@ -177,8 +177,8 @@ def _name(shown: Shown, language: Language) -> str:
 
 def _value(shown: Shown) -> str:
     value, unit = shown.value, shown.what.unit if isinstance(shown.what, Evidence) else ""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str) or not math.isfinite(value):
+        return str(value)
     if unit == "unix_seconds":
         return rfc3339(round(value))
     if unit == "seconds":

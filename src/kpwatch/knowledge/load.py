@@ -170,6 +170,7 @@ def _level(entry: dict[str, Any]) -> Level:
         when=entry["when"],
         desk=entry.get("desk", ""),
         for_text=entry.get("for", ""),
+        is_cause=entry.get("is_cause", True),
     )
 
 

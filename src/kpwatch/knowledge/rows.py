@@ -179,6 +179,8 @@ class Level:
     """A second condition, which holds only at a desk; "" = none."""
     for_text: str = ""
     """How long `when` must have held in a cluster, as a Prometheus duration; "" = at once."""
+    is_cause: bool = True
+    """Whether it is bad enough to bring about what the check `folds`."""
 
     @property
     def for_seconds(self) -> float:
@@ -243,7 +245,7 @@ class Check:
     since: str = ""
     """A query for the unix seconds since when it holds; "" = not known."""
     verdict: str = ""
-    """What the node's verdict is where it fires; "" = its severity."""
+    """What the node's verdict is where it fires; "" = its severity. "unknown": what it folds was not judged at all."""
     fleet_only: bool = False
     """Judged only where samples are kept."""
     least_nodes: int = 1
