@@ -63,7 +63,7 @@ class _Trouble(NamedTuple):
 _TROUBLES: Mapping[Api, _Trouble] = {
     "works": _Trouble(),
     "watch-dead": _Trouble(silent=True),
-    "slow": _Trouble(watch_seconds=(20.0, 60.0), relists=True, list_seconds=(2.0, 8.0)),
+    "slow": _Trouble(watch_seconds=(6.0, 18.0), relists=True, list_seconds=(2.0, 8.0)),
     "throttled": _Trouble(watch_seconds=(10.0, 30.0), relists=True, wait_seconds=(1.2, 3.5)),
     "overloaded": _Trouble(
         code="429", good_share=0.25, retry_seconds=1.0, watch_seconds=(5.0, 40.0), relists=True, list_seconds=(0.1, 3.0)

@@ -53,8 +53,8 @@ class Effect:
 
     sync_fails: bool = False
     """The program that writes the rules exits with an error."""
-    sync_fails_one_in: int = 0
-    """Of so many successes in a row, one try more fails."""
+    sync_fails_after: int = 0
+    """After so many successes in a row one sync and its first retry fail."""
     partial_fails: bool = False
     """It refuses what only changed, and takes the whole."""
     sync_hangs: bool = False
@@ -138,13 +138,13 @@ EFFECTS: dict[str, Row] = {
     "sync-slow": Row("a sync takes 12 s", Effect(sync_seconds=12.0)),
     "full-sync-slow": Row(
         "writing all rules takes 35 s, and something flushes them",
-        Effect(full_seconds=35.0, full_one_in=8),
+        Effect(full_seconds=35.0, full_one_in=3),
         Needs(modes=("iptables",), since=28),
     ),
     "backlog-stuck": Row("no sync is started; changes pile up", Effect(loop_stuck=True)),
     "restore-failing": Row(
-        "iptables-restore fails now and then; the next try works",
-        Effect(sync_fails_one_in=2),
+        "iptables-restore fails now and then, twice; the next try works",
+        Effect(sync_fails_after=2),
         Needs(modes=("iptables",)),
     ),
     "partial-restore-failing": Row(
@@ -193,7 +193,7 @@ EFFECTS: dict[str, Row] = {
         "the Node object was not found at the start: nodeEligible false",
         Effect(ineligible=True, restarts="once"),
         Needs(since=34),
-        from_start=True,
+        started_ago_seconds=180.0,
     ),
     "no-local-endpoints": Row(
         "Services with policy Local lose their last endpoint here", Effect(no_local=10), Needs(since=26)

@@ -158,6 +158,7 @@ class SyncLoop:
         self._full = False
         self._full_next = False
         self._good_in_a_row = 0
+        self._bad_in_a_row = 0
         self._started_at = born
         self._ended_at = born
         self._other_hangs_since = _NEVER
@@ -367,18 +368,19 @@ class SyncLoop:
 
     def _fails(self) -> bool:
         effect = self._effect
-        one_in = effect.sync_fails_one_in
+        after = effect.sync_fails_after
         return (
             effect.sync_fails
             or effect.descriptors_gone
             or self._killed
             or (effect.partial_fails and not self._full)
-            or (one_in > 0 and self._good_in_a_row >= one_in)
+            or (after > 0 and (self._good_in_a_row >= after or self._bad_in_a_row == 1))
         )
 
     def _fail(self, at: float) -> None:
         state = self.state
         self._good_in_a_row = 0
+        self._bad_in_a_row += 1
         if not self._effect.descriptors_gone:  # else nothing got as far as the program that is counted
             state.sync_failures += 1
             state.partial_failures += not self._full
@@ -398,6 +400,7 @@ class SyncLoop:
             conntrack_seconds = 0.011 * self._random.lognormvariate(0.0, 0.2) + effect.conntrack_seconds
             self._observe("conntrack", conntrack_seconds)
         self._good_in_a_row += 1
+        self._bad_in_a_row = 0
         state.cleanup_failures += effect.cleanup_fails
         state.last, state.last_at = at + effect.clock_seconds, at
         state.oldest_waiting = self._waiting_since if self._waiting else None

@@ -156,7 +156,8 @@ def total(body: dict[str, float], name: str) -> float:
 
 SHOWS = (
     # fault, seconds of it, metric, how it must have moved: at least, at most
-    ("restore-failing", 300, K + "iptables_restore_failures_total", 3, 40),
+    ("restore-failing", 300, K + "iptables_restore_failures_total", 6, 40),
+    ("restore-failing", 300, K + "iptables_partial_restore_failures_total", 3, 20),
     ("partial-restore-failing", 300, K + "iptables_partial_restore_failures_total", 3, 40),
     ("nft-failing", 300, K + "nftables_sync_failures_total", 8, 60),
     ("nft-cleanup-failing", 300, K + "nftables_cleanup_failures_total", 8, 60),
@@ -165,7 +166,7 @@ SHOWS = (
     ("outlier-node", 900, K + "endpoint_changes_total", 0, 0),
     ("api-forbidden", 60, "rest_client_requests_total", 20, 70),
     ("api-overloaded", 300, "rest_client_request_retries_total", 30, 2000),
-    ("api-slow", 300, "rest_client_request_duration_seconds_sum", 30, 300),
+    ("api-slow", 300, "rest_client_request_duration_seconds_sum", 200, 1000),
     ("client-throttled", 300, "rest_client_rate_limiter_duration_seconds_sum", 30, 400),
     ("invalid-drops", 300, "kubeproxy_iptables_ct_state_invalid_dropped_packets_total", 5900, 6100),
     ("localhost-nodeports", 300, "kubeproxy_iptables_localhost_nodeports_accepted_packets_total", 149, 151),
