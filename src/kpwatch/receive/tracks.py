@@ -214,9 +214,10 @@ def rewrite(track: Track, target: Labels, old: Sequence[bytes], new: Sequence[by
     blank = track.blank
     for before, after in zip(old, new, strict=True):
         blank = blank.replace(before, after)
-    starts = track.starts + longer * np.arange(count + 1)
-    values_at = track.values_at + longer * (track.valued + 1)
+    starts, values_at = track.starts, track.values_at  # names of nodes are often equally long: then these are shared
     if longer:
+        starts = starts + longer * np.arange(count + 1)
+        values_at = values_at + longer * (track.valued + 1)
         content = bytearray(blank)
         lengths = _rewrite_lengths(np.frombuffer(content, np.uint8), starts[:-1], longer)
         if not lengths:
