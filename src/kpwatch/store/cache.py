@@ -1,8 +1,9 @@
 """What queries decoded, for the next: dashboards ask the same again and again.
 
-A bounded memory of three kinds of things: heads of blocks, columns of blocks, columns of the head's rows. Blocks never
-change under their key (what the row says and its checksum), and whoever is told of a row's end drops what it remembers
-of it; so an entry is right or it is not found. Values are shared and nobody may write to them.
+A bounded memory of four kinds of things: heads of blocks, columns of blocks, columns of a target's blocks together,
+columns of the head's rows. Blocks never change under their key (what the row says and its checksum), a target counts
+how often its blocks change, rows of the head have numbers; so an entry is right or it is not used. Values are shared,
+and nobody may write to them.
 """
 
 from __future__ import annotations
@@ -88,6 +89,20 @@ class Budget:
             self._cache.put(key, value, size)
 
 
+class Sealed(NamedTuple):
+    """Columns of a target's blocks, merged: all samples in a stretch of time, and some around it."""
+
+    blocks_changed: int
+    """The target's, when the blocks were looked for."""
+    start_ms: int
+    end_ms: int
+    parts: list[Part]
+
+    def answers(self, blocks_changed: int, start_ms: int, end_ms: int) -> bool:
+        """Whether all samples of another stretch are here."""
+        return self.blocks_changed == blocks_changed and self.start_ms <= start_ms and end_ms <= self.end_ms
+
+
 class _Unsealed(NamedTuple):
     """Columns of a target's rows in the head, from the row `first` to the row `last`."""
 
@@ -102,7 +117,7 @@ def unsealed_parts(
     """`make_parts` of a target's rows of the head, which opens only those that are new since somebody asked."""
     if len(wanted.columns) > COLUMNS_MAX:
         return make_parts(rows, wanted)
-    key = (target, wanted.key)
+    key = ("head", target, wanted.key)
     first, last = rows[0].number, rows[-1].number
     known: _Unsealed | None = cache.get(key)
     if known is not None and known.first > first:

@@ -74,6 +74,8 @@ class Target:
     last_ms: int = -NEVER_MS
     sealed_ms: int = -NEVER_MS
     """Latest timestamp in a block: above it a sample can only replace one of the head."""
+    blocks_changed: int = 0
+    """How often its blocks changed since the start: what somebody remembers of them is good for one number."""
     covered: set[ColumnSet] = field(default_factory=set)
     """Layouts already in `columns`."""
 

@@ -242,6 +242,7 @@ class Maintenance:
         if block:
             state.next_block += 1
             target.sealed_ms = max(target.sealed_ms, block.end_ms)
+            state.blocks_changed([number])
             state.counters.sealed.add()
         state.head.drop(number, rows)
         self._owed_rows -= len(rows)
@@ -303,6 +304,7 @@ class Maintenance:
         if not old and not silent:
             return False
         state.unsynced(lambda: blocks.delete(state.connection, [row.number for row in old]))
+        state.blocks_changed(row.target for row in old)
         counter.add(sum(row.samples for row in old))
         for number in silent[:SILENT_AT_ONCE]:
             self.seal(number)

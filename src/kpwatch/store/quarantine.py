@@ -55,6 +55,7 @@ def set_aside_block(state: State, number: int, reason: str) -> None:
     except (StoreError, sqlite3.Error) as error:
         state.set_aside.add(number)
         state.log.error(f"block {number} is damaged and cannot be moved to the quarantine: {error}")  # noqa: TRY400 - our own logger
+    state.blocks_changed(list(state.catalog.targets))  # whose it was need not be legible
     if state.connection.total_changes != found or number in state.set_aside:
         _note(state, "blocks", number, reason)
 

@@ -18,13 +18,14 @@ from kpwatch.base.errors import StoreClosed
 from kpwatch.model.labels import join_target
 from kpwatch.model.source import Slice
 from kpwatch.store import blocks
-from kpwatch.store.cache import COLUMNS_MAX, Budget, unsealed_parts
+from kpwatch.store.cache import COLUMNS_MAX, Budget, Sealed, unsealed_parts
+from kpwatch.store.catalog import NEVER_MS
 from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import Part, Wanted, between, clip, merge
 from kpwatch.store.schema import connect_reader, store_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from kpwatch.model.labels import Labels
@@ -106,10 +107,11 @@ class Query:
     ) -> Iterator[Slice]:
         """The answer, target by target. `skip`: blocks not to look at; `report` is told of damaged ones."""
         heads = [head.rows(target.number) for target, _ in self._found]
+        changed = [target.blocks_changed for target, _ in self._found]
         with pool.snapshot() as connection:
-            for found, rows in zip(self._found, heads, strict=True):
+            for found, rows, blocks_changed in zip(self._found, heads, changed, strict=True):
                 parts = [
-                    *self._from_blocks(connection, found, skip, report),
+                    *self._sealed(connection, found, blocks_changed, skip, report),
                     *self._from_head(found, rows),
                 ]
                 for part in merge(parts):
@@ -129,13 +131,53 @@ class Query:
         inside = (between(part, self._start_ms, self._end_ms) for part in parts)
         return [part for part in inside if part is not None]
 
-    def _from_blocks(
-        self, connection: sqlite3.Connection, found: Found, skip: set[int], report: Callable[[int, str], None]
-    ) -> Iterator[Part]:
-        if found.target.sealed_ms < self._start_ms:
-            return  # and what is sealed from now on is in the head's rows, which were taken before
+    def _sealed(
+        self,
+        connection: sqlite3.Connection,
+        found: Found,
+        blocks_changed: int,
+        skip: set[int],
+        report: Callable[[int, str], None],
+    ) -> list[Part]:
+        """What blocks have. `blocks_changed` was read after the head's rows were taken and before the snapshot."""
+        target = found.target
+        sealed_ms = target.sealed_ms
+        if sealed_ms < self._start_ms:
+            return []  # and what is sealed from now on is in the head's rows
         wanted = self._wanted_of(found.columns)
-        for block in blocks.listed(connection, found.target.number, self._start_ms, self._end_ms):
+        if len(wanted.columns) > COLUMNS_MAX:
+            return self._clipped(self._from_blocks(connection, target.number, wanted, skip, report))
+        key = ("blocks", target.number, wanted.key)
+        known: Sealed | None = self._cache.get(key)
+        if known is not None and known.answers(blocks_changed, self._start_ms, self._end_ms):
+            return self._clipped(known.parts)
+        failed: list[int] = []
+
+        def fail(number: int, reason: str) -> None:
+            failed.append(number)
+            report(number, reason)
+
+        parts = merge(list(self._from_blocks(connection, target.number, wanted, skip, fail)))
+        if not failed:
+            for part in parts:
+                part.bits.flags.writeable = False
+            end_ms = self._end_ms if self._end_ms < sealed_ms else NEVER_MS
+            size = sum(part.bits.nbytes + part.timestamps_ms.nbytes for part in parts)
+            self._budget.put(key, Sealed(blocks_changed, self._start_ms, end_ms, parts), size)
+        return self._clipped(parts)
+
+    def _clipped(self, parts: Iterable[Part]) -> list[Part]:
+        return [clip(part, self._start_ms, self._end_ms) for part in parts if self._overlaps(part.timestamps_ms)]
+
+    def _from_blocks(
+        self,
+        connection: sqlite3.Connection,
+        target: int,
+        wanted: Wanted,
+        skip: set[int],
+        report: Callable[[int, str], None],
+    ) -> Iterator[Part]:
+        for block in blocks.listed(connection, target, self._start_ms, self._end_ms):
             if block.row.number in skip:
                 continue  # counted when it was put there
             try:
@@ -143,15 +185,12 @@ class Query:
             except Damaged as error:
                 report(block.row.number, str(error))
 
-    def _from_block(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> Iterator[Part]:
-        if len(wanted.columns) > COLUMNS_MAX:
-            reader = blocks.open_block(connection, block, self._sets)
-            whole = _decode(reader, [part for part in reader.parts if self._overlaps(part.timestamps_ms)], wanted)
-        else:
-            whole = self._remembered(connection, block, wanted)
-        for part in whole:
-            if self._overlaps(part.timestamps_ms):
-                yield clip(part, self._start_ms, self._end_ms)
+    def _from_block(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> list[Part]:
+        """All rows of the wanted columns."""
+        if len(wanted.columns) <= COLUMNS_MAX:
+            return self._remembered(connection, block, wanted)
+        reader = blocks.open_block(connection, block, self._sets)
+        return _decode(reader, [part for part in reader.parts if self._overlaps(part.timestamps_ms)], wanted)
 
     def _overlaps(self, times: Times) -> bool:
         return bool(times[0] <= self._end_ms and times[-1] >= self._start_ms)

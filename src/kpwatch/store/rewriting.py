@@ -105,6 +105,7 @@ class Rewriting:
                 blocks.insert(state.connection, whole, body)
 
         state.unsynced(work, len(body))
+        state.blocks_changed([self.target])
         return True
 
 

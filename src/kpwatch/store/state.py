@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kpwatch.store.schema import PAGE_BYTES, is_damage, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from kpwatch.base.clock import Clock
@@ -129,6 +129,13 @@ class State:
         if not self.options.retention_seconds:
             return -(1 << 62)
         return int((self.clock.unix_seconds() - self.options.retention_seconds) * 1000)
+
+    def blocks_changed(self, targets: Iterable[int]) -> None:
+        """The blocks of these targets are other ones since the last commit."""
+        for number in targets:
+            target = self.catalog.targets.get(number)
+            if target is not None:
+                target.blocks_changed += 1
 
     def note_damage(self, error: BaseException) -> None:
         """Where SQLite failed because of damaged pages: say so, and have the database made anew at the next start."""
