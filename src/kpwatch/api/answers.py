@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kpwatch.api.points import Writer, value_text
+import orjson
+
+from kpwatch.api.points import PointsWriter, seconds_text, time_texts, value_text
 from kpwatch.base.asgi import JSON, Answer
 from kpwatch.base.errors import (
     BadInput,
@@ -130,14 +132,10 @@ def _stats(result: QueryResult, spent: Spent) -> dict[str, Any]:
 
 def labels_text(labels: Labels) -> str:
     """A label set as a JSON object."""
-    return _dump(dict(labels))
-
-
-def seconds_text(timestamp_ms: int) -> str:
-    """A timestamp as Prometheus writes it: seconds, with exactly three decimals if they are not all zero."""
-    sign = "-" if timestamp_ms < 0 else ""
-    seconds, fraction = divmod(abs(timestamp_ms), 1000)
-    return f"{sign}{seconds}.{fraction:03d}" if fraction else f"{sign}{seconds}"
+    try:
+        return orjson.dumps(dict(labels)).decode()
+    except orjson.JSONEncodeError:  # what is not UTF-8
+        return _dump(dict(labels))
 
 
 def _result_text(value: Scalar | String | Vector | Matrix) -> str:
@@ -151,35 +149,22 @@ def _result_text(value: Scalar | String | Vector | Matrix) -> str:
             rows = [f'{{"metric":{labels_text(labels)},{start}{value_text(number)}"]}}' for labels, number in samples]
             return f'{{"resultType":"vector","result":[{",".join(rows)}]}}'
         case Matrix(series):
-            return f'{{"resultType":"matrix","result":[{",".join(_MatrixWriter().rows(series))}]}}'
+            return f'{{"resultType":"matrix","result":[{",".join(map(_MatrixWriter().row, series))}]}}'
 
 
 class _MatrixWriter:
-    """Writes the series of one answer and remembers the texts of its timestamps."""
+    """Writes the series of one answer; most of them, if not all, have points at the same times."""
 
     def __init__(self) -> None:
-        self._starts: dict[bytes, list[str]] = {}
+        self._writers: dict[bytes, PointsWriter] = {}
 
-    def rows(self, series: Sequence[MatrixSeries]) -> list[str]:
-        write = Writer().points
-        points = [write(self._starts_of(one.timestamps_ms), one.values) for one in series]
-        return [
-            f'{{"metric":{labels_text(one.labels)},"values":[{text}]}}'
-            for one, text in zip(series, points, strict=True)
-        ]
+    def row(self, series: MatrixSeries) -> str:
+        points = self._writer(series.timestamps_ms).points(series.values)
+        return f'{{"metric":{labels_text(series.labels)},"values":[{points}]}}'
 
-    def _starts_of(self, timestamps_ms: NDArray[np.int64]) -> list[str]:
+    def _writer(self, timestamps_ms: NDArray[np.int64]) -> PointsWriter:
         key = timestamps_ms.tobytes()
-        starts = self._starts.get(key)
-        if starts is None:
-            starts = self._starts[key] = _starts_of(timestamps_ms)
-        return starts
-
-
-def _starts_of(timestamps_ms: NDArray[np.int64]) -> list[str]:
-    """The texts before the values; the times of a query's steps have the same fraction of a second nearly always."""
-    seconds, fractions = timestamps_ms // 1000, timestamps_ms % 1000
-    if not len(seconds) or seconds[0] < 0 or (fractions != fractions[0]).any():
-        return [f'[{seconds_text(ms)},"' for ms in timestamps_ms.tolist()]
-    end = f'.{fractions[0]:03d},"' if fractions[0] else ',"'
-    return [f"[{whole}{end}" for whole in seconds.tolist()]
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = self._writers[key] = PointsWriter(time_texts(timestamps_ms))
+        return writer

@@ -1,16 +1,17 @@
 """Many numbers as Prometheus writes them, a whole row at a time.
 
-Turning a float into its shortest digits is nearly all of the cost of a long answer, so it is done where it cannot be
-avoided: runs of the same value once, whole numbers as integers (a tenth of the price), the rest once each by one `repr`
-of a list, whose text differs from Prometheus' only where there is an exponent, no fraction, or no number.
+Finding a float's shortest digits is nearly all of the cost of a long answer. orjson finds those of an array thirty
+times as fast as `repr` does; its text differs from Prometheus' only where a number is whole (`3.0`), is written with an
+exponent, or is none. A row's text is then put together from the texts before each value, which are the same for all
+series of an answer, and its values: no operation per point but those of `str.join`.
 """
 
 from __future__ import annotations
 
-from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
+import orjson
 
 from kpwatch.model.gofloat import format_json
 
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PLAIN_FROM, PLAIN_BELOW = 1e-4, 1e16
-"""Between these `repr` needs no exponent, and whole numbers have all their digits."""
-RUNS_PAY = 0.7
-"""Runs of equal values are looked for once; written once each if they are fewer than this part of the values."""
-TEXTS_KEPT = 1 << 16
+"""Between these nobody needs an exponent, and whole numbers have all their digits."""
 
 
 def value_text(value: float) -> str:
@@ -34,45 +32,52 @@ def value_text(value: float) -> str:
     return format_json(value) if "e" in text or "n" in text else text
 
 
-class Writer:
-    """Writes the rows of one answer; remembers the texts of fractions, which come again in other rows."""
+def value_texts(values: NDArray[np.float64]) -> list[str]:
+    """Each value of a row."""
+    if not len(values):
+        return []
+    row = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    size = np.abs(values)
+    is_plain = ((size >= PLAIN_FROM) & (size < PLAIN_BELOW)) | (size == 0)
+    if is_plain.all():
+        return _split(row)
+    texts = _split(row.replace(b"null", b"NaN"))
+    for place in np.flatnonzero(~is_plain & ~np.isnan(values)).tolist():
+        texts[place] = value_text(float(values[place]))
+    return texts
 
-    def __init__(self) -> None:
-        self._known: dict[float, str] = {}
 
-    def texts(self, values: NDArray[np.float64]) -> list[str]:
-        """Each value of a row."""
-        bits = np.ascontiguousarray(values).view(np.int64)
-        if not len(bits):
-            return []
-        begins = np.flatnonzero(bits[1:] != bits[:-1]) + 1
-        if len(begins) + 1 > RUNS_PAY * len(bits):
-            return self._texts(values)
-        begins = np.concatenate([[0], begins])
-        lengths = np.diff(begins, append=len(bits))
-        texts: list[str] = np.repeat(np.asarray(self._texts(values[begins]), object), lengths).tolist()
-        return texts
+def _split(row: bytes) -> list[str]:
+    """`[1.0,0.5]` as its numbers; a zero after the point stands only where nothing else does."""
+    return (row[1:-1] + b",").replace(b".0,", b",")[:-1].decode().split(",")
 
-    def points(self, starts: Sequence[str], values: NDArray[np.float64]) -> str:
-        """The points of a series, `[1435781451.781,"1"],…`; `starts` are the texts before each value."""
-        return '"],'.join(map(add, starts, self.texts(values))) + '"]'
 
-    def _texts(self, values: NDArray[np.float64]) -> list[str]:
-        size = np.abs(values)
-        is_small = size < PLAIN_BELOW
-        is_whole = is_small & (np.trunc(values) == values) & ((values != 0) | ~np.signbit(values))
-        if is_whole.all():
-            return repr(values.astype(np.int64).tolist())[1:-1].split(", ")
-        texts = self._fractions(values.tolist())
-        for place in np.flatnonzero(is_whole | ~(is_small & (size >= PLAIN_FROM))).tolist():
-            texts[place] = value_text(float(values[place]))
-        return texts
+def seconds_text(timestamp_ms: int) -> str:
+    """A timestamp as Prometheus writes it: seconds, with exactly three decimals if they are not all zero."""
+    sign = "-" if timestamp_ms < 0 else ""
+    seconds, fraction = divmod(abs(timestamp_ms), 1000)
+    return f"{sign}{seconds}.{fraction:03d}" if fraction else f"{sign}{seconds}"
 
-    def _fractions(self, numbers: list[float]) -> list[str]:
-        """`repr` of each; zeros may come with the wrong sign."""
-        known = self._known
-        if len(known) > TEXTS_KEPT:
-            known.clear()
-        new = list(set(numbers).difference(known))
-        known.update(zip(new, repr(new)[1:-1].split(", "), strict=bool(new)))
-        return list(map(known.__getitem__, numbers))
+
+def time_texts(timestamps_ms: NDArray[np.int64]) -> list[str]:
+    """Each timestamp of a row; the times of a query's steps have the same fraction of a second nearly always."""
+    seconds, fractions = timestamps_ms // 1000, timestamps_ms % 1000
+    if not len(seconds) or seconds[0] < 0 or (fractions != fractions[0]).any():
+        return list(map(seconds_text, timestamps_ms.tolist()))
+    fraction = f".{fractions[0]:03d}" if fractions[0] else ""
+    row = orjson.dumps(seconds, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode()
+    return (row.replace(",", fraction + ",") + fraction).split(",")
+
+
+class PointsWriter:
+    """Writes `[1435781451.781,"1"],…` for rows whose points are at the same times."""
+
+    def __init__(self, times: Sequence[str]) -> None:
+        """`times`: the texts of the points' times; at least one."""
+        self._pieces = [""] * (2 * len(times)) + ['"]']
+        self._pieces[:-1:2] = [f'[{times[0]},"', *(f'"],[{time},"' for time in times[1:])]
+
+    def points(self, values: NDArray[np.float64]) -> str:
+        """The points of a series."""
+        self._pieces[1::2] = value_texts(values)
+        return "".join(self._pieces)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpwatch.api.answers import _starts_of, seconds_text
-from kpwatch.api.points import Writer, value_text
+from kpwatch.api.points import PointsWriter, seconds_text, time_texts, value_text, value_texts
 from kpwatch.model.gofloat import format_json
 
 ODD = [
@@ -35,19 +34,16 @@ ODD = [
 numbers = st.one_of(st.floats(), st.sampled_from(ODD), st.integers(-(2**53), 2**53).map(float))
 
 
-@given(st.lists(st.lists(numbers, max_size=30), max_size=3))
-def test_a_row_is_written_as_its_numbers_are(rows: list[list[float]]) -> None:
-    """Whatever stands beside them and came before them."""
-    writer = Writer()
-    for values in rows:
-        assert writer.texts(np.asarray(values, np.float64)) == [format_json(value) for value in values]
+@given(st.lists(numbers, max_size=30))
+def test_a_row_is_written_as_its_numbers_are(values: list[float]) -> None:
+    """Whatever stands beside them."""
+    assert value_texts(np.asarray(values, np.float64)) == [format_json(value) for value in values]
 
 
-@given(st.lists(st.tuples(numbers, st.integers(1, 20)), min_size=1, max_size=5))
-def test_a_row_of_runs_is_written_as_its_numbers_are(runs: list[tuple[float, int]]) -> None:
-    """A counter that rests, a gauge in steps."""
-    values = [value for value, length in runs for _ in range(length)]
-    assert Writer().texts(np.asarray(values, np.float64)) == [format_json(value) for value in values]
+def test_a_row_may_lie_across_its_matrix() -> None:
+    """A store keeps the samples of one time side by side."""
+    matrix = np.asarray([[1.0, 2.5], [3.0, 1e-5]])
+    assert value_texts(matrix[:, 1]) == ["2.5", "0.00001"]
 
 
 @pytest.mark.parametrize("value", ODD)
@@ -58,7 +54,14 @@ def test_one_number_is_written_as_prometheus_writes_it(value: float) -> None:
 
 def test_points_are_pairs_of_a_time_and_a_text() -> None:
     """The piece of JSON between the brackets of a series."""
-    assert Writer().points(['[1,"', '[2.5,"'], np.asarray([1.0, 0.5])) == '[1,"1"],[2.5,"0.5"]'
+    writer = PointsWriter(["1", "2.5"])
+    assert writer.points(np.asarray([1.0, 0.5])) == '[1,"1"],[2.5,"0.5"]'
+    assert writer.points(np.asarray([2.0, np.nan])) == '[1,"2"],[2.5,"NaN"]'
+
+
+def test_one_point_is_written_alone() -> None:
+    """Without a comma."""
+    assert PointsWriter(["1"]).points(np.asarray([1.5])) == '[1,"1.5"]'
 
 
 @pytest.mark.parametrize(
@@ -66,4 +69,4 @@ def test_points_are_pairs_of_a_time_and_a_text() -> None:
 )
 def test_times_of_steps_are_written_as_each_alone_is(times_ms: list[int]) -> None:
     """Seconds, with three decimals where they are not all zero."""
-    assert _starts_of(np.asarray(times_ms, np.int64)) == [f'[{seconds_text(time_ms)},"' for time_ms in times_ms]
+    assert time_texts(np.asarray(times_ms, np.int64)) == [seconds_text(time_ms) for time_ms in times_ms]
