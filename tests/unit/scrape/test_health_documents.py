@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kpwatch.base.http import Answer, Failure
 from kpwatch.scrape.about import OwnSample
 from kpwatch.scrape.health_documents import Reading, parse_time, read_config, read_healthz, read_livez, read_proxy_mode
-from kpwatch.simulate.health import Health, healthz, livez
+from kpwatch.simulate.health import Family, Health, healthz, livez
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,13 +162,14 @@ def test_garbage_is_not_understood(body: bytes) -> None:
 @pytest.mark.parametrize("healthy", [True, False])
 def test_what_the_simulator_says(minor: int, healthy: bool) -> None:
     """The simulator writes these documents, this reads them: one pair, held together."""
-    said = Health(minor, now=AT, started=AT - 100, healthy=healthy, eligible=True, last=AT - 70, idle_last=AT - 90)
+    families = {"IPv4": Family(AT - 70, 30, healthy), "IPv6": Family(AT - 90, 10, True)}
+    said = Health(minor, now=AT, age_seconds=100, eligible=True, families=families)
     status, body = healthz(said)
     samples = named(read_healthz(Answer(status, {}, body.encode()), AT))
     good = AT if healthy else AT - 70
-    families = {UPDATED + " IPv4": AT - 70, UPDATED + " IPv6": AT - 90} if minor >= 33 else {UPDATED: good}
+    updated = {UPDATED + " IPv4": AT - 70, UPDATED + " IPv6": AT - 90} if minor >= 33 else {UPDATED: good}
     eligible = {"kpwatch_node_eligible": 1.0} if minor >= 28 else {}
-    expected = {UP: 1, CODE: 200 if healthy else 503, "kpwatch_clock_offset_seconds": 0, **families, **eligible}
+    expected = {UP: 1, CODE: 200 if healthy else 503, "kpwatch_clock_offset_seconds": 0, **updated, **eligible}
     assert samples == pytest.approx(expected, abs=1e-5)
     alive = livez(said)
     assert (alive is None) == (minor < 28)
