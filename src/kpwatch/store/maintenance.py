@@ -273,15 +273,16 @@ class Maintenance:
     def _go_on_merging(self, merging: Rewriting) -> bool:
         """Do a little of it; True when there is nothing left to do."""
         state = self._state
+        if merging.complete:
+            if merging.commit(state):
+                state.counters.merged.add(merging.blocks)
+            return True
         try:
-            if not merging.step():
-                return False
+            merging.step()
         except Unreadable as error:
             set_aside_block(state, error.number, str(error))
             return True
-        if merging.commit(state):
-            state.counters.merged.add(merging.blocks)
-        return True
+        return False
 
     def _unexpired(self, parts: Sequence[Part]) -> list[Part]:
         """Parts without the samples that are too old."""

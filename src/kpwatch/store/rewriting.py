@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from kpwatch.store.parts import Ids
     from kpwatch.store.state import State
 
-STEP_SAMPLES = 1 << 18
-"""Samples of a step, about: 2 MB as numbers, some ten milliseconds."""
+STEP_SAMPLES = 1 << 17
+"""Samples of a step, about: 1 MB as numbers, up to twenty milliseconds of CPU."""
 LEVELS = ((1024, 6), (0, 3))
 """zstd's level by the least rows of the new block: the larger it is, the longer it stays."""
 
@@ -74,6 +74,11 @@ class Rewriting:
         if parts:
             self._writer.add(parts)
             self._made.append(blocks.make_row(self._rows[-1].number, self.target, parts))
+        return self.complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether all columns are encoded."""
         return self._next >= len(self._columns)
 
     @property
