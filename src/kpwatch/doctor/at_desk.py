@@ -10,8 +10,10 @@ from kpwatch.doctor.judge import judge
 from kpwatch.knowledge.expressions import Words, expand
 from kpwatch.knowledge.load import queries_of
 from kpwatch.model.results import Vector
+from kpwatch.model.snapshot import Snapshot
 from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.promql.needs import needs
+from kpwatch.promql.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -72,7 +74,9 @@ class AtDesk:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         lookback_ms = max(_YOUNG_MS, desk.span_ms + 1)
-        self._engine = Engine(desk.source, EngineOptions(lookback_ms=lookback_ms, extrapolates=False))
+        options = EngineOptions(lookback_ms=lookback_ms, extrapolates=False)
+        self._engine = Engine(Snapshot(desk.slices), options)
+        self._side_by_side = SideBySide(desk.slices, desk.time_metrics, options)
         self._words = Words(
             window=f"{desk.span_ms + 1}ms",
             before=f"{max(desk.least_span_ms, 1)}ms",
@@ -84,9 +88,12 @@ class AtDesk:
         """The same for all: what is at hand."""
         return self._words
 
-    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
-        value = self._engine.instant(query, NOW_MS - round(before_seconds * 1000)).value
+        at_ms = NOW_MS - round(before_seconds * 1000)
+        if not across:
+            return self._side_by_side.ask(query, at_ms)
+        value = self._engine.instant(query, at_ms).value
         assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
         return value.samples
 

@@ -28,7 +28,6 @@ from kpwatch.exposition import text
 from kpwatch.exposition.formats import format_of, grammar_of
 from kpwatch.model.labels import make_labels
 from kpwatch.model.numbers import STALE_NAN
-from kpwatch.model.snapshot import Snapshot
 from kpwatch.model.source import Slice
 from kpwatch.scrape.health_documents import read_healthz, read_livez, read_proxy_mode
 
@@ -66,7 +65,8 @@ _NEAR_SHARE = 0.02
 class Desk(NamedTuple):
     """The samples of some nodes, and what was learned on the way."""
 
-    source: Snapshot
+    slices: list[Slice]
+    time_metrics: frozenset[str]
     span_ms: int
     """The longest time between a node's first and last scrape; 0 = there is only one of each."""
     least_span_ms: int
@@ -128,8 +128,8 @@ def lay_out(nodes: Iterable[Node], wanted: Wanted) -> Desk:
         sheets.append(_moved(pages, moved[node.ident], wanted.times))
     sheets = _aligned(sheets)
     spans_ms = [span for sheet in sheets if (span := NOW_MS - round(sheet[0].at_seconds * 1000))]
-    slices = _together([part for sheet in sheets for part in _slices(sheet)])
-    return Desk(Snapshot(slices), max(spans_ms, default=0), min(spans_ms, default=0), moved, unreadable, scrapes)
+    slices = list(_together([part for sheet in sheets for part in _slices(sheet)]))
+    return Desk(slices, wanted.times, max(spans_ms, default=0), min(spans_ms, default=0), moved, unreadable, scrapes)
 
 
 def _aligned(sheets: list[list[_Page]]) -> list[list[_Page]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kpwatch.knowledge.expressions import Words
-    from kpwatch.knowledge.rows import Check, Evidence, Knowledge, Level, Severity
+    from kpwatch.knowledge.rows import Answer, Check, Evidence, Knowledge, Level, Severity
     from kpwatch.model.labels import Labels
 
 SEVERITY_RANK = {"info": 0, "warning": 1, "critical": 2}
@@ -41,8 +41,8 @@ class Examined(Protocol):
         """What the words in this check's queries stand for."""
         ...
 
-    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
-        """Value of an instant query now, or so long ago; raises QueryError."""
+    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
+        """Value of an instant query now, or so long ago; `across`: it looks from node to node. Raises QueryError."""
         ...
 
     def true_seconds(self, node: str, seconds: float) -> float:
@@ -140,6 +140,20 @@ def judge(knowledge: Knowledge, examined: Examined, unreadable: Mapping[str, Sai
     return _Judge(knowledge, examined, unreadable).verdict()
 
 
+def standing_queries(knowledge: Knowledge) -> list[str]:
+    """What is asked whatever fires."""
+    return [_presence(knowledge), _VERSION, *(answer.query for answer in _mode_answers(knowledge))]
+
+
+def _presence(knowledge: Knowledge) -> str:
+    names = sorted({"up", "kpwatch_healthz_up", *(name for check in knowledge.checks for name in check.needs)})
+    return f'count by (ident, instance, __name__) ({{__name__=~"{"|".join(names)}",job="kube-proxy"}})'
+
+
+def _mode_answers(knowledge: Knowledge) -> tuple[Answer, ...]:
+    return next((column.answers for column in knowledge.fleet_columns if column.id == "mode"), ())
+
+
 class _Judge:
     def __init__(self, knowledge: Knowledge, examined: Examined, unreadable: Mapping[str, Said]) -> None:
         self._knowledge = knowledge
@@ -147,6 +161,11 @@ class _Judge:
         self._unreadable = unreadable
         self._about = self._look_around()
         self._failed: dict[str, Said] = {}
+        self._needs_two = {
+            check.id
+            for check in knowledge.checks
+            if all(speaks_of_changes(level.when, knowledge.terms) for level in check.levels)
+        }
 
     def verdict(self) -> FleetVerdict:
         fired: dict[str, list[tuple[Check, Level, float]]] = {}
@@ -160,18 +179,14 @@ class _Judge:
         return FleetVerdict(list(nodes.values()), [*self._share(nodes), *fleet])
 
     def _look_around(self) -> dict[str, About]:
-        checks = self._knowledge.checks
-        wanted = {"up", *(name for check in checks for name in check.needs), "kpwatch_healthz_up"}
         names: dict[str, set[str]] = {}
-        query = f'count by (ident, instance, __name__) ({{__name__=~"{"|".join(sorted(wanted))}",job="kube-proxy"}})'
-        for labels, _ in self._examined.ask(query):
+        for labels, _ in self._examined.ask(_presence(self._knowledge)):
             names.setdefault(node_of(labels), set()).add(label_value(labels, "__name__"))
         versions = self._texts(_VERSION, "git_version")
         modes: dict[str, str] = {}
-        for column in self._knowledge.fleet_columns:
-            for answer in column.answers if column.id == "mode" else ():
-                found = self._texts(answer.query, answer.label)
-                modes = (found if answer.label else dict.fromkeys(found, answer.text)) | modes
+        for answer in _mode_answers(self._knowledge):
+            found = self._texts(answer.query, answer.label)
+            modes = (found if answer.label else dict.fromkeys(found, answer.text)) | modes
         names.pop("", None)
         return {
             node: About(frozenset(has), minor_of(versions.get(node, "")), versions.get(node, ""), modes.get(node, ""))
@@ -208,7 +223,9 @@ class _Judge:
 
     def _values(self, check: Check, query: str, before_seconds: float = 0.0) -> dict[str, float]:
         text = expand(query, self._knowledge.terms, self._examined.words(check))
-        return {node_of(labels): value for labels, value in self._examined.ask(text, before_seconds)}
+        return {
+            node_of(labels): value for labels, value in self._examined.ask(text, before_seconds, across=check.across)
+        }
 
     def _node(self, node: str, fired: Iterable[tuple[Check, Level, float]]) -> NodeVerdict:
         fired = list(fired)
@@ -245,7 +262,7 @@ class _Judge:
         """(whether it is so, what it means), the first that is so decides."""
         about, unreadable = self._about.get(node, _NOTHING), self._unreadable.get(node)
         missing = next((name for name in check.needs if name not in about.names), "")
-        needs_two = all(speaks_of_changes(level.when, self._knowledge.terms) for level in check.levels)
+        needs_two = check.id in self._needs_two
         yield check.id in self._failed, self._failed.get(check.id)
         yield not _applies(check, about), None
         yield check.fleet_only and self._examined.desk, Said("kept-samples")
@@ -278,7 +295,8 @@ class _Judge:
 
     def _asked_of(self, node: str, check: Check, query: str) -> list[tuple[Labels, float]]:
         try:
-            answers = self._examined.ask(expand(query, self._knowledge.terms, self._examined.words(check)))
+            text = expand(query, self._knowledge.terms, self._examined.words(check))
+            answers = self._examined.ask(text, across=check.across)
         except QueryError:
             return []  # the finding stands without this number
         return [(labels, value) for labels, value in answers if node in (node_of(labels), "")]

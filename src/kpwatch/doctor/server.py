@@ -47,8 +47,9 @@ class AtServer:
         """The row's own window."""
         return in_cluster(check.window)
 
-    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
+        del across  # to a server all queries are alike
         known = self._known.get(query) if not before_seconds else None
         answer = known if known is not None else self._ask(query, before_seconds)
         if isinstance(answer, QueryError):

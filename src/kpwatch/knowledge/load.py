@@ -150,6 +150,7 @@ def _check(entry: dict[str, Any]) -> Check:
         verdict=entry.get("verdict", ""),
         fleet_only=entry.get("fleet_only", False),
         least_nodes=entry.get("least_nodes", 1),
+        across=entry.get("across", False),
         shared=entry.get("shared", False),
         incidents=tuple(entry.get("incidents", ())),
     )

@@ -250,6 +250,8 @@ class Check:
     """Judged only where samples are kept."""
     least_nodes: int = 1
     """Of fewer nodes it says nothing."""
+    across: bool = False
+    """Its queries look from node to node; all others ask about each node by itself."""
     shared: bool = False
     """Told once for the fleet where half of the nodes have it."""
     incidents: tuple[str, ...] = ()

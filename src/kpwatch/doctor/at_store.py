@@ -1,0 +1,127 @@
+"""A store at hand as somebody who answers the checks' queries: a hub's own doctor.
+
+Queries about each node by itself are evaluated side by side, over samples that are read once: the last minutes of all
+metrics that are asked for, and the last hour of those few that are asked for so far back. What reaches further,
+and what looks from node to node, the engine evaluates over the store itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpwatch.doctor.judge import judge, standing_queries
+from kpwatch.knowledge.expressions import expand, in_cluster
+from kpwatch.knowledge.load import queries_of
+from kpwatch.model.results import Vector
+from kpwatch.promql.engine import Engine, EngineOptions
+from kpwatch.promql.needs import needs
+from kpwatch.promql.side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpwatch.doctor.judge import FleetVerdict
+    from kpwatch.knowledge.expressions import Words
+    from kpwatch.knowledge.rows import Check, Knowledge
+    from kpwatch.model.labels import Labels
+    from kpwatch.model.matchers import Matcher
+    from kpwatch.model.source import SeriesSource
+
+_MINUTE_MS = 60_000
+_READ_AHEAD_MS = (12 * _MINUTE_MS, 70 * _MINUTE_MS)
+"""Stretches that are read at once; a query is evaluated over the shortest that it does not reach beyond."""
+_ENOUGH_SCRAPES = 1000
+
+
+class _Plan(NamedTuple):
+    """What is read ahead; the same for every verdict."""
+
+    stretch_ms: dict[str, int]
+    """Query -> the stretch it is evaluated over; not in it: over the store."""
+    reach_ms: dict[str, int]
+    names: dict[int, Matcher]
+    """Stretch -> what is read of it."""
+
+
+class StoreDoctor:
+    """Judges the nodes in a store; made once, since what the checks need does not change."""
+
+    def __init__(self, knowledge: Knowledge, source: SeriesSource, options: EngineOptions) -> None:
+        self._knowledge = knowledge
+        self._source = source
+        self._options = options
+        self._plan = _plan(knowledge, options.lookback_ms)
+
+    def verdict(self, at_ms: int) -> FleetVerdict:
+        """All nodes as they are at `at_ms`; raises QueryError, StoreError."""
+        return judge(self._knowledge, _AtStore(self._knowledge, self._source, self._options, self._plan, at_ms), {})
+
+
+def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
+    queries = [
+        *standing_queries(knowledge),
+        *(
+            expand(query, knowledge.terms, in_cluster(check.window))
+            for check in knowledge.checks
+            if not check.across
+            for query in queries_of(check)
+        ),
+    ]
+    reach_ms = {query: needs([query], lookback_ms).reach_ms for query in queries}
+    far = {query: next((each for each in _READ_AHEAD_MS if reach <= each), 0) for query, reach in reach_ms.items()}
+    stretches = {query: stretch for query, stretch in far.items() if stretch}
+    names = {
+        stretch: needs([query for query, its in stretches.items() if its == stretch], lookback_ms).names
+        for stretch in set(stretches.values())
+    }
+    return _Plan(stretches, reach_ms, names)
+
+
+class _AtStore:
+    """See `judge.Examined`."""
+
+    desk = False
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        source: SeriesSource,
+        options: EngineOptions,
+        plan: _Plan,
+        at_ms: int,
+    ) -> None:
+        self._source = source
+        self._options = options
+        self._plan = plan
+        self._at_ms = at_ms
+        self._times = frozenset(row.name for row in knowledge.metrics if row.unit == "unix_seconds")
+        self._read: dict[int, SideBySide] = {}
+        self._engine = Engine(source, options)
+
+    def words(self, check: Check) -> Words:
+        """The row's own window."""
+        return in_cluster(check.window)
+
+    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
+        """See `judge.Examined`; raises QueryError."""
+        before_ms = round(before_seconds * 1000)
+        stretch_ms = 0 if across else self._plan.stretch_ms.get(query, 0)
+        if stretch_ms and self._plan.reach_ms[query] + before_ms <= stretch_ms:
+            return self._read_ahead(stretch_ms).ask(query, self._at_ms - before_ms)
+        value = self._engine.instant(query, self._at_ms - before_ms).value
+        assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
+        return value.samples
+
+    def _read_ahead(self, stretch_ms: int) -> SideBySide:
+        if stretch_ms not in self._read:
+            slices = self._source.select([self._plan.names[stretch_ms]], self._at_ms - stretch_ms, self._at_ms)
+            self._read[stretch_ms] = SideBySide(slices, self._times, self._options)
+        return self._read[stretch_ms]
+
+    def true_seconds(self, _node: str, seconds: float) -> float:
+        """Nothing was moved."""
+        return seconds
+
+    def scrapes(self, _node: str) -> int:
+        """Enough."""
+        return _ENOUGH_SCRAPES

@@ -1,0 +1,143 @@
+"""One query over many targets at once: every target's world moved to an epoch of its own.
+
+An evaluation costs Python per series and numpy per step. A fleet has few series a node and many nodes, and a question
+about each node by itself ("which nodes have a sample of this?") is the same question many times. So target k is moved k
+epochs into the future, times in values included, and loses its own labels: then all targets are *steps* of one range
+query over one target's series, and numpy does what Python did.
+
+That is right for queries that never look from one target to another: every aggregation and every matching keeps `ident`
+and `instance`. Whoever asks must know; it cannot be seen from the answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kpwatch.model.labels import TARGET_LABEL_NAMES, label_value, make_labels, metric_name
+from kpwatch.model.results import Matrix
+from kpwatch.model.snapshot import Snapshot
+from kpwatch.model.source import Slice
+from kpwatch.promql.engine import Engine, EngineOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from kpwatch.model.labels import Labels
+
+TARGETS_AT_ONCE = 250
+"""More are evaluated in several goes, so that what is in memory stays small."""
+
+_IDENTITY = ("ident", "instance")
+_STRIPPED = TARGET_LABEL_NAMES - {"job", *_IDENTITY}
+_ALIKE = {"ident": "ident", "instance": "instance"}
+"""What the labels of every target become, so that grouping by them goes on working."""
+_WEEK_MS = 7 * 86_400_000
+
+
+class _Target(NamedTuple):
+    """Where one target's samples are."""
+
+    identity: Labels
+    parts: list[Slice]
+
+
+class SideBySide:
+    """Samples of many targets, ready to be asked about each."""
+
+    def __init__(
+        self,
+        slices: Iterable[Slice],
+        time_metrics: frozenset[str],
+        options: EngineOptions,
+        *,
+        epoch_ms: int = _WEEK_MS,
+    ) -> None:
+        """`epoch_ms` is longer than any query reaches back; `time_metrics`: names whose values are unix seconds."""
+        targets = _by_target(slices)
+        self._epoch_ms = epoch_ms
+        self._goes: list[tuple[list[Labels], Engine]] = []
+        for begin in range(0, len(targets), TARGETS_AT_ONCE):
+            some = targets[begin : begin + TARGETS_AT_ONCE]
+            source = Snapshot(_stacked(some, time_metrics, epoch_ms))
+            self._goes.append(([target.identity for target in some], Engine(source, options)))
+
+    def ask(self, query: str, at_ms: int) -> list[tuple[Labels, float]]:
+        """Value of an instant query about each target at `at_ms`, with the target's identity; raises QueryError."""
+        found: list[tuple[Labels, float]] = []
+        for identities, engine in self._goes:
+            last_ms = at_ms + (len(identities) - 1) * self._epoch_ms
+            answer = engine.range(query, at_ms, last_ms, self._epoch_ms).value
+            assert isinstance(answer, Matrix), "a range query answers with a matrix"
+            for series in answer.series:
+                own = [(name, value) for name, value in series.labels if name not in _IDENTITY]
+                steps = (series.timestamps_ms - at_ms) // self._epoch_ms
+                found += [
+                    (make_labels([*own, *identities[step]]), value)
+                    for step, value in zip(steps.tolist(), series.values.tolist(), strict=True)
+                ]
+        return found
+
+
+def _by_target(slices: Iterable[Slice]) -> list[_Target]:
+    targets: dict[tuple[str, ...], _Target] = {}
+    for part in slices:
+        for identity, columns in _by_identity(part.series).items():
+            if identity not in targets:
+                labels = tuple((name, value) for name, value in zip(_IDENTITY, identity, strict=True) if value)
+                targets[identity] = _Target(labels, [])
+            whole = len(columns) == len(part.series)
+            series = part.series if whole else [part.series[column] for column in columns]
+            values = part.values if whole else part.values[:, columns]
+            targets[identity].parts.append(Slice(series, part.timestamps_ms, values))
+    return list(targets.values())
+
+
+def _by_identity(series: Sequence[Labels]) -> dict[tuple[str, ...], list[int]]:
+    found: dict[tuple[str, ...], list[int]] = {}
+    for column, labels in enumerate(series):
+        found.setdefault(tuple(label_value(labels, name) for name in _IDENTITY), []).append(column)
+    return found
+
+
+def _stacked(targets: Sequence[_Target], time_metrics: frozenset[str], epoch_ms: int) -> Iterator[Slice]:
+    """All targets' samples as one target's: columns that are there in the same rows share a slice."""
+    columns: dict[Labels, int] = {}
+    placed: list[tuple[NDArray[np.int64], Slice, list[int]]] = []
+    times: list[NDArray[np.int64]] = []
+    height = 0
+    for number, target in enumerate(targets):
+        rows = np.unique(np.concatenate([part.timestamps_ms for part in target.parts]))
+        times.append(rows + number * epoch_ms)
+        for part in target.parts:
+            where = [columns.setdefault(_alike(labels), len(columns)) for labels in part.series]
+            placed.append((height + np.searchsorted(rows, part.timestamps_ms), part, where))
+        height += len(rows)
+    if not columns:
+        return
+    values = np.zeros((height, len(columns)))
+    present = np.zeros((height, len(columns)), np.bool_)
+    for rows, part, where in placed:
+        values[rows[:, None], where] = part.values
+        present[rows[:, None], where] = True
+    series = list(columns)
+    all_times = np.concatenate(times)
+    moved = [column for column, labels in enumerate(series) if metric_name(labels) in time_metrics]
+    if moved:
+        epochs = np.repeat(np.arange(len(targets)) * (epoch_ms / 1000), [len(rows) for rows in times])[:, None]
+        of_time = values[:, moved]
+        values[:, moved] = np.where(of_time > 0, of_time + epochs, of_time)
+    patterns: dict[bytes, list[int]] = {}
+    for column, pattern in enumerate(np.packbits(present, axis=0).T):
+        patterns.setdefault(pattern.tobytes(), []).append(column)
+    for alike in patterns.values():
+        here = present[:, alike[0]]
+        yield Slice([series[column] for column in alike], all_times[here], values[here][:, alike])
+
+
+def _alike(labels: Labels) -> Labels:
+    """A series' name without what only says which target it is of."""
+    return tuple((name, _ALIKE.get(name, value)) for name, value in labels if name not in _STRIPPED)
