@@ -32,6 +32,7 @@ from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import UsageError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
+from kpwatch.doctor.standing import OfEngine, StandingDoctor
 from kpwatch.hub import make_gate, shown_flags
 from kpwatch.knowledge.load import knowledge
 from kpwatch.ui.pages import page_handler
@@ -107,7 +108,9 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         assert source is None, "an engine elsewhere evaluates over its own samples"
         return UpstreamEngine(upstream, timeout_seconds)
 
-    own = OwnApi(Fleet(knowledge, EngineReader(engine, names), clock), knowledge, workers, telemetry)
+    findings = StandingDoctor(OfEngine(knowledge, engine(query.timeout_seconds)), clock)
+    fleet = Fleet(knowledge, EngineReader(engine, names), clock)
+    own = OwnApi(fleet, findings.document, knowledge, workers, telemetry)
     flags = shown_flags(options) | _flags(options.upstream)
     forwarder = QueryForwarder(upstream)
     write = WriteForwarder(upstream, options.receive.body_bytes, options.receive.decoded_bytes, telemetry)

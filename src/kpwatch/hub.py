@@ -36,6 +36,7 @@ from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import ConfigError, QueryTimeout, UsageError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
+from kpwatch.doctor.standing import OfStore, StandingDoctor
 from kpwatch.knowledge.load import knowledge
 from kpwatch.receive.handler import WriteHandler
 from kpwatch.receive.limits import ReceiveOptions
@@ -203,7 +204,8 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     store = Store.open(_store_options(options), telemetry, clock)
     engine = LazyEngine(store, options.query, clock)
     workers = Workers(options.query.concurrency, options.query.waiting, options.query.timeout_seconds, telemetry)
-    own = OwnApi(Fleet(knowledge, StoreReader(engine, store), clock), knowledge, workers, telemetry)
+    findings = StandingDoctor(OfStore(knowledge, store, max_samples=options.query.max_samples), clock)
+    own = OwnApi(Fleet(knowledge, StoreReader(engine, store), clock), findings.document, knowledge, workers, telemetry)
     write = WriteHandler(store, options.receive, telemetry)
     handlers = Handlers(
         write=write,

@@ -36,6 +36,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "metric": ("Only this metric.", _TEXT),
     "state": ("active, dropped or any.", _TEXT),
     "scrapePool": ("Only targets of this job.", _TEXT),
+    "lang": ("The language of what is said: en or zh.", {"type": "string", "enum": ["en", "zh"]}),
     "ignore_host": ("false: where a series has neither ident nor agent_hostname, its host becomes ident.", _TEXT),
 }
 

@@ -6,8 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kpwatch.api.encoding import accepted_coding, encoded, unless_known
+from kpwatch.api.params import Form
 from kpwatch.base.asgi import JSON, Answer
+from kpwatch.base.errors import BadQuery
 from kpwatch.knowledge.document import group_document, metric_document, prefix_document
+from kpwatch.knowledge.rows import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,8 +28,17 @@ _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 class OwnApi:
     """Handlers of /api/kpwatch/v1/*, /metrics and /-/*."""
 
-    def __init__(self, fleet: Fleet, knowledge: Callable[[], Knowledge], workers: Workers, telemetry: Registry) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        findings: Callable[[str], dict[str, Any]],
+        knowledge: Callable[[], Knowledge],
+        workers: Workers,
+        telemetry: Registry,
+    ) -> None:
+        """`findings`: what is wrong, in a language, as `kpwatch doctor --json` has it."""
         self._fleet = fleet
+        self._findings = findings
         self._knowledge = knowledge
         self._workers = workers
         self._telemetry = telemetry
@@ -35,6 +47,13 @@ class OwnApi:
     async def fleet(self, request: Request) -> Answer:
         """GET /fleet: `{"time": …, "nodes": [{"ident", "state", "condition", column…}]}`."""
         return await self._json(request, self._fleet.table)
+
+    async def findings(self, request: Request) -> Answer:
+        """GET /findings: the verdict on every node and on the fleet, as `kpwatch doctor --json`; `lang` is zh or en."""
+        language = Form(request.query).text("lang") or "en"
+        if language not in LANGUAGES:
+            raise BadQuery(f'invalid parameter "lang": {language!r} is none of {", ".join(LANGUAGES)}')
+        return await self._json(request, lambda: self._findings(language))
 
     async def dictionary(self, request: Request) -> Answer:
         """GET /dictionary: `{"groups": […], "prefixes": […], "metrics": […]}`, as `knowledge/document.py` has them."""

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kpwatch.doctor.documents import Node
-    from kpwatch.doctor.judge import FleetVerdict
+    from kpwatch.doctor.report import Document
     from kpwatch.doctor.words import Language
 
 _BAD_USAGE = 64
 _CANNOT_JUDGE = 3
+_SERVER_TIMEOUT_SECONDS = 30.0
 
 
 def main(arguments: list[str]) -> int:
@@ -45,12 +46,13 @@ def main(arguments: list[str]) -> int:
     except (UsageError, ConfigError) as error:
         print(f"kpwatch: {error}", file=sys.stderr)
         return _BAD_USAGE
+    language: Language = "zh" if (given.lang or wanted_language(os.environ)) == "zh" else "en"
     try:
-        verdict = _of_server(given) if given.prometheus else _of_nodes(nodes)
+        document = _of_server(given.prometheus, language) if given.prometheus else _of_nodes(nodes, language)
     except KpwatchError as error:
         print(f"kpwatch: {error}", file=sys.stderr)
         return _CANNOT_JUDGE
-    return _show(verdict, given)
+    return _show(document, language, given)
 
 
 def _nodes(given: argparse.Namespace) -> list[Node]:
@@ -72,32 +74,44 @@ def _nodes(given: argparse.Namespace) -> list[Node]:
     return nodes
 
 
-def _of_nodes(nodes: Sequence[Node]) -> FleetVerdict:
+def _of_nodes(nodes: Sequence[Node], language: Language) -> Document:
     from kpwatch.doctor.at_desk import examine_at_desk
+    from kpwatch.doctor.report import as_document
     from kpwatch.knowledge.load import knowledge
 
-    return examine_at_desk(nodes, knowledge())
+    return as_document(examine_at_desk(nodes, knowledge()), language)
 
 
-def _of_server(given: argparse.Namespace) -> FleetVerdict:
+def _of_server(url: str, language: Language) -> Document:
+    """A hub judges itself; any other server is asked every query."""
+    from kpwatch.doctor.prometheus_api import ask_hub
+
+    told = ask_hub(url, f"/api/kpwatch/v1/findings?lang={language}", _SERVER_TIMEOUT_SECONDS)
+    if told is not None and told.get("version") == 1:
+        return told
+    from kpwatch.doctor.at_engine import AtEngine
     from kpwatch.doctor.judge import judge
-    from kpwatch.doctor.server import AtServer
+    from kpwatch.doctor.report import as_document
+    from kpwatch.doctor.server import ServerEngine
     from kpwatch.knowledge.load import knowledge
 
-    return judge(knowledge(), AtServer(given.prometheus, knowledge(), timeout_seconds=30.0), {})
+    engine = ServerEngine(url, timeout_seconds=_SERVER_TIMEOUT_SECONDS)
+    return as_document(judge(knowledge(), AtEngine(engine, knowledge(), engine.now_ms()), {}), language)
 
 
-def _show(verdict: FleetVerdict, given: argparse.Namespace) -> int:
-    from kpwatch.doctor.report import Style, as_document, as_text, exit_code
+def _show(document: Document, language: Language, given: argparse.Namespace) -> int:
+    from kpwatch.doctor.report import Style, as_text, exit_code
+    from kpwatch.knowledge.load import knowledge
 
-    language: Language = "zh" if (given.lang or wanted_language(os.environ)) == "zh" else "en"
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may not know Chinese
     if given.json:
-        print(json.dumps(as_document(verdict, language), ensure_ascii=False, indent=2))
+        print(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         style = Style(language, columns(sys.stdout, os.environ), Paint(wants_colours(sys.stdout, os.environ)))
-        print("\n".join(as_text(verdict, style, SYSTEM_CLOCK.unix_seconds(), verbose=given.verbose)))
-    return exit_code(verdict)
+        checks = {check.id: check for check in knowledge().checks}
+        now_seconds = SYSTEM_CLOCK.unix_seconds()
+        print("\n".join(as_text(document, checks, style, now_seconds, verbose=given.verbose)))
+    return exit_code(document)
 
 
 class _progress:  # noqa: N801 - a context manager, used as a word

@@ -42,6 +42,25 @@ def ask_server(url: str, path: str, parameters: dict[str, str], timeout_seconds:
     return answer
 
 
+def ask_hub(url: str, path: str, timeout_seconds: float) -> dict[str, Any] | None:
+    """A document of a hub's own API; None from a server that is none. Raises UsageError, KpwatchError."""
+    place, authorization = without_secret(url)
+    headers = {"User-Agent": f"kpwatch/{__version__}", "Accept": "application/json", **authorization}
+    try:
+        with urlopen(Request(place + path, headers=headers), timeout=timeout_seconds) as response:  # noqa: S310
+            body = response.read(_ANSWER_LIMIT_BYTES)
+    except HTTPError:
+        return None  # another server, or a hub that cannot: the queries will tell
+    except (URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise KpwatchError(f"{place} does not answer: {reason}; is the server running there? (--prometheus)") from error
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def without_secret(url: str) -> tuple[str, dict[str, str]]:
     """(URL without user and slash, the header that says who we are); raises UsageError."""
     parts = urlsplit(url)

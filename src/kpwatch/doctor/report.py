@@ -8,19 +8,25 @@ else.
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kpwatch.base.terminal import Paint, lines_of, padded, width_of
+from kpwatch.base.terminal import lines_of, padded, width_of
 from kpwatch.doctor.bundle import rfc3339
+from kpwatch.doctor.judge import SEVERITY_RANK
 from kpwatch.doctor.words import Said
 from kpwatch.knowledge.rows import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from kpwatch.doctor.judge import Finding, FleetVerdict, NodeVerdict, NotJudged, Shown
+    from kpwatch.base.terminal import Paint
+    from kpwatch.doctor.judge import Finding, FleetVerdict, Shown
     from kpwatch.doctor.words import Language
-    from kpwatch.knowledge.rows import Told
+    from kpwatch.knowledge.rows import Check, Told
+
+Document = dict[str, Any]
+"""What stands in `kpwatch doctor --json`, or a part of it."""
 
 _INDENT = 4
 _STYLES = {"critical": "red", "warning": "yellow", "unknown": "yellow", "ok": "green", "info": "cyan"}
@@ -39,13 +45,14 @@ class Style(NamedTuple):
         return Said(key, gaps).in_language(self.language)
 
 
-def exit_code(verdict: FleetVerdict) -> int:
+def exit_code(document: Document) -> int:
     """2 critical, else 1 warning, else 3 a node could not be judged, else 0."""
-    verdicts = {node.verdict for node in verdict.nodes} | {finding.severity for finding in verdict.findings}
+    verdicts = {node["verdict"] for node in document["nodes"]}
+    verdicts |= {finding["severity"] for finding in document["fleet"]["findings"]}
     return 2 if "critical" in verdicts else 1 if "warning" in verdicts else 3 if "unknown" in verdicts else 0
 
 
-def as_document(verdict: FleetVerdict, language: Language) -> dict[str, Any]:
+def as_document(verdict: FleetVerdict, language: Language) -> Document:
     """The JSON document."""
     return {
         "version": 1,
@@ -112,110 +119,112 @@ def _steps(finding: Finding, told: Told, language: Language) -> list[str]:
     return list(told.do) or [Said("explain", (finding.check.id,)).in_language(language)]
 
 
-def as_text(verdict: FleetVerdict, style: Style, now_seconds: float, *, verbose: bool = False) -> list[str]:
-    """Lines for a terminal, or for a pipe."""
+def as_text(
+    document: Document, checks: Mapping[str, Check], style: Style, now_seconds: float, *, verbose: bool = False
+) -> list[str]:
+    """Lines for a terminal, or for a pipe, of what `as_document` made; `checks` by id."""
+    writer = _Writer(checks, style, now_seconds)
+    nodes = sorted(document["nodes"], key=lambda node: (_VERDICTS.index(node["verdict"]), node["ident"]))
     lines: list[str] = []
-    for finding in verdict.findings:
-        lines += [_headline(finding.severity, style.say("fleet"), style), *_finding(finding, style, now_seconds), ""]
-    for node in _by_verdict(verdict.nodes):
-        if node.verdict == "ok" and not node.findings and len(verdict.nodes) > 1:
+    for finding in document["fleet"]["findings"]:
+        lines += [writer.headline(finding["severity"], style.say("fleet")), *writer.finding(finding), ""]
+    for node in nodes:
+        if node["verdict"] == "ok" and not node["findings"] and len(nodes) > 1:
             continue
-        lines.append(_headline(node.verdict, node.ident, style))
-        for finding in node.findings:
-            lines += _finding(finding, style, now_seconds)
-        if node.shared:
-            lines += _wrapped(style.say("shared", ", ".join(each.check.id for each in node.shared)), style)
-        if verbose or node.verdict == "unknown" or len(verdict.nodes) == 1:
-            lines += _not_judged(node.not_judged, style)
+        lines.append(writer.headline(node["verdict"], node["ident"]))
+        for finding in node["findings"]:
+            lines += writer.finding(finding)
+        if node["verdict"] in SEVERITY_RANK and not any(_counts(finding) for finding in node["findings"]):
+            lines += writer.wrapped(style.say("shared"))
+        if verbose or node["verdict"] == "unknown" or len(nodes) == 1:
+            lines += writer.not_judged(node["not_judged"])
         lines.append("")
-    return [*lines, *_summary(verdict, style)]
+    return [*lines, *(writer.summary(nodes) if len(nodes) > 1 else [])]
 
 
-def _by_verdict(nodes: Iterable[NodeVerdict]) -> list[NodeVerdict]:
-    return sorted(nodes, key=lambda node: (_VERDICTS.index(node.verdict), node.ident))
+def _counts(finding: Document) -> bool:
+    return SEVERITY_RANK[finding["severity"]] > 0
 
 
-def _headline(verdict: str, name: str, style: Style) -> str:
-    return f"{style.paint(_STYLES[verdict], '●')} {style.paint('bold', name)}  " + style.paint(
-        _STYLES[verdict], style.say(verdict)
-    )
+class _Writer:
+    """Writes parts of a document in one style."""
+
+    def __init__(self, checks: Mapping[str, Check], style: Style, now_seconds: float) -> None:
+        self._checks = checks
+        self._style = style
+        self._now_seconds = now_seconds
+
+    def headline(self, verdict: str, name: str) -> str:
+        paint, style = self._style.paint, _STYLES[verdict]
+        return f"{paint(style, '●')} {paint('bold', name)}  {paint(style, self._style.say(verdict))}"
+
+    def finding(self, finding: Document) -> list[str]:
+        style = self._style
+        check = self._checks.get(finding["check"])
+        told = None if check is None else check.zh if style.language == "zh" else check.en
+        name = style.paint(_STYLES[finding["severity"]], finding["check"])
+        lines = [f"  {name} ({style.say(finding['severity'])})", *self.wrapped(finding["summary"])]
+        lines += _table(self._rows(finding))
+        lines += self.wrapped(finding["means"])
+        if told is not None and told.threshold:
+            lines += self.wrapped(f"{style.say('threshold')}: {told.threshold}")
+        lines += self._steps(finding["do"])
+        if check is not None and check.incidents:
+            lines += self.wrapped(f"{style.say('incidents')}: {' '.join(check.incidents)}")
+        return lines
+
+    def _rows(self, finding: Document) -> Iterator[tuple[str, str]]:
+        if finding["since"] is not None:
+            began = datetime.fromisoformat(finding["since"]).timestamp()
+            ago = duration(max(self._now_seconds - began, 0.0))
+            yield self._style.say("since"), f"{rfc3339(round(began))} ({self._style.say('ago', ago)})"
+        for each in finding["evidence"]:
+            yield _row(each["what"], each["value"])
+
+    def _steps(self, steps: Iterable[str]) -> Iterator[str]:
+        for number, step in enumerate(steps, start=1):
+            mark = f"{number}. "
+            written = lines_of(step, self._style.columns - _INDENT - len(mark), whole="commands")
+            for place, line in enumerate(self._style.paint.commands(written)):
+                yield " " * _INDENT + (" " * len(mark) if place else mark) + line
+
+    def wrapped(self, text: str) -> list[str]:
+        written = self._style.paint.commands(lines_of(text, self._style.columns - _INDENT, whole="commands"))
+        return [" " * _INDENT + line for line in written]
+
+    def not_judged(self, not_judged: Iterable[Document]) -> Iterator[str]:
+        by_reason: dict[str, list[str]] = {}
+        for each in not_judged:
+            by_reason.setdefault(each["why"], []).append(each["check"])
+        for why, checks in by_reason.items():
+            text = f"{self._style.say('not-judged')}: {', '.join(checks)} - {why}"
+            yield from (self._style.paint("dim", line) for line in self.wrapped(text))
+
+    def summary(self, nodes: Sequence[Document]) -> list[str]:
+        say, paint = self._style.say, self._style.paint
+        counts = [(name, sum(node["verdict"] == name for node in nodes)) for name in _VERDICTS]
+        told = ", ".join(f"{count} {paint(_STYLES[name], say(name))}" for name, count in counts if count)
+        return [f"{say('judged', str(len(nodes)))}: {told}"]
 
 
-def _finding(finding: Finding, style: Style, now_seconds: float) -> list[str]:
-    told = _told(finding, style.language)
-    check = style.paint(_STYLES[finding.severity], finding.check.id)
-    lines = [f"  {check} ({style.say(finding.severity)})", *_wrapped(told.summary, style)]
-    lines += _table(_rows(finding, style, now_seconds))
-    for key, checks in (("because", finding.causes), ("also", finding.consequences)):
-        if checks:
-            lines += _wrapped(f"{style.say(key)}: {', '.join(checks)}", style)
-    lines += _wrapped(told.means, style)
-    if told.threshold:
-        lines += _wrapped(f"{style.say('threshold')}: {told.threshold}", style)
-    for number, step in enumerate(_steps(finding, told, style.language), start=1):
-        mark = f"{number}. "
-        written = lines_of(step, style.columns - _INDENT - len(mark), whole="commands")
-        for place, line in enumerate(style.paint.commands(written)):
-            lines.append(" " * _INDENT + (" " * len(mark) if place else mark) + line)
-    if finding.check.incidents:
-        lines += _wrapped(f"{style.say('incidents')}: {' '.join(finding.check.incidents)}", style)
-    return lines
+def _row(what: str, value: object) -> tuple[str, str]:
+    """Name and value; the unit moves from the one to the other."""
+    for unit, text_of in _UNITS.items():
+        if unit in what and isinstance(value, int | float):
+            return what.replace(unit, ""), text_of(value)
+    return what, _shown(value)
 
 
-def _rows(finding: Finding, style: Style, now_seconds: float) -> Iterator[tuple[str, str]]:
-    if finding.since_seconds is not None:
-        ago = duration(max(now_seconds - finding.since_seconds, 0.0))
-        yield style.say("since"), f"{rfc3339(round(finding.since_seconds))} ({style.say('ago', ago)})"
-    for shown in finding.evidence:
-        yield _name(shown, style.language), _value(shown)
-
-
-def _name(shown: Shown, language: Language) -> str:
-    name = _what(shown._replace(detail=""), language).removesuffix(" (seconds)").removesuffix(" (bytes)")
-    return f"{name} [{shown.detail}]" if shown.detail else name
-
-
-def _value(shown: Shown) -> str:
-    value, unit = shown.value, shown.what.unit if isinstance(shown.what, Evidence) else ""
-    if isinstance(value, str) or not math.isfinite(value):
-        return str(value)
-    if unit == "unix_seconds":
-        return rfc3339(round(value))
-    if unit == "seconds":
-        return duration(value)
-    if unit == "bytes":
-        return f"{value / 1e6:,.0f} MB"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"
+def _shown(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
     rows = list(rows)
     width = max((width_of(name) for name, _ in rows), default=0)
     return [" " * _INDENT + padded(name, width) + "  " + value for name, value in rows]
-
-
-def _wrapped(text: str, style: Style) -> list[str]:
-    written = style.paint.commands(lines_of(text, style.columns - _INDENT, whole="commands"))
-    return [" " * _INDENT + line for line in written]
-
-
-def _not_judged(not_judged: Iterable[NotJudged], style: Style) -> list[str]:
-    by_reason: dict[str, list[str]] = {}
-    for each in not_judged:
-        by_reason.setdefault(each.why.in_language(style.language), []).append(each.check)
-    lines = []
-    for why, checks in by_reason.items():
-        text = f"{style.say('not-judged')}: {', '.join(checks)} - {why}"
-        lines += [style.paint("dim", line) for line in _wrapped(text, style)]
-    return lines
-
-
-def _summary(verdict: FleetVerdict, style: Style) -> list[str]:
-    if len(verdict.nodes) == 1:
-        return []
-    counts = [(name, sum(node.verdict == name for node in verdict.nodes)) for name in _VERDICTS]
-    told = ", ".join(f"{count} {style.paint(_STYLES[name], style.say(name))}" for name, count in counts if count)
-    return [f"{style.say('judged', str(len(verdict.nodes)))}: {told}"]
 
 
 def duration(seconds: float) -> str:
@@ -231,3 +240,10 @@ def duration(seconds: float) -> str:
             rest = whole % size // lesser_size
             return f"{sign}{whole // size} {unit}" + (f" {rest} {lesser}" if rest else "")
     return f"{sign}{whole} s"
+
+
+_UNITS: dict[str, Callable[[float], str]] = {
+    " (seconds)": duration,
+    " (bytes)": lambda value: f"{value / 1e6:,.0f} MB",
+}
+"""How a document writes units, and how a person reads them."""

@@ -51,7 +51,7 @@ SENTENCES: dict[str, dict[Language, str]] = {
     "unknown": {"en": "could not be judged", "zh": "无法判断"},
     "ok": {"en": "ok", "zh": "正常"},
     "fleet": {"en": "The fleet", "zh": "整个集群"},
-    "shared": {"en": "told above for the fleet: {}", "zh": "见上方集群结论：{}"},
+    "shared": {"en": "what is told above for the fleet", "zh": "见上方对整个集群的结论"},
     "threshold": {"en": "Threshold", "zh": "阈值"},
     "incidents": {"en": "Known incidents", "zh": "已知事例"},
     "since": {"en": "since", "zh": "开始于"},
