@@ -5,18 +5,17 @@ from __future__ import annotations
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
+from kpwatch.doctor.across import Across
 from kpwatch.doctor.desk import NOW_MS, YOUNG_SECONDS, Wanted, lay_out
 from kpwatch.doctor.judge import judge
 from kpwatch.knowledge.expressions import Words, expand
 from kpwatch.knowledge.load import queries_of
-from kpwatch.model.results import Vector
-from kpwatch.model.snapshot import Snapshot
-from kpwatch.promql.engine import Engine, EngineOptions
+from kpwatch.promql.engine import EngineOptions
 from kpwatch.promql.needs import needs
 from kpwatch.promql.side_by_side import SideBySide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kpwatch.doctor.desk import Desk
     from kpwatch.doctor.documents import Node
@@ -35,7 +34,7 @@ def examine_at_desk(nodes: Sequence[Node], knowledge: Knowledge) -> FleetVerdict
     asked_for = needs(_queries(knowledge), 0).names.test if len(nodes) > _FEW else _anything
     times = frozenset(row.name for row in knowledge.metrics if row.unit == "unix_seconds")
     desk = lay_out(_told_apart(nodes), Wanted(asked_for, _counters(knowledge).__contains__, times))
-    return judge(knowledge, AtDesk(desk), desk.unreadable)
+    return judge(knowledge, AtDesk(desk, knowledge.terms), desk.unreadable)
 
 
 def _anything(_name: str) -> bool:
@@ -71,12 +70,12 @@ class AtDesk:
 
     desk = True
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, terms: Mapping[str, str]) -> None:
         self._desk = desk
         lookback_ms = max(_YOUNG_MS, desk.span_ms + 1)
         options = EngineOptions(lookback_ms=lookback_ms, extrapolates=False)
-        self._engine = Engine(Snapshot(desk.slices), options)
         self._side_by_side = SideBySide(desk.slices, desk.time_metrics, options)
+        self._across = Across(terms, self._side_by_side.ask)
         self._words = Words(
             window=f"{desk.span_ms + 1}ms",
             before=f"{max(desk.least_span_ms, 1)}ms",
@@ -88,14 +87,13 @@ class AtDesk:
         """The same for all: what is at hand."""
         return self._words
 
-    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
-        at_ms = NOW_MS - round(before_seconds * 1000)
-        if not across:
-            return self._side_by_side.ask(query, at_ms)
-        value = self._engine.instant(query, at_ms).value
-        assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
-        return value.samples
+        return self._side_by_side.ask(query, NOW_MS - round(before_seconds * 1000))
+
+    def ask_across(self, _check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+        """See `judge.Examined`; raises QueryError."""
+        return self._across.ask(query, self._words, NOW_MS - round(before_seconds * 1000))
 
     def true_seconds(self, node: str, seconds: float) -> float:
         """As it was before the node's world was moved."""

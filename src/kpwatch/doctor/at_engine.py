@@ -41,6 +41,7 @@ class AtEngine:
 
     def __init__(self, engine: InstantEngine, knowledge: Knowledge, at_ms: int) -> None:
         self._engine = engine
+        self._terms = knowledge.terms
         self._at_ms = at_ms
         self._known: dict[str, Answers | QueryError] = {}
         conditions = (
@@ -54,14 +55,17 @@ class AtEngine:
         """The row's own window."""
         return in_cluster(check.window)
 
-    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
-        del across  # to an engine all queries are alike
         known = self._known.get(query) if not before_seconds else None
         answer = known if known is not None else self._ask(query, before_seconds)
         if isinstance(answer, QueryError):
             raise answer
         return answer
+
+    def ask_across(self, check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+        """To an engine all queries are alike."""
+        return self.ask(expand(query, self._terms, self.words(check)), before_seconds)
 
     def true_seconds(self, _node: str, seconds: float) -> float:
         """Nothing was moved."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from kpwatch.doctor.across import Across
 from kpwatch.doctor.judge import judge, standing_queries
-from kpwatch.knowledge.expressions import expand, in_cluster
+from kpwatch.knowledge.expressions import each_terms, expand, in_cluster
 from kpwatch.knowledge.load import queries_of
 from kpwatch.model.results import Vector
 from kpwatch.promql.engine import Engine, EngineOptions
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from kpwatch.model.source import SeriesSource
 
 _MINUTE_MS = 60_000
-_READ_AHEAD_MS = (12 * _MINUTE_MS, 70 * _MINUTE_MS)
+_READ_AHEAD_MS = (6 * _MINUTE_MS, 12 * _MINUTE_MS, 70 * _MINUTE_MS)
 """Stretches that are read at once; a query is evaluated over the shortest that it does not reach beyond."""
 _ENOUGH_SCRAPES = 1000
 
@@ -57,14 +58,17 @@ class StoreDoctor:
         return judge(self._knowledge, _AtStore(self._knowledge, self._source, self._options, self._plan, at_ms), {})
 
 
+def _each_of(check: Check) -> list[str]:
+    return [f"${name}" for query in queries_of(check) for name in each_terms(query)]
+
+
 def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
     queries = [
         *standing_queries(knowledge),
         *(
             expand(query, knowledge.terms, in_cluster(check.window))
             for check in knowledge.checks
-            if not check.across
-            for query in queries_of(check)
+            for query in (queries_of(check) if not check.across else _each_of(check))
         ),
     ]
     reach_ms = {query: needs([query], lookback_ms).reach_ms for query in queries}
@@ -97,18 +101,25 @@ class _AtStore:
         self._times = frozenset(row.name for row in knowledge.metrics if row.unit == "unix_seconds")
         self._read: dict[int, SideBySide] = {}
         self._engine = Engine(source, options)
+        self._across = Across(knowledge.terms, self._ask)
 
     def words(self, check: Check) -> Words:
         """The row's own window."""
         return in_cluster(check.window)
 
-    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
-        before_ms = round(before_seconds * 1000)
-        stretch_ms = 0 if across else self._plan.stretch_ms.get(query, 0)
-        if stretch_ms and self._plan.reach_ms[query] + before_ms <= stretch_ms:
-            return self._read_ahead(stretch_ms).ask(query, self._at_ms - before_ms)
-        value = self._engine.instant(query, self._at_ms - before_ms).value
+        return self._ask(query, self._at_ms - round(before_seconds * 1000))
+
+    def ask_across(self, check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+        """See `judge.Examined`; raises QueryError."""
+        return self._across.ask(query, self.words(check), self._at_ms - round(before_seconds * 1000))
+
+    def _ask(self, query: str, at_ms: int) -> Sequence[tuple[Labels, float]]:
+        stretch_ms = self._plan.stretch_ms.get(query, 0)
+        if stretch_ms and self._plan.reach_ms[query] + self._at_ms - at_ms <= stretch_ms:
+            return self._read_ahead(stretch_ms).ask(query, at_ms)
+        value = self._engine.instant(query, at_ms).value
         assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
         return value.samples
 

@@ -41,8 +41,12 @@ class Examined(Protocol):
         """What the words in this check's queries stand for."""
         ...
 
-    def ask(self, query: str, before_seconds: float = 0.0, *, across: bool = False) -> Sequence[tuple[Labels, float]]:
-        """Value of an instant query now, or so long ago; `across`: it looks from node to node. Raises QueryError."""
+    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+        """Value of an instant query about each node now, or so long ago; raises QueryError."""
+        ...
+
+    def ask_across(self, check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+        """The same of a query that looks from node to node, its words not expanded."""
         ...
 
     def true_seconds(self, node: str, seconds: float) -> float:
@@ -222,10 +226,12 @@ class _Judge:
         return holds
 
     def _values(self, check: Check, query: str, before_seconds: float = 0.0) -> dict[str, float]:
-        text = expand(query, self._knowledge.terms, self._examined.words(check))
-        return {
-            node_of(labels): value for labels, value in self._examined.ask(text, before_seconds, across=check.across)
-        }
+        return {node_of(labels): value for labels, value in self._ask(check, query, before_seconds)}
+
+    def _ask(self, check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+        if check.across:
+            return self._examined.ask_across(check, query, before_seconds)
+        return self._examined.ask(expand(query, self._knowledge.terms, self._examined.words(check)), before_seconds)
 
     def _node(self, node: str, fired: Iterable[tuple[Check, Level, float]]) -> NodeVerdict:
         fired = list(fired)
@@ -295,8 +301,7 @@ class _Judge:
 
     def _asked_of(self, node: str, check: Check, query: str) -> list[tuple[Labels, float]]:
         try:
-            text = expand(query, self._knowledge.terms, self._examined.words(check))
-            answers = self._examined.ask(text, across=check.across)
+            answers = self._ask(check, query)
         except QueryError:
             return []  # the finding stands without this number
         return [(labels, value) for labels, value in answers if node in (node_of(labels), "")]

@@ -5,6 +5,7 @@
     $recent     as $window; at a desk at least five minutes (the source there begins a young process's counters at 0)
     $grown(M)   the increase of counter M over $recent, where a counter that was absent before was 0
     $name       an entry of [terms], which may hold words itself
+    $each_name  one that is of each node by itself; queries that look from node to node are made of such terms alone
 
 In a cluster `increase` does not see a counter appear, so $grown adds the whole of one that was absent $window ago, if
 the node was watched then already or its process is younger. At a desk the source holds the zeros that are missing.
@@ -45,6 +46,11 @@ def expand(expression: str, terms: Mapping[str, str], words: Words) -> str:
     for name in ("window", "before", "recent"):
         text = text.replace(f"${name}", getattr(words, name))
     return " ".join(text.split())
+
+
+def each_terms(expression: str) -> list[str]:
+    """Names of the terms in it that are of each node by itself."""
+    return list(dict.fromkeys(name for name in _WORD.findall(expression) if name.startswith("each_")))
 
 
 def speaks_of_changes(expression: str, terms: Mapping[str, str]) -> bool:

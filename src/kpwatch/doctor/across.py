@@ -1,0 +1,49 @@
+"""Queries that look from node to node: what they compare is had for each node first, as a recording rule would have it.
+
+Their terms `$each_…` are evaluated side by side and written down as series of that name; the query is evaluated over
+those. So its cost is a number or two of each node, not the hundreds of series they are made from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kpwatch.knowledge.expressions import each_terms, expand
+from kpwatch.model.labels import make_labels
+from kpwatch.model.memory_source import MemorySource
+from kpwatch.model.results import Vector
+from kpwatch.promql.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kpwatch.knowledge.expressions import Words
+    from kpwatch.model.labels import Labels
+
+    AskEach = Callable[[str, int], Sequence[tuple[Labels, float]]]
+
+
+class Across:
+    """Evaluates such queries; keeps what was written down for as long as it lives."""
+
+    def __init__(
+        self, terms: Mapping[str, str], ask_each: Callable[[str, int], Sequence[tuple[Labels, float]]]
+    ) -> None:
+        """`ask_each(query, at_ms)` asks about each node by itself."""
+        self._terms = terms
+        self._bare = {**terms, **{name: name for name in terms if name.startswith("each_")}}
+        self._ask_each = ask_each
+        self._written: dict[tuple[str, int], Sequence[tuple[Labels, float]]] = {}
+
+    def ask(self, query: str, words: Words, at_ms: int) -> Sequence[tuple[Labels, float]]:
+        """Value of an instant query whose words are not expanded yet; raises QueryError."""
+        source = MemorySource()
+        for name in each_terms(query):
+            key = (expand(self._terms[name], self._terms, words), at_ms)
+            if key not in self._written:
+                self._written[key] = self._ask_each(*key)
+            for labels, value in self._written[key]:
+                source.add(make_labels([*labels, ("__name__", name)]), [at_ms], [value])
+        answer = Engine(source).instant(expand(query, self._bare, words), at_ms).value
+        assert isinstance(answer, Vector), f"a row of the knowledge table is no instant vector: {query}"
+        return answer.samples
