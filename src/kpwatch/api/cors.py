@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kpwatch.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from kpwatch.base.asgi import Answer, Request
+    from kpwatch.base.asgi import Answer, Head
 
 ANY = ".*"
 _PREFIXES = ("/api/v1/", "/prometheus/api/v1/")
@@ -40,7 +40,7 @@ class Cors:
         except re.error as error:
             raise UsageError(f"--cors-origin {origin!r}: {error}: expected a regular expression") from error
 
-    def shared(self, request: Request, answer: Answer) -> Answer:
+    def shared(self, request: Head, answer: Answer) -> Answer:
         """The answer as the page that asked may see it."""
         origin = request.header(b"origin")
         if not origin or not shares(request.path):

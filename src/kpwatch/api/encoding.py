@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kpwatch.base.asgi import Answer, Request
+    from kpwatch.base.asgi import Answer, Head
 
 WORTH_IT_BYTES = 1400
 """What fits into one packet anyway is not compressed."""
@@ -38,7 +38,7 @@ def _gzip(body: bytes) -> bytes:
 CODINGS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "gzip": _gzip}
 
 
-def accepted_coding(request: Request) -> str:
+def accepted_coding(request: Head) -> str:
     """The coding for the answer to `request`; "" = as it is."""
     weights = dict(map(_weighed, request.header(b"accept-encoding").lower().split(",")))
     best, chosen = 0.0, ""
@@ -67,7 +67,7 @@ def encoded(answer: Answer, coding: str) -> Answer:
     return replace(answer, body=CODINGS[coding](answer.body), headers=headers)
 
 
-def unless_known(request: Request, answer: Answer) -> Answer:
+def unless_known(request: Head, answer: Answer) -> Answer:
     """The answer with an ETag, for documents that rarely change; 304 without a body where the client has it.
 
     The tag is weak: it stands for the document in any coding.

@@ -1,8 +1,8 @@
-"""One connection: uvicorn's HTTP/1.1, with bounded heads, and a short way for bodies that are pushed.
+"""One connection: uvicorn's HTTP/1.1, with bounded heads, and a short way for requests that are pushed.
 
-An ordinary Remote Write request (POST, HTTP/1.1, a Content-Length, nothing before it still unanswered) goes from the
-parser's callbacks to its handler and back: no scope, task or coroutine. Whatever is out of the ordinary, such as a
-chunked body, `Expect: 100-continue`, a second request before the first is answered, too many connections, goes
+An ordinary Remote Write request or query (HTTP/1.1, GET or a Content-Length, nothing before it still unanswered) goes
+from the parser's callbacks to its handler and back: no scope, task or coroutine. Whatever is out of the ordinary, such
+as a chunked body, `Expect: 100-continue`, a second request before the first is answered, too many connections, goes
 uvicorn's way to the same handler, so there is one set of rules and one place for each oddity of HTTP.
 
 To uvicorn a request on the short way looks like a cycle of its own (`_Pushed`): it queues what is pipelined behind it,
@@ -59,7 +59,7 @@ class HubProtocol(HttpToolsProtocol):
         self._upload: Upload | None = None
         """The request whose body is being pushed."""
         self._latest: tuple[Answer | None, list[tuple[bytes, bytes]], bytes] = (None, [], b"")
-        """An answer, uvicorn's own headers, and the head they make: most answers are one object."""
+        """An answer without a body, uvicorn's own headers, and the head they make."""
 
     def on_message_begin(self) -> None:
         """Another head; what uvicorn makes of it is made where it is needed."""
@@ -90,9 +90,9 @@ class HubProtocol(HttpToolsProtocol):
         """Choose the way."""
         path, _, query = self.url.partition(b"?")
         if path in self._router.pushed and self._is_ordinary():
-            headers = dict(self.headers)
-            if b"content-length" in headers and b"transfer-encoding" not in headers:
-                head = Head(self.parser.get_method().decode("ascii"), path.decode("ascii"), query, headers)
+            headers, method = dict(self.headers), self.parser.get_method().decode("ascii")
+            if (b"content-length" in headers or method == "GET") and b"transfer-encoding" not in headers:
+                head = Head(method, path.decode("ascii"), query, headers)
                 pushed, before = _Pushed(self), self.cycle
                 self.cycle = pushed  # type: ignore[assignment]
                 self._upload = self._router.open(head, pushed.reply)
@@ -149,12 +149,19 @@ class HubProtocol(HttpToolsProtocol):
         """Send an answer whole, and be ready for the next request."""
         if self.transport.is_closing():
             return
-        if answer is not self._latest[0] or self.server_state.default_headers is not self._latest[1]:
-            common = self.server_state.default_headers  # made anew each second
-            fields = [b"%b: %b\r\n" % field for field in (*common, *answer_headers(answer))]
-            self._latest = (answer, common, STATUS_LINE[answer.status] + b"".join(fields))
         end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
-        self.transport.write(self._latest[2] + end + answer.body)
+        self.transport.write(self._head_of(answer) + end + answer.body)
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def _head_of(self, answer: Answer) -> bytes:
+        """All but its last line; most answers to writes are one object, which has no body."""
+        common = self.server_state.default_headers  # made anew each second
+        if answer is self._latest[0] and common is self._latest[1]:
+            return self._latest[2]
+        fields = [b"%b: %b\r\n" % field for field in (*common, *answer_headers(answer))]
+        head = STATUS_LINE[answer.status] + b"".join(fields)
+        if not answer.body:
+            self._latest = (answer, common, head)
+        return head

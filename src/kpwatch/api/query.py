@@ -5,11 +5,11 @@ Evaluation, writing and zipping happen on one of the bounded threads; the engine
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kpwatch.api.answers import Spent, query_answer
 from kpwatch.api.encoding import accepted_coding, encoded
-from kpwatch.api.forms import read_form
+from kpwatch.api.forms import FormUpload, read_form
 from kpwatch.base.errors import BadQuery
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kpwatch.api.params import Form
     from kpwatch.api.workers import Workers
-    from kpwatch.base.asgi import Answer, Request
+    from kpwatch.base.asgi import Answer, Head, Reply, Request, Upload
     from kpwatch.base.clock import Clock
     from kpwatch.model.results import QueryResult
     from kpwatch.model.source import SeriesSource
@@ -48,8 +48,15 @@ class EngineMaker(Protocol):
         ...
 
 
+class Question(NamedTuple):
+    """What a request asks for."""
+
+    evaluate: Callable[[QueryEngine], QueryResult]
+    limit: int
+
+
 class QueryApi:
-    """Handlers of the two query URLs."""
+    """Handlers of the two query URLs, each for requests that are read and for those that are pushed."""
 
     def __init__(self, engine: EngineMaker, workers: Workers, clock: Clock) -> None:
         self._engine = engine
@@ -59,19 +66,36 @@ class QueryApi:
     async def instant(self, request: Request) -> Answer:
         """GET, POST /query?query=&time=&timeout=&limit=&lookback_delta=&stats=."""
         form = await read_form(request)
-        limit = form.limit()
-        at_ms = form.time_ms("time", self._clock.unix_ms())
-        lookback_ms = _lookback_ms(form)
-        query = form.text("query")
-
-        def evaluate(engine: QueryEngine) -> QueryResult:
-            return engine.instant(query, at_ms, lookback_ms=lookback_ms)
-
-        return await self._answer(request, form, evaluate, limit)
+        return await self._workers.run(*self._job(request, form, self._instant(form)))
 
     async def range(self, request: Request) -> Answer:
         """GET, POST /query_range?query=&start=&end=&step=&timeout=&limit=&lookback_delta=&stats=."""
         form = await read_form(request)
+        return await self._workers.run(*self._job(request, form, self._range(form)))
+
+    def push_instant(self, head: Head, reply: Reply) -> Upload:
+        """As `instant`."""
+        return self._pushed(head, reply, self._instant)
+
+    def push_range(self, head: Head, reply: Reply) -> Upload:
+        """As `range`."""
+        return self._pushed(head, reply, self._range)
+
+    def _pushed(self, head: Head, reply: Reply, question: Callable[[Form], Question]) -> Upload:
+        def serve(head: Head, form: Form, reply: Reply) -> None:
+            work, seconds = self._job(head, form, question(form))
+            self._workers.start(work, reply, seconds)
+
+        return FormUpload(head, reply, serve)
+
+    def _instant(self, form: Form) -> Question:
+        limit = form.limit()
+        at_ms = form.time_ms("time", self._clock.unix_ms())
+        lookback_ms = _lookback_ms(form)
+        query = form.text("query")
+        return Question(lambda engine: engine.instant(query, at_ms, lookback_ms=lookback_ms), limit)
+
+    def _range(self, form: Form) -> Question:
         limit = form.limit()
         start_ms, end_ms = form.time_ms("start"), form.time_ms("end")
         if end_ms < start_ms:
@@ -89,16 +113,11 @@ class QueryApi:
             )
         lookback_ms = _lookback_ms(form)
         query = form.text("query")
+        return Question(lambda engine: engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms), limit)
 
-        def evaluate(engine: QueryEngine) -> QueryResult:
-            return engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms)
-
-        return await self._answer(request, form, evaluate, limit)
-
-    async def _answer(
-        self, request: Request, form: Form, evaluate: Callable[[QueryEngine], QueryResult], limit: int
-    ) -> Answer:
-        coding = accepted_coding(request)
+    def _job(self, head: Head, form: Form, question: Question) -> tuple[Callable[[], Answer], float]:
+        """What a thread has to do for the answer, and the seconds it may take."""
+        coding = accepted_coding(head)
         asked_seconds = form.duration_ms("timeout", 0) / 1000
         if asked_seconds < 0:
             raise BadQuery('invalid parameter "timeout": a duration must not be negative')
@@ -110,14 +129,14 @@ class QueryApi:
         def work() -> Answer:
             began_at = self._clock.monotonic_seconds()
             try:
-                result = evaluate(self._engine(seconds))
+                result = question.evaluate(self._engine(seconds))
             except BadQuery as error:
                 raise BadQuery(f'invalid parameter "query": {error}') from error
             ended_at = self._clock.monotonic_seconds()
             spent = Spent(began_at - asked_at, ended_at - began_at) if wants_stats else None
-            return encoded(query_answer(result, limit, spent), coding)
+            return encoded(query_answer(result, question.limit, spent), coding)
 
-        return await self._workers.run(work, seconds)
+        return work, seconds
 
 
 def _lookback_ms(form: Form) -> int | None:

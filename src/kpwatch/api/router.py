@@ -88,7 +88,7 @@ class Router:
     def open(self, head: Head, reply: Callable[[Answer], None]) -> Upload | None:
         """Begin to answer a request whose body will be pushed; None, and nothing done, where it is not one of those."""
         route = self._exact.get(head.path)
-        if route is None or route.push is None or head.method not in route.methods:
+        if route is None or route.push is None or head.method not in route.methods or head.method == "HEAD":
             return None
         if self._gate is not None and not self._gate.knows(head):
             return None  # a hash has to be computed first
@@ -99,7 +99,7 @@ class Router:
                 return
             answer = outcome if isinstance(outcome, Answer) else self._failed(head, route, outcome)
             self._count(route, answer.status)
-            reply(answer)
+            reply(self._cors.shared(head, answer))
 
         refusal = self._gate.refusal(head) if self._gate is not None else None
         if refusal is not None:

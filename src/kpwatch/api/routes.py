@@ -8,7 +8,7 @@ against docs/reference/http-api.md by a test.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kpwatch.api.router import Route
 
@@ -61,10 +61,11 @@ _QUERY = ("timeout", "limit", "lookback_delta", "stats")
 def routes(at: Handlers) -> list[Route]:
     """Every URL but the pages'."""
     prometheus = (
-        Route(_FORM, "/query", at.query.instant, "PromQL at one time.", ("query!", "time", *_QUERY)),
+        Route(_FORM, "/query", at.query.instant, "PromQL at one time.", ("query!", "time", *_QUERY),
+              at.query.push_instant),
         Route(
             _FORM, "/query_range", at.query.range, "PromQL at every step of a range, 11,000 points at most.",
-            ("query!", "start!", "end!", "step!", *_QUERY),
+            ("query!", "start!", "end!", "step!", *_QUERY), at.query.push_range,
         ),
         Route(_FORM, "/query_exemplars", at.describing.exemplars, "None: exemplars are not kept.",
               ("query!", "start", "end")),
@@ -109,9 +110,14 @@ def routes(at: Handlers) -> list[Route]:
     write = "Remote Write 1.0 or 2.0; 204 = on disk."
     found += (Route(_POST, path, at.write, write, ("ignore_host",), at.push) for path in WRITE_PATHS)
     found += (
-        route._replace(path=prefix + route.path, handler=at.instead.get(route.path, route.handler))
+        route._replace(path=prefix + route.path, **_answered(route, at.instead))
         for prefix in PROMETHEUS_PREFIXES
         for route in prometheus
     )
     found += own
     return found
+
+
+def _answered(route: Route, instead: Mapping[str, Handler]) -> dict[str, Any]:
+    """What changes in a route that somebody else answers."""
+    return {"handler": instead[route.path], "push": None} if route.path in instead else {}

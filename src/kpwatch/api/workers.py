@@ -7,8 +7,10 @@ ended, not when its client gave up, so abandoned queries cannot pile up behind t
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kpwatch.base.errors import QueryTimeout, TooBusy
 
@@ -20,14 +22,41 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
+class _Task(Generic[Result]):
+    """Work and who is told what became of it."""
+
+    __slots__ = ("_then", "is_running", "loop", "seconds", "timer", "work")
+
+    def __init__(self, work: Callable[[], Result], then: Callable[[Result | Exception], None], seconds: float) -> None:
+        self.work = work
+        self._then: Callable[[Result | Exception], None] | None = then
+        self.seconds = seconds
+        self.loop = asyncio.get_running_loop()
+        self.timer: asyncio.TimerHandle | None = None
+        self.is_running = False
+
+    def tell(self, outcome: Result | Exception) -> None:
+        """The first time."""
+        then = self._then
+        self.forget()
+        if then is not None:
+            then(outcome)
+
+    def forget(self) -> None:
+        """Tell nobody."""
+        self._then = None
+        if self.timer is not None:
+            self.timer.cancel()
+
+
 class Workers:
     """`threads` works at once, at most `waiting` in the queue, at most `timeout_seconds` for both together."""
 
     def __init__(self, threads: int, waiting: int, timeout_seconds: float, telemetry: Registry) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="query")
-        self._slots = asyncio.Semaphore(threads)
+        self._threads = threads
         self._max_waiting = waiting
-        self._waiting = 0
+        self._waiting: deque[_Task[Any]] = deque()
         self._running = 0
         self.timeout_seconds = timeout_seconds
         self._refused = telemetry.counter(
@@ -36,43 +65,83 @@ class Workers:
         self._timed_out = telemetry.counter(
             "kpwatch_hub_queries_timed_out_total", "Queries that were not done within their time."
         )
-        telemetry.gauge("kpwatch_hub_queries_waiting", "Queries waiting for a thread.", lambda: self._waiting)
+        telemetry.gauge("kpwatch_hub_queries_waiting", "Queries waiting for a thread.", lambda: len(self._waiting))
         telemetry.gauge("kpwatch_hub_queries_running", "Queries being evaluated.", lambda: self._running)
 
     async def run(self, work: Callable[[], Result], timeout_seconds: float = 0.0) -> Result:
         """`work()` on a thread; raises TooBusy, QueryTimeout and whatever `work` raises."""
-        if self._waiting >= self._max_waiting:
-            self._refused.add()
-            raise TooBusy(f"{self._waiting} queries are waiting already, which is the limit; try again shortly")
-        allowed = timeout_seconds or self.timeout_seconds
-        where = "in the queue"
-        try:
-            async with asyncio.timeout(allowed):
-                await self._wait_for_slot()
-                where = "while it was evaluated"
-                return await asyncio.shield(self._start(work))
-        except TimeoutError as error:
-            self._timed_out.add()
-            raise QueryTimeout(f"the query timed out {where} after {allowed:g} s; ask for less, or raise it") from error
+        ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
-    async def _wait_for_slot(self) -> None:
-        self._waiting += 1
+        def then(outcome: Result | Exception) -> None:
+            if isinstance(outcome, Exception):
+                ended.set_exception(outcome)
+            else:
+                ended.set_result(outcome)
+
+        task = self._start(work, then, timeout_seconds)
         try:
-            await self._slots.acquire()
+            return await ended
         finally:
-            self._waiting -= 1
+            self._give_up(task)
 
-    def _start(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
+    def start(
+        self, work: Callable[[], Result], then: Callable[[Result | Exception], None], timeout_seconds: float = 0.0
+    ) -> None:
+        """As `run`, for who has no use for a coroutine: `then` is told once, on this event loop, what it would give.
+
+        Raises TooBusy.
+        """
+        self._start(work, then, timeout_seconds)
+
+    def _start(
+        self, work: Callable[[], Result], then: Callable[[Result | Exception], None], timeout_seconds: float
+    ) -> _Task[Result]:
+        is_free = self._running < self._threads
+        if not is_free and len(self._waiting) >= self._max_waiting:
+            self._refused.add()
+            raise TooBusy(f"{len(self._waiting)} queries are waiting already, which is the limit; try again shortly")
+        task = _Task(work, then, timeout_seconds or self.timeout_seconds)
+        task.timer = task.loop.call_later(task.seconds, self._late, task)
+        if is_free:
+            self._begin(task)
+        else:
+            self._waiting.append(task)
+        return task
+
+    def _begin(self, task: _Task[Any]) -> None:
+        task.is_running = True
         self._running += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        future.add_done_callback(self._ended)
-        return future
+        self._pool.submit(self._do, task)
 
-    def _ended(self, future: asyncio.Future[Result]) -> None:
+    def _do(self, task: _Task[Any]) -> None:
+        """On a thread."""
+        try:
+            outcome = task.work()
+        except Exception as error:  # noqa: BLE001 - whoever started it judges it
+            outcome = error
+        except BaseException as error:  # noqa: BLE001 - a panic of a library: the thread lives on
+            outcome = RuntimeError(f"the work was given up: {error!r}")
+        with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
+            task.loop.call_soon_threadsafe(self._ended, task, outcome)
+
+    def _ended(self, task: _Task[Any], outcome: object) -> None:
         self._running -= 1
-        self._slots.release()
-        if not future.cancelled():
-            future.exception()  # an abandoned query's error has no reader; asking for it keeps asyncio from complaining
+        task.tell(outcome)
+        if self._waiting:
+            self._begin(self._waiting.popleft())
+
+    def _late(self, task: _Task[Any]) -> None:
+        where = "while it was evaluated" if task.is_running else "in the queue"
+        if not task.is_running:
+            self._waiting.remove(task)
+        self._timed_out.add()
+        task.tell(QueryTimeout(f"the query timed out {where} after {task.seconds:g} s; ask for less, or raise it"))
+
+    def _give_up(self, task: _Task[Any]) -> None:
+        """Nobody waits for it any more; what runs is left to run."""
+        if not task.is_running and task in self._waiting:
+            self._waiting.remove(task)
+        task.forget()
 
     def close(self) -> None:
         """Start nothing more; what runs is left to end by its own timeout."""

@@ -99,9 +99,14 @@ class Request(Head):
         async for chunk in self.chunks():
             held += len(chunk)
             if held > limit_bytes:
-                raise TooLarge(f"the body is longer than {limit_bytes} bytes, the limit of {self.path}")
+                raise too_long(limit_bytes, self.path)
             parts.append(chunk)
         return b"".join(parts)
+
+
+def too_long(limit_bytes: int, path: str) -> TooLarge:
+    """Of a body over its limit."""
+    return TooLarge(f"the body is longer than {limit_bytes} bytes, the limit of {path}")
 
 
 class Upload(Protocol):

@@ -106,3 +106,55 @@ def test_errors_come_through_and_free_their_thread() -> None:
         assert await scene.workers.run(lambda: 1) == 1
 
     Scene(1, 1, 10).play(test)
+
+
+def test_who_goes_away_from_the_queue_leaves_it() -> None:
+    """Its work is never done, and its place is another's."""
+
+    async def test(scene: Scene) -> None:
+        first = asyncio.create_task(scene.workers.run(scene.release.wait))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(scene.workers.run(lambda: done.append("second")))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([second])
+        third = asyncio.create_task(scene.workers.run(lambda: done.append("third")))
+        await asyncio.sleep(0)
+        scene.release.set()
+        await asyncio.gather(first, third)
+
+    done: list[str] = []
+    Scene(1, 1, 10).play(test)
+    assert done == ["third"]
+
+
+def test_what_is_started_is_told_once() -> None:
+    """A result, an error, or that it took too long; what comes after that is nobody's."""
+
+    async def test(scene: Scene) -> None:
+        told: asyncio.Queue[object] = asyncio.Queue()
+        scene.workers.start(lambda: 1, told.put_nowait)
+        assert await told.get() == 1
+        scene.workers.start(lambda: 1 // 0, told.put_nowait)
+        assert isinstance(await told.get(), ZeroDivisionError)
+        scene.workers.start(scene.release.wait, told.put_nowait, 0.01)
+        assert isinstance(await told.get(), QueryTimeout)
+        scene.release.set()
+        assert await scene.workers.run(lambda: "after it") == "after it"
+        assert told.empty()
+
+    Scene(1, 1, 10).play(test)
+
+
+def test_a_panic_takes_no_thread() -> None:
+    """What is no Exception is an error like others to who asked."""
+
+    def panic() -> None:
+        raise SystemExit(3)
+
+    async def test(scene: Scene) -> None:
+        with pytest.raises(RuntimeError, match="SystemExit"):
+            await scene.workers.run(panic)
+        assert await scene.workers.run(lambda: 1) == 1
+
+    Scene(1, 1, 10).play(test)
