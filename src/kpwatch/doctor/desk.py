@@ -51,6 +51,8 @@ _READERS: dict[str, Callable[[Answer | Failure, float], Reading]] = {
     "livez": read_livez,
     "proxy_mode": read_proxy_mode,
 }
+_SET_SECONDS = 1.0
+"""Two clocks that drift apart by so much between two scrapes: one was set."""
 _DATE_ERROR_SECONDS = 2.0
 """The Date header has whole seconds, and the answer may have been long on its way."""
 
@@ -79,13 +81,16 @@ class Desk(NamedTuple):
 
 
 class _Page(NamedTuple):
-    """One scrape as numbers, by the node's clock."""
+    """One scrape as numbers."""
 
     at_seconds: float
+    """By the asking clock, then by the node's."""
     values: dict[Labels, float]
     counters: frozenset[Labels]
     started_seconds: float | None
     readable: bool
+    clock_offset: float | None
+    """The node's clock minus the asking one; None = it did not say."""
 
 
 class _Read(NamedTuple):
@@ -164,10 +169,22 @@ def _pages(node: Node, reader: _Reader) -> tuple[list[_Page], Said | None]:
     error: Said | None = None
     for scrape in node.scrapes:
         page, error = _page(scrape, own, reader)
-        if pages and page.at_seconds <= pages[-1].at_seconds:
-            page = page._replace(at_seconds=pages[-1].at_seconds + 0.001)
         pages.append(page)
-    return pages, error
+    offset = next((page.clock_offset for page in reversed(pages) if page.clock_offset is not None), 0.0)
+    at_seconds, placed = pages[-1].at_seconds + offset, []
+    for page, after in zip(reversed(pages), [None, *reversed(pages)], strict=False):
+        at_seconds -= _between(page, after) if after else 0.0
+        placed.append(page._replace(at_seconds=at_seconds))
+    return placed[::-1], error
+
+
+def _between(page: _Page, after: _Page) -> float:
+    """Seconds between two scrapes; where one of the clocks was set meanwhile, the other's."""
+    asker = after.at_seconds - page.at_seconds
+    node = asker + (after.clock_offset or 0.0) - (page.clock_offset or 0.0)
+    if page.clock_offset is None or after.clock_offset is None or abs(node - asker) < _SET_SECONDS:
+        node = asker
+    return min((seconds for seconds in (asker, node) if seconds > 0), default=0.001)
 
 
 def _page(scrape: Scrape, own: dict[str, str], reader: _Reader) -> tuple[_Page, Said | None]:
@@ -179,7 +196,7 @@ def _page(scrape: Scrape, own: dict[str, str], reader: _Reader) -> tuple[_Page, 
                 values[make_labels({**dict(sample.labels), **own, "__name__": sample.name})] = sample.value
     offset = _clock_offset(scrape, values, own)
     if "metrics" not in scrape.replies:
-        unasked = _Page(scrape.at_seconds + offset, values, frozenset(), None, readable=False)
+        unasked = _Page(scrape.at_seconds, values, frozenset(), None, readable=False, clock_offset=offset)
         return unasked, Said("not-asked")
     reply = scrape.replies["metrics"]
     read = reader.read(reply)
@@ -192,11 +209,11 @@ def _page(scrape: Scrape, own: dict[str, str], reader: _Reader) -> tuple[_Page, 
         if reader.is_counter(name):
             counters.add(labels)
     started = values.get(make_labels({**own, "__name__": _START}))
-    at_seconds = reply.middle_seconds + offset
-    return _Page(at_seconds, values, frozenset(counters), started, readable=bool(read.samples)), read.error
+    readable = bool(read.samples)
+    return _Page(reply.middle_seconds, values, frozenset(counters), started, readable, offset), read.error
 
 
-def _clock_offset(scrape: Scrape, values: dict[Labels, float], own: dict[str, str]) -> float:
+def _clock_offset(scrape: Scrape, values: dict[Labels, float], own: dict[str, str]) -> float | None:
     """The node's clock minus the asking one: as the health page says, else by a Date header that is clearly off."""
     key = make_labels({**own, "__name__": "kpwatch_clock_offset_seconds"})
     if key in values:
@@ -208,7 +225,7 @@ def _clock_offset(scrape: Scrape, values: dict[Labels, float], own: dict[str, st
             if abs(offset) > _DATE_ERROR_SECONDS + reply.took_seconds:
                 values[key] = offset
                 return offset
-    return 0.0
+    return None
 
 
 def _date_seconds(date: str, reply: Reply) -> float:
@@ -317,6 +334,7 @@ def _moved(pages: Sequence[_Page], by_seconds: float, time_metrics: frozenset[st
             page.counters,
             None if page.started_seconds is None else page.started_seconds + by_seconds,
             page.readable,
+            page.clock_offset,
         )
         for page in pages
     ]

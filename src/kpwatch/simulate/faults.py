@@ -60,7 +60,7 @@ class Effect:
     sync_hangs: bool = False
     """It never exits."""
     loop_stuck: bool = False
-    """No sync is ever started."""
+    """No sync is asked for."""
     cleanup_fails: bool = False
     """Old nftables chains cannot be deleted."""
     sync_seconds: float = 0.0
@@ -141,7 +141,7 @@ EFFECTS: dict[str, Row] = {
         Effect(full_seconds=35.0, full_one_in=3),
         Needs(modes=("iptables",), since=28),
     ),
-    "backlog-stuck": Row("no sync is started; changes pile up", Effect(loop_stuck=True)),
+    "backlog-stuck": Row("no sync is asked for; changes pile up", Effect(loop_stuck=True)),
     "restore-failing": Row(
         "iptables-restore fails now and then, twice; the next try works",
         Effect(sync_fails_after=2),

@@ -254,7 +254,7 @@ class SyncLoop:
             self._seconds = self._end_at - self._started_at
         if self._stuck and not effect.loop_stuck:
             self._stuck = False
-            self._start_at = at
+            self._request(at)
         if effect.other_family_hangs != before.other_family_hangs:
             self._other_hangs_since = at if effect.other_family_hangs else _NEVER
 
@@ -306,19 +306,19 @@ class SyncLoop:
 
     def _request(self, at: float) -> None:
         state = self.state
+        if self._effect.loop_stuck:
+            self._stuck = True
+            return
         state.queued = at + self._effect.clock_seconds
         state.queued_at = at
         if state.oldest_waiting is None:
             state.oldest_waiting = at
-        if not self._busy and not self._stuck:
+        if not self._busy:
             self._start_at = min(self._start_at, max(at + 0.02, self._ended_at + MIN_SYNC_SECONDS))
 
     def _start(self, at: float) -> None:
         self._start_at = _NEVER
         effect = self._effect
-        if effect.loop_stuck:
-            self._stuck = True
-            return
         state = self.state
         state.pending = 0
         self._taken, self._waiting = self._waiting, []
