@@ -28,8 +28,11 @@ HEALTH_PORT = 10256
 LOCAL = f"http://127.0.0.1:{METRICS_PORT}"
 LARGEST_BODY_BYTES = 64 << 20
 
-_GUESSED_BESIDE = (HEALTH_PORT - METRICS_PORT, 1)
-"""Where the health port may be beside a metrics port that is not kube-proxy's own, relative to it."""
+_GUESSED_BESIDE = (1, HEALTH_PORT - METRICS_PORT)
+"""Where the health port may be beside a metrics port that is not kube-proxy's own, relative to it.
+
+The next one first: where many nodes have ports in a row, the other is a health port too, of another node.
+"""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -55,7 +58,13 @@ def targets_of(texts: Sequence[str], health: str = "") -> list[Target]:
         seen[target.ident] = seen.get(target.ident, 0) + 1
         if seen[target.ident] > 1:
             targets[place] = target._replace(ident=target.metrics.authority)
-    return targets
+    return [target._replace(health=_not_anothers(target, targets)) for target in targets]
+
+
+def _not_anothers(target: Target, targets: Sequence[Target]) -> tuple[Url, ...]:
+    """The places guessed without those that lie right beside another target."""
+    nearer = {each.health[0] for each in targets if each.guessed and each is not target}
+    return target.health[:1] + tuple(url for url in target.health[1:] if url not in nearer)
 
 
 def _target(text: str, health: str) -> Target:

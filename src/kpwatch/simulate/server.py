@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 METRICS_PORT = 10249
 HEALTH_PORT = 10256
 _BACKLOG = 64
+_TRIES = 20
 _HEAD_LIMIT_BYTES = 16 << 10
 _OPEN_FOR = {"metrics": ("open", "silent"), "health": ("open", "silent", "metrics-closed")}
 """Port -> states of a node (faults.Ports) in which it accepts connections."""
@@ -120,9 +121,9 @@ def _base_url(bound: socket.socket) -> str:
 def _bind_pair(ident: str, number: int, place: Place) -> tuple[socket.socket, socket.socket]:
     """The two sockets of a node, bound and not yet listening."""
     if place.host:
-        port = place.port + 2 * number if place.port else 0
+        port = place.port + 2 * number
         try:
-            return _bind_both((place.host, port), (place.host, port + 1 if port else 0))
+            return _bind_both((place.host, port), (place.host, port + 1)) if place.port else _bind_beside(place.host)
         except OSError as error:
             where = f"{place.host}:{port}"
             raise UsageError(f"cannot listen on {where} for {ident}: {error}; choose another --listen") from error
@@ -130,7 +131,18 @@ def _bind_pair(ident: str, number: int, place: Place) -> tuple[socket.socket, so
         own = "127" + ident[2:]
         with suppress(OSError):  # not ours to have: the free ports below are announced in the URL
             return _bind_both((own, METRICS_PORT), (own, HEALTH_PORT))
-    return _bind_both(("127.0.0.1", 0), ("127.0.0.1", 0))
+    return _bind_beside("127.0.0.1")
+
+
+def _bind_beside(host: str) -> tuple[socket.socket, socket.socket]:
+    """Two free ports, the second next to the first where it can be had: there the doctor looks for it."""
+    for _ in range(_TRIES):
+        first = _bound((host, 0))
+        try:
+            return first, _bound((host, first.getsockname()[1] + 1))
+        except (OSError, OverflowError):
+            first.close()
+    return _bind_both((host, 0), (host, 0))
 
 
 def _bind_both(metrics: tuple[str, int], health: tuple[str, int]) -> tuple[socket.socket, socket.socket]:
