@@ -39,7 +39,7 @@ BEFORE = {
     "frozen": "critical",
     "unreachable": "critical",
 }
-"""The contract's faults, there before anybody looks, and how bad they are (API clients wait ever longer: none may ask)."""
+"""The contract's faults, there before anybody looks, and how bad they are. API clients wait longer and longer."""
 MEANWHILE = (
     *("api-unreachable", "api-unauthorized", "api-forbidden", "clock-skew", "fds-exhausted", "node-draining"),
     *("restarted", "metrics-refused", "frozen", "unreachable"),
