@@ -37,7 +37,7 @@ from kpwatch.base.errors import ConfigError, QueryTimeout, UsageError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.doctor.standing import OfStore, StandingDoctor
-from kpwatch.knowledge.load import knowledge
+from kpwatch.knowledge.load import knowledge, time_metrics
 from kpwatch.receive.handler import WriteHandler
 from kpwatch.receive.limits import ReceiveOptions
 from kpwatch.store.database import Store
@@ -205,7 +205,13 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     engine = LazyEngine(store, options.query, clock)
     workers = Workers(options.query.concurrency, options.query.waiting, options.query.timeout_seconds, telemetry)
     findings = StandingDoctor(OfStore(knowledge, store, max_samples=options.query.max_samples), clock)
-    own = OwnApi(Fleet(knowledge, StoreReader(engine, store), clock), findings.document, knowledge, workers, telemetry)
+    own = OwnApi(
+        Fleet(knowledge, StoreReader(engine, store, time_metrics), clock),
+        findings.document,
+        knowledge,
+        workers,
+        telemetry,
+    )
     write = WriteHandler(store, options.receive, telemetry)
     handlers = Handlers(
         write=write,

@@ -26,10 +26,10 @@ from kpwatch.model.results import Vector
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from kpwatch.api.query import QueryEngine
     from kpwatch.base.clock import Clock
     from kpwatch.knowledge.rows import FleetColumn, Knowledge, NodeState
     from kpwatch.model.labels import Labels
+    from kpwatch.model.results import QueryResult
 
 Cell = str | float | None
 Row = dict[str, Any]
@@ -52,10 +52,18 @@ class FleetOptions:
     """After which time a silent node's last sample is looked for again."""
 
 
+class InstantEngine(Protocol):
+    """Answers the table's queries, which ask about each node by itself."""
+
+    def instant(self, query: str, at_ms: int, *, is_time: bool = False) -> QueryResult:
+        """The value of `query` at one time; `is_time`: it is a time. Raises QueryError."""
+        ...
+
+
 class Reader(Protocol):
     """How the table's samples are had: from a store here, or from an engine elsewhere (fleet_reader.py)."""
 
-    def open(self, queries: Sequence[str], at_ms: int) -> tuple[QueryEngine, set[str]]:
+    def open(self, queries: Sequence[str], at_ms: int) -> tuple[InstantEngine, set[str]]:
         """What answers `queries` at `at_ms`, and the nodes that have any sample then."""
         ...
 
@@ -141,14 +149,14 @@ class Fleet:
 class _Asked:
     """Answers to the table's queries, by node."""
 
-    def __init__(self, engine: QueryEngine, at_ms: int) -> None:
+    def __init__(self, engine: InstantEngine, at_ms: int) -> None:
         self._engine = engine
         self._at_ms = at_ms
 
-    def numbers(self, query: str) -> dict[str, Cell]:
+    def numbers(self, query: str, *, is_time: bool = False) -> dict[str, Cell]:
         """Node -> the largest value; NaN (no quantile without observations) is none."""
         values: dict[str, Cell] = {}
-        for labels, value in self._samples(query):
+        for labels, value in self._samples(query, is_time=is_time):
             node = node_of(labels)
             known = values.get(node)
             number = value if math.isfinite(value) else None
@@ -162,8 +170,8 @@ class _Asked:
             found.setdefault(node_of(labels), set()).add(label_value(labels, label))
         return {node: ", ".join(sorted(values)) for node, values in found.items()}
 
-    def _samples(self, query: str) -> Iterator[tuple[Labels, float]]:
-        value = self._engine.instant(query, self._at_ms).value
+    def _samples(self, query: str, *, is_time: bool = False) -> Iterator[tuple[Labels, float]]:
+        value = self._engine.instant(query, self._at_ms, is_time=is_time).value
         assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
         return ((labels, number) for labels, number in value.samples if node_of(labels))
 
@@ -177,7 +185,7 @@ def _column(column: FleetColumn, asked: _Asked, speaking: set[str]) -> dict[str,
         elif answer.text:
             found = dict.fromkeys(asked.numbers(answer.query), answer.text)
         else:
-            found = asked.numbers(answer.query)
+            found = asked.numbers(answer.query, is_time=column.kind == "unix_seconds")
         values = found | values
         if speaking <= values.keys():
             break

@@ -1,7 +1,8 @@
 """Where the fleet table's samples come from: a store here, or an engine elsewhere.
 
-From a store, the samples that the queries need are read once into memory and all queries run over that (needs.py). An
-engine is asked every query, which is its trade; when a silent node spoke last is a query too.
+From a store, the samples that the queries need are read once into memory (needs.py), and every query runs over all
+nodes at once (side_by_side.py). An engine is asked every query, which is its trade; when a silent node spoke last is a
+query too.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from kpwatch.model.numbers import STALE_NAN_BITS
 from kpwatch.model.results import Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from kpwatch.api.fleet import InstantEngine
     from kpwatch.api.metadata import NameSource
     from kpwatch.api.query import EngineMaker, QueryEngine
     from kpwatch.model.labels import Labels
+    from kpwatch.model.results import QueryResult
     from kpwatch.model.source import SeriesSource
     from kpwatch.promql.needs import Needs
 
@@ -33,21 +36,26 @@ _PRESENT = 'up{job="kube-proxy"}'
 class StoreReader:
     """Reads once, evaluates here."""
 
-    def __init__(self, engine: EngineMaker, source: SeriesSource) -> None:
+    def __init__(self, engine: EngineMaker, source: SeriesSource, time_metrics: Callable[[], frozenset[str]]) -> None:
+        """`time_metrics`: names of those whose value is a time, in unix seconds."""
         self._engine = engine
         self._source = source
+        self._time_metrics = time_metrics
         self._needs: Needs | None = None
 
-    def open(self, queries: Sequence[str], at_ms: int) -> tuple[QueryEngine, set[str]]:
+    def open(self, queries: Sequence[str], at_ms: int) -> tuple[InstantEngine, set[str]]:
         """See Reader."""
-        from kpwatch.model.snapshot import Snapshot  # noqa: PLC0415 - loads numpy
         from kpwatch.promql.needs import needs  # noqa: PLC0415 - loads the parser, so not at the hub's start
+        from kpwatch.promql.side_by_side import SideBySide  # noqa: PLC0415 - loads numpy
 
         if self._needs is None:
             self._needs = needs(queries, LOOKBACK_MS)
-        snapshot = Snapshot(self._source.select([self._needs.names], at_ms - self._needs.reach_ms, at_ms))
-        speaking = {node_of(labels) for labels in snapshot.series((), at_ms - LOOKBACK_MS, at_ms)} - {""}
-        return self._engine(TIMEOUT_SECONDS, snapshot), speaking
+        slices = list(self._source.select([self._needs.names], at_ms - self._needs.reach_ms, at_ms))
+        speaking = {
+            node_of(part.series[0]) for part in slices if part.timestamps_ms[-1] > at_ms - LOOKBACK_MS and part.series
+        }
+        table = SideBySide(slices, self._time_metrics(), lambda source: self._engine(TIMEOUT_SECONDS, source))
+        return table, speaking - {""}
 
     def present(self, earliest_ms: int, at_ms: int) -> set[str]:
         """See Reader."""
@@ -62,6 +70,18 @@ class StoreReader:
                     yield labels, float(part.timestamps_ms[is_sample][-1]) / 1000
 
 
+class _Unmoved:
+    """An engine that answers with times as they are."""
+
+    def __init__(self, engine: QueryEngine) -> None:
+        self._engine = engine
+
+    def instant(self, query: str, at_ms: int, *, is_time: bool = False) -> QueryResult:
+        """See InstantEngine."""
+        del is_time
+        return self._engine.instant(query, at_ms)
+
+
 class EngineReader:
     """Asks an engine."""
 
@@ -69,10 +89,10 @@ class EngineReader:
         self._engine = engine
         self._names = names
 
-    def open(self, queries: Sequence[str], at_ms: int) -> tuple[QueryEngine, set[str]]:
+    def open(self, queries: Sequence[str], at_ms: int) -> tuple[InstantEngine, set[str]]:
         """See Reader; every watched node has `up`."""
         assert queries, "a table has columns"
-        engine = self._engine(TIMEOUT_SECONDS)
+        engine = _Unmoved(self._engine(TIMEOUT_SECONDS))
         return engine, {node_of(labels) for labels, _ in _samples(engine, _PRESENT, at_ms)} - {""}
 
     def present(self, earliest_ms: int, at_ms: int) -> set[str]:
@@ -83,9 +103,9 @@ class EngineReader:
         """See Reader; the query's steps are a minute apart, the times it finds are the samples' own."""
         back = f"{(at_ms - earliest_ms) // 1000}s"
         query = f"max by (ident, instance) (max_over_time(timestamp({_PRESENT})[{back}:1m]))"
-        yield from _samples(self._engine(TIMEOUT_SECONDS), query, at_ms)
+        yield from _samples(_Unmoved(self._engine(TIMEOUT_SECONDS)), query, at_ms)
 
 
-def _samples(engine: QueryEngine, query: str, at_ms: int) -> Sequence[tuple[Labels, float]]:
+def _samples(engine: InstantEngine, query: str, at_ms: int) -> Sequence[tuple[Labels, float]]:
     value = engine.instant(query, at_ms).value
     return value.samples if isinstance(value, Vector) else ()

@@ -10,7 +10,7 @@ from kpwatch.doctor.desk import NOW_MS, YOUNG_SECONDS, Wanted, lay_out
 from kpwatch.doctor.judge import judge
 from kpwatch.knowledge.expressions import Words, expand
 from kpwatch.knowledge.load import queries_of
-from kpwatch.promql.engine import EngineOptions
+from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.promql.needs import needs
 from kpwatch.promql.side_by_side import SideBySide
 
@@ -74,7 +74,7 @@ class AtDesk:
         self._desk = desk
         lookback_ms = max(_YOUNG_MS, desk.span_ms + 1)
         options = EngineOptions(lookback_ms=lookback_ms, extrapolates=False)
-        self._side_by_side = SideBySide(desk.slices, desk.time_metrics, options)
+        self._side_by_side = SideBySide(desk.slices, desk.time_metrics, lambda source: Engine(source, options))
         self._across = Across(terms, self._side_by_side.ask)
         self._words = Words(
             window=f"{desk.span_ms + 1}ms",
@@ -87,9 +87,9 @@ class AtDesk:
         """The same for all: what is at hand."""
         return self._words
 
-    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0, *, is_time: bool = False) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
-        return self._side_by_side.ask(query, NOW_MS - round(before_seconds * 1000))
+        return self._side_by_side.ask(query, NOW_MS - round(before_seconds * 1000), is_time=is_time)
 
     def ask_across(self, _check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""

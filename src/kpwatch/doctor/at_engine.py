@@ -55,8 +55,9 @@ class AtEngine:
         """The row's own window."""
         return in_cluster(check.window)
 
-    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0, *, is_time: bool = False) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
+        del is_time  # nothing was moved
         known = self._known.get(query) if not before_seconds else None
         answer = known if known is not None else self._ask(query, before_seconds)
         if isinstance(answer, QueryError):

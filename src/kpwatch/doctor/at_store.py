@@ -107,18 +107,18 @@ class _AtStore:
         """The row's own window."""
         return in_cluster(check.window)
 
-    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+    def ask(self, query: str, before_seconds: float = 0.0, *, is_time: bool = False) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
-        return self._ask(query, self._at_ms - round(before_seconds * 1000))
+        return self._ask(query, self._at_ms - round(before_seconds * 1000), is_time=is_time)
 
     def ask_across(self, check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
         """See `judge.Examined`; raises QueryError."""
         return self._across.ask(query, self.words(check), self._at_ms - round(before_seconds * 1000))
 
-    def _ask(self, query: str, at_ms: int) -> Sequence[tuple[Labels, float]]:
+    def _ask(self, query: str, at_ms: int, *, is_time: bool = False) -> Sequence[tuple[Labels, float]]:
         stretch_ms = self._plan.stretch_ms.get(query, 0)
         if stretch_ms and self._plan.reach_ms[query] + self._at_ms - at_ms <= stretch_ms:
-            return self._read_ahead(stretch_ms).ask(query, at_ms)
+            return self._read_ahead(stretch_ms).ask(query, at_ms, is_time=is_time)
         value = self._engine.instant(query, at_ms).value
         assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
         return value.samples
@@ -126,7 +126,7 @@ class _AtStore:
     def _read_ahead(self, stretch_ms: int) -> SideBySide:
         if stretch_ms not in self._read:
             slices = self._source.select([self._plan.names[stretch_ms]], self._at_ms - stretch_ms, self._at_ms)
-            self._read[stretch_ms] = SideBySide(slices, self._times, self._options)
+            self._read[stretch_ms] = SideBySide(slices, self._times, lambda source: Engine(source, self._options))
         return self._read[stretch_ms]
 
     def true_seconds(self, _node: str, seconds: float) -> float:

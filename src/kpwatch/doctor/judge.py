@@ -41,8 +41,8 @@ class Examined(Protocol):
         """What the words in this check's queries stand for."""
         ...
 
-    def ask(self, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
-        """Value of an instant query about each node now, or so long ago; raises QueryError."""
+    def ask(self, query: str, before_seconds: float = 0.0, *, is_time: bool = False) -> Sequence[tuple[Labels, float]]:
+        """Value of an instant query about each node now, or so long ago; `is_time`: it is a time. Raises QueryError."""
         ...
 
     def ask_across(self, check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
@@ -228,10 +228,13 @@ class _Judge:
     def _values(self, check: Check, query: str, before_seconds: float = 0.0) -> dict[str, float]:
         return {node_of(labels): value for labels, value in self._ask(check, query, before_seconds)}
 
-    def _ask(self, check: Check, query: str, before_seconds: float = 0.0) -> Sequence[tuple[Labels, float]]:
+    def _ask(
+        self, check: Check, query: str, before_seconds: float = 0.0, *, is_time: bool = False
+    ) -> Sequence[tuple[Labels, float]]:
         if check.across:
             return self._examined.ask_across(check, query, before_seconds)
-        return self._examined.ask(expand(query, self._knowledge.terms, self._examined.words(check)), before_seconds)
+        text = expand(query, self._knowledge.terms, self._examined.words(check))
+        return self._examined.ask(text, before_seconds, is_time=is_time)
 
     def _node(self, node: str, fired: Iterable[tuple[Check, Level, float]]) -> NodeVerdict:
         fired = list(fired)
@@ -287,7 +290,7 @@ class _Judge:
         return Finding(check, level, tuple(shown) or (Shown(Said("holds"), value),), since)
 
     def _show(self, node: str, check: Check, evidence: Evidence) -> Iterator[Shown]:
-        for labels, value in self._asked_of(node, check, evidence.query):
+        for labels, value in self._asked_of(node, check, evidence.query, is_time=evidence.unit == "unix_seconds"):
             if math.isnan(value):
                 continue  # no quantile without observations: nothing to show
             if evidence.label:
@@ -299,15 +302,15 @@ class _Judge:
             elif is_time(at_seconds := self._examined.true_seconds(node, value)):
                 yield Shown(evidence, at_seconds, detail)
 
-    def _asked_of(self, node: str, check: Check, query: str) -> list[tuple[Labels, float]]:
+    def _asked_of(self, node: str, check: Check, query: str, *, is_time: bool) -> list[tuple[Labels, float]]:
         try:
-            answers = self._ask(check, query)
+            answers = self._ask(check, query, is_time=is_time)
         except QueryError:
             return []  # the finding stands without this number
         return [(labels, value) for labels, value in answers if node in (node_of(labels), "")]
 
     def _since(self, node: str, check: Check) -> float | None:
-        times = [value for _, value in self._asked_of(node, check, check.since)] if check.since else []
+        times = [value for _, value in self._asked_of(node, check, check.since, is_time=True)] if check.since else []
         known = [self._examined.true_seconds(node, value) for value in times if value > 0]
         return min((value for value in known if is_time(value)), default=None)
 

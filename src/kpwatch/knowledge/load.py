@@ -44,6 +44,12 @@ def knowledge() -> Knowledge:
     return read_knowledge(TABLE_FILE.read_text(encoding="utf-8"))
 
 
+@cache
+def time_metrics() -> frozenset[str]:
+    """Names of the metrics whose value is a time, in unix seconds."""
+    return frozenset(row.name for row in knowledge().metrics if row.unit == "unix_seconds")
+
+
 def read_knowledge(text: str) -> Knowledge:
     """Rows of a table in TOML; raises ConfigError naming the row and the rule it breaks."""
     try:

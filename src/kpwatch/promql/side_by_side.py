@@ -11,22 +11,22 @@ and `instance`. Whoever asks must know; it cannot be seen from the answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from kpwatch.model.labels import TARGET_LABEL_NAMES, label_value, make_labels, metric_name
-from kpwatch.model.results import Matrix
+from kpwatch.model.results import Matrix, QueryResult, Vector
 from kpwatch.model.snapshot import Snapshot
 from kpwatch.model.source import Slice
-from kpwatch.promql.engine import Engine, EngineOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from kpwatch.model.labels import Labels
+    from kpwatch.model.source import SeriesSource
 
 TARGETS_AT_ONCE = 250
 """More are evaluated in several goes, so that what is in memory stays small."""
@@ -36,6 +36,14 @@ _STRIPPED = TARGET_LABEL_NAMES - {"job", *_IDENTITY}
 _ALIKE = {"ident": "ident", "instance": "instance"}
 """What the labels of every target become, so that grouping by them goes on working."""
 _WEEK_MS = 7 * 86_400_000
+
+
+class RangeEngine(Protocol):
+    """What is needed of an engine."""
+
+    def range(self, query: str, start_ms: int, end_ms: int, step_ms: int) -> QueryResult:
+        """See `engine.Engine`."""
+        ...
 
 
 class _Target(NamedTuple):
@@ -52,21 +60,35 @@ class SideBySide:
         self,
         slices: Iterable[Slice],
         time_metrics: frozenset[str],
-        options: EngineOptions,
+        make_engine: Callable[[SeriesSource], RangeEngine],
         *,
         epoch_ms: int = _WEEK_MS,
     ) -> None:
         """`epoch_ms` is longer than any query reaches back; `time_metrics`: names whose values are unix seconds."""
         targets = _by_target(slices)
         self._epoch_ms = epoch_ms
-        self._goes: list[tuple[list[Labels], Engine]] = []
+        self._goes: list[tuple[list[Labels], RangeEngine]] = []
         for begin in range(0, len(targets), TARGETS_AT_ONCE):
             some = targets[begin : begin + TARGETS_AT_ONCE]
             source = Snapshot(_stacked(some, time_metrics, epoch_ms))
-            self._goes.append(([target.identity for target in some], Engine(source, options)))
+            self._goes.append(([target.identity for target in some], make_engine(source)))
 
-    def ask(self, query: str, at_ms: int) -> list[tuple[Labels, float]]:
-        """Value of an instant query about each target at `at_ms`, with the target's identity; raises QueryError."""
+    @property
+    def identities(self) -> list[Labels]:
+        """`ident` and `instance` of every target."""
+        return [identity for identities, _ in self._goes for identity in identities]
+
+    def instant(self, query: str, at_ms: int, *, is_time: bool = False) -> QueryResult:
+        """The same as an engine answers."""
+        return QueryResult(Vector(at_ms, self.ask(query, at_ms, is_time=is_time)))
+
+    def ask(self, query: str, at_ms: int, *, is_time: bool = False) -> list[tuple[Labels, float]]:
+        """Value of an instant query about each target at `at_ms`, with the target's identity.
+
+        `is_time`: the answer is a time, to be moved back; ages and all else are the same in every epoch. Raises
+        QueryError.
+        """
+        back_seconds = self._epoch_ms / 1000 if is_time else 0.0
         found: list[tuple[Labels, float]] = []
         for identities, engine in self._goes:
             last_ms = at_ms + (len(identities) - 1) * self._epoch_ms
@@ -76,7 +98,7 @@ class SideBySide:
                 own = [(name, value) for name, value in series.labels if name not in _IDENTITY]
                 steps = (series.timestamps_ms - at_ms) // self._epoch_ms
                 found += [
-                    (make_labels([*own, *identities[step]]), value)
+                    (make_labels([*own, *identities[step]]), value - step * back_seconds if value > 0 else value)
                     for step, value in zip(steps.tolist(), series.values.tolist(), strict=True)
                 ]
         return found
@@ -129,7 +151,8 @@ def _stacked(targets: Sequence[_Target], time_metrics: frozenset[str], epoch_ms:
     if moved:
         epochs = np.repeat(np.arange(len(targets)) * (epoch_ms / 1000), [len(rows) for rows in times])[:, None]
         of_time = values[:, moved]
-        values[:, moved] = np.where(of_time > 0, of_time + epochs, of_time)
+        with np.errstate(invalid="ignore"):  # a staleness marker is no number, and stays as it is
+            values[:, moved] = np.where(of_time > 0, of_time + epochs, of_time)
     patterns: dict[bytes, list[int]] = {}
     for column, pattern in enumerate(np.packbits(present, axis=0).T):
         patterns.setdefault(pattern.tobytes(), []).append(column)

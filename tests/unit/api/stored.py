@@ -10,7 +10,7 @@ from kpwatch.api.fleet import Fleet, FleetOptions
 from kpwatch.api.fleet_reader import StoreReader
 from kpwatch.base.telemetry import Registry
 from kpwatch.exposition.text import parse
-from kpwatch.knowledge.load import knowledge
+from kpwatch.knowledge.load import knowledge, time_metrics
 from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.receive.decode import Decoder
 from kpwatch.receive.limits import ReceiveOptions
@@ -51,7 +51,7 @@ class Stored:
         self._decoder = Decoder(ReceiveOptions())
 
     def fleet(self, **options: float) -> Fleet:
-        return Fleet(knowledge, StoreReader(self.engine, self.store), self.clock, FleetOptions(**options))
+        return Fleet(knowledge, StoreReader(self.engine, self.store, time_metrics), self.clock, FleetOptions(**options))
 
     def engine(self, timeout_seconds: float, source: SeriesSource | None = None) -> Engine:
         return Engine(source or self.store, EngineOptions(timeout_seconds=timeout_seconds), self.clock)
