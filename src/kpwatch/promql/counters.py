@@ -111,6 +111,7 @@ def _add_lost_in_resets(window: Window, change: Floats) -> Floats:
     """Add the value before each decrease; columns without any decrease (nearly all) cost one comparison a sample."""
     values = window.values
     fell = values[1:] < values[:-1]
+    fell[window.begins[1:] - 1] = False  # from one slice to the next
     columns = np.flatnonzero(fell.any(axis=0))
     if not len(columns):
         return change

@@ -153,13 +153,15 @@ def _raw_matrix(evaluation: Evaluation, node: Range | Subquery, times_ms: Intege
     when = node.selector.when if isinstance(node, Range) else node.when
     ends_ms, _ = evaluation.ends(when, times_ms)
     for window in evaluation.range_windows(node, times_ms, ends_ms):
-        rows = slice(int(window.lo[0]), int(window.hi[0]))
-        if rows.start >= rows.stop:
-            continue  # no sample in the window: the series is not in the answer
-        evaluation.hold((rows.stop - rows.start) * len(window.series))
-        values = window.values[rows].T
-        grid = Grid(window.series, values, np.ones(values.shape, np.bool_), window.drop_name)
-        series.extend(_matrix(drop_names(grid), window.timestamps_ms[rows]).series)
+        width = window.values.shape[1]
+        for number, (begin, end) in enumerate(zip(window.lo.tolist(), window.hi.tolist(), strict=True)):
+            if begin >= end:
+                continue  # no sample in the window: the series is not in the answer
+            evaluation.hold((end - begin) * width)
+            values = window.values[begin:end].T
+            columns = slice(number * width, (number + 1) * width)
+            grid = Grid(window.series[columns], values, np.ones(values.shape, np.bool_), window.drop_name[columns])
+            series.extend(_matrix(drop_names(grid), window.timestamps_ms[begin:end]).series)
     series.sort(key=lambda one: one.labels)
     return Matrix(series)
 

@@ -20,6 +20,7 @@ from kpwatch.promql.aggregate import Request, aggregate, count_values
 from kpwatch.promql.counters import PLAIN
 from kpwatch.promql.functions import FUNCTIONS, Around, General, OverTime, Pointwise
 from kpwatch.promql.select import grid_windows, newest, windows
+from kpwatch.promql.stacks import batches, for_each, unstacked
 from kpwatch.promql.tree import (
     Aggregation,
     Binary,
@@ -107,27 +108,29 @@ class Evaluation:
         at_ms = edges[when.at] if isinstance(when.at, str) else when.at
         return np.asarray([at_ms - when.offset_ms]), True
 
-    def _load(self, selector: Selector, first_ms: int, last_ms: int, steps: int) -> Iterator[Slice]:
-        """The source's slices: samples are counted while a slice is in use, what is made of them from then on."""
-        for part in self._scope.source.select(selector.matchers, first_ms, last_ms):
-            self._budget.hold(part.values.size + steps * len(part.series))
-            yield part
-            self._budget.held -= part.values.size
+    def _load(self, selector: Selector, first_ms: int, last_ms: int, steps: int) -> Iterator[list[Slice]]:
+        """The source's slices: samples are counted while slices are in use, what is made of them from then on."""
+        for parts in batches(self._scope.source.select(selector.matchers, first_ms, last_ms), steps):
+            samples = sum(part.values.size for part in parts)
+            self._budget.hold(samples + steps * sum(len(part.series) for part in parts))
+            yield parts
+            self._budget.held -= samples
 
     def instant(self, selector: Selector, times_ms: Integers, *, timestamps: bool = False) -> Grid:
         """The newest samples at every step, or their times in seconds."""
         ends_ms, is_fixed = self.ends(selector.when, times_ms)
         lookback_ms = self._scope.lookback_ms
-        slices = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, int(ends_ms[-1]), len(ends_ms))
-        grid = newest(slices, ends_ms, lookback_ms, timestamps=timestamps)
+        loaded = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, int(ends_ms[-1]), len(ends_ms))
+        grids = [newest(parts, ends_ms, lookback_ms, timestamps=timestamps) for parts in loaded]
+        grid = stack(grids, len(ends_ms))
         return _spread(grid, len(times_ms)) if is_fixed else grid
 
     def range_windows(self, node: Range | Subquery, times_ms: Integers, ends_ms: Integers) -> Iterator[Window]:
         """The windows of a range vector that end at `ends_ms`."""
         first_ms, last_ms = int(ends_ms.min()) - node.range_ms, int(ends_ms.max())
         if isinstance(node, Range):
-            slices = self._load(node.selector, first_ms + 1, last_ms, len(ends_ms))
-            yield from windows(slices, times_ms, ends_ms, node.range_ms)
+            for parts in self._load(node.selector, first_ms + 1, last_ms, len(ends_ms)):
+                yield from windows(parts, times_ms, ends_ms, node.range_ms)
             return
         step_ms = node.step_ms or self._scope.default_subquery_step_ms
         inner_times_ms = self._aligned_times(first_ms, last_ms, step_ms)
@@ -276,12 +279,18 @@ def _over_windows(
 ) -> Grid:
     grids = []
     for window in parts:
-        values, present = function.body(window._replace(check_time=check_time), *scalars)
+        count = len(window.begins)
+        values, present = function.body(
+            window._replace(check_time=check_time),
+            *(for_each(scalar, count) if isinstance(scalar, np.ndarray) else scalar for scalar in scalars),
+        )
         mask = present if present.ndim == 2 else present[:, None]
-        shape = (steps, len(window.series))
+        shape = window.lo.shape + window.values.shape[1:]
         drop = window.drop_name if function.keeps_name else np.ones(len(window.series), np.bool_)
-        grid = Grid(window.series, np.broadcast_to(values, shape).T, np.broadcast_to(mask, shape).T, drop)
-        grids.append(without_absent_rows(grid))
+        cells = unstacked(np.broadcast_to(values, shape), count)
+        grids.append(
+            without_absent_rows(Grid(window.series, cells, unstacked(np.broadcast_to(mask, shape), count), drop))
+        )
     return stack(grids, steps) if grids else empty_grid(steps)
 
 

@@ -2,7 +2,7 @@
 
 Prometheus 3's rules: an instant selector sees the newest sample in (t - lookback, t], and nothing if that sample is a
 staleness marker; a range selector sees all samples in (t - range, t] but staleness markers. A slice has one timestamp
-column for all its series, so the rows for all steps are found once per slice with two binary searches.
+column for all its series, so the rows for all steps are found once per slice, or for several at once (stacks.py).
 
 Windows are free of staleness markers: a slice in which some columns have them is split into slices whose columns have
 them in the same rows (a target that went away has them in one row, so there are few).
@@ -17,20 +17,26 @@ import numpy as np
 
 from kpwatch.model.source import Slice
 from kpwatch.promql.reduce import take_rows
+from kpwatch.promql.stacks import alike, for_each, rows_until, stack_of, unstacked
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, is_stale, stack, without_absent_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
+    from kpwatch.promql.stacks import Stack
+
+ALONE: Integers = np.zeros(1, np.int64)
+"""Where one slice begins."""
 
 
 class Window(NamedTuple):
-    """Dense samples of some series and, for every step, which rows are in the step's window.
+    """Dense samples of one or several slices and, for every step, which rows are in the step's window.
 
-    `timestamps_ms` (rows,), `values` (rows, series); step i sees rows [lo[i], hi[i]), which lie in
+    `timestamps_ms` (rows,), `values` (rows, columns); step i sees rows [lo[i], hi[i]), which lie in
     (ends_ms[i] - range_ms, ends_ms[i]]. `times_ms` (steps,) are the steps' own times, which offset and @ move away
-    from `ends_ms`.
+    from `ends_ms`. Of a stack each slice has its own steps, those of the first slice first; slice i begins with the row
+    begins[i]; `series` and `drop_name` are of all columns of the first slice, then of the second, …
     """
 
     series: Sequence[Labels]
@@ -42,6 +48,7 @@ class Window(NamedTuple):
     ends_ms: Integers
     range_ms: int
     times_ms: Integers
+    begins: Integers = ALONE
     check_time: Callable[[], None] = lambda: None
     """Raises when the query's time is over."""
 
@@ -54,28 +61,47 @@ class Window(NamedTuple):
 def newest(slices: Iterable[Slice], ends_ms: Integers, lookback_ms: int, *, timestamps: bool = False) -> Grid:
     """The newest samples in (end - lookback_ms, end], one column per end; their times in seconds if `timestamps`."""
     grids: list[Grid] = []
-    for part in slices:
-        rows = np.searchsorted(part.timestamps_ms, ends_ms, side="right") - 1
-        found = rows >= 0
-        rows = np.maximum(rows, 0)
-        times_ms = part.timestamps_ms[rows]
-        found &= times_ms > ends_ms - lookback_ms
-        values = take_rows(part.values, rows).T
-        present = np.broadcast_to(found, values.shape)
+    for parts in alike(slices):
+        one = stack_of(parts)
+        count = len(one.begins)
+        (until,) = rows_until(one, ends_ms)
+        rows = np.maximum(until - 1, 0)
+        times_ms = one.timestamps_ms[rows]
+        found = (until > one.begins.repeat(len(ends_ms))) & (times_ms > for_each(ends_ms - lookback_ms, count))
+        values = unstacked(take_rows(one.values, rows), count)
+        present = unstacked(np.broadcast_to(found, (one.values.shape[1], len(found))).T, count)
         if math.isnan(values.sum()):
             present = present & ~is_stale(values)
         if timestamps:
-            values = np.broadcast_to(times_ms / 1000.0, values.shape)
-        grid = Grid(part.series, values, present, np.zeros(len(part.series), np.bool_))
+            seconds = times_ms / 1000.0
+            values = unstacked(np.broadcast_to(seconds, (one.values.shape[1], len(seconds))).T, count)
+        grid = Grid(one.series, values, present, np.zeros(len(one.series), np.bool_))
         grids.append(without_absent_rows(grid))
     return stack(grids, len(ends_ms))
 
 
 def windows(slices: Iterable[Slice], times_ms: Integers, ends_ms: Integers, range_ms: int) -> Iterator[Window]:
     """Windows (end - range_ms, end] over what was scraped."""
-    for part in slices:
-        for dense in without_stale(part):
-            yield _window(dense, np.zeros(len(dense.series), np.bool_), times_ms, ends_ms, range_ms)
+    for parts in alike(slices):
+        for one in _without_stale(parts):
+            yield _window(one, np.zeros(len(one.series), np.bool_), times_ms, ends_ms, range_ms)
+
+
+def _without_stale(parts: Sequence[Slice]) -> Iterator[Stack]:
+    """Slices of equally many columns as stacks without staleness markers; nearly always there are none."""
+    one = stack_of(parts)
+    if not math.isnan(one.values.sum()) or not is_stale(one.values).any():
+        yield one
+        return
+    clean = []
+    for part in parts:
+        pieces = list(without_stale(part))
+        if len(pieces) == 1 and pieces[0] is part:
+            clean.append(part)
+        else:
+            yield from (stack_of([piece]) for piece in pieces)
+    if clean:
+        yield stack_of(clean)
 
 
 def grid_windows(
@@ -86,7 +112,7 @@ def grid_windows(
         values = grid.values[rows][:, kept].T
         labels = [grid.labels[row] for row in rows.tolist()]
         dense = Slice(labels, grid_times_ms[kept], values)
-        yield _window(dense, grid.drop_name[rows], times_ms, ends_ms, range_ms)
+        yield _window(stack_of([dense]), grid.drop_name[rows], times_ms, ends_ms, range_ms)
 
 
 def without_stale(part: Slice) -> Iterator[Slice]:
@@ -118,7 +144,8 @@ def _rows_by_mask(mask: Mask) -> Iterator[tuple[Integers, Mask]]:
             yield np.asarray(rows), kept
 
 
-def _window(part: Slice, drop_name: Mask, times_ms: Integers, ends_ms: Integers, range_ms: int) -> Window:
-    lo = np.searchsorted(part.timestamps_ms, ends_ms - range_ms, side="right")
-    hi = np.searchsorted(part.timestamps_ms, ends_ms, side="right")
-    return Window(part.series, drop_name, part.timestamps_ms, part.values, lo, hi, ends_ms, range_ms, times_ms)
+def _window(one: Stack, drop_name: Mask, times_ms: Integers, ends_ms: Integers, range_ms: int) -> Window:
+    count = len(one.begins)
+    lo, hi = rows_until(one, ends_ms - range_ms, ends_ms)
+    ends_ms, times_ms = for_each(ends_ms, count), for_each(times_ms, count)
+    return Window(one.series, drop_name, one.timestamps_ms, one.values, lo, hi, ends_ms, range_ms, times_ms, one.begins)
