@@ -57,7 +57,6 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         (["--query-concurrency", "0"], 2, "above 0"),
         (["--auth-file", "/nowhere/users"], 1, "/nowhere/users: cannot be read"),
         (["--data", "/proc/nowhere"], 1, "/proc/nowhere"),
-        (["--engine", "http://x"], 2, "unrecognized arguments"),
         (["--listen", "no.such.host.invalid:0"], 1, "no.such.host.invalid"),
     ],
 )
@@ -81,7 +80,7 @@ def test_help_teaches() -> None:
         "  kpwatch hub --",
     ):
         assert word in text
-    for absent in ("--engine", "--rules", "--alertmanager", "--config", "--tls"):
+    for absent in ("--rules", "--alertmanager"):
         assert absent not in text
     assert "kpwatch query 'up" in run("query", "--help").stdout
 
