@@ -95,7 +95,8 @@ def through_hub(path: str, folder: Path, nodes: int, runs: int) -> Timed:
 def live(path: str, folder: Path, nodes: int, faults: Sequence[str], runs: int) -> Timed:
     """Simulated nodes, asked twice; the time between is not counted."""
     log = folder / "simulate.log"
-    command = [path, "simulate", "--nodes", str(nodes), "--proxies", "1.36.3-iptables", *(f"--fault={fault}" for fault in faults)]
+    told = [f"--nodes={nodes}", "--proxies=1.36.3-iptables", *(f"--fault={fault}" for fault in faults)]
+    command = [path, "simulate", *told]
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as simulator:
         try:
             urls = list(_urls(log))
