@@ -21,7 +21,9 @@ class ServerEngine:
 
     def now_ms(self) -> int:
         """The server's own time; raises UsageError, KpwatchError."""
-        return round(float(self._ask("time()", {})["result"][1]) * 1000)
+        result = self._ask("time()", {})["result"]
+        sample = result[0]["value"] if result and isinstance(result[0], dict) else result  # VictoriaMetrics: a vector
+        return round(float(sample[1]) * 1000)
 
     def instant(self, query: str, at_ms: int) -> QueryResult:
         """A vector; raises QueryFailed where the server refuses the query, KpwatchError where it does not answer."""

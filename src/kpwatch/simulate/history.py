@@ -48,7 +48,7 @@ def frames(node: SimulatedNode, identity: Identity, instants_ms: Iterable[int]) 
             own = about_scrape(_size(len(values), len(bodies[shape])), None) + _health_samples(node, at)
         else:
             health = _health_samples(node, at) if ports == "metrics-closed" else _SILENT_HEALTH
-            shape, values, own = None, [], _NO_SCRAPE + health
+            shape, values, own = None, [], _NO_SCRAPE["timeout" if ports == "silent" else "refused"] + health
         key = (shape, tuple((sample.name, sample.labels) for sample in own))
         if key not in layouts:
             layouts[key] = _layout(identity, bodies[shape], own)
@@ -64,7 +64,7 @@ def _size(samples: int, response_bytes: int) -> ScrapeSize:
     return size
 
 
-_NO_SCRAPE = about_scrape(_size(0, 0), ScrapeError("timeout", ""))
+_NO_SCRAPE = {reason: about_scrape(_size(0, 0), ScrapeError(reason, "")) for reason in ("timeout", "refused")}
 _SILENT_HEALTH = [*read_healthz(Failure("timeout", ""), 0.0).samples, *read_livez(Failure("timeout", "")).samples]
 """What is said of a node that answers nothing."""
 
