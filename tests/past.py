@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kpwatch.model.labels import Labels
 
-STEP_SECONDS = 15
+STEP_SECONDS = 30
 _SERIES_A_REQUEST = 2000
 
 Series = dict["Labels", list[tuple[int, float]]]
