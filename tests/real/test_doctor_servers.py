@@ -38,7 +38,7 @@ def test_another_server_gives_the_same_verdicts(
     server: Callable[[Path, Series], AbstractContextManager[str]], tmp_path: Path
 ) -> None:
     """No query is refused, and silence, restarts and rates mean the same."""
-    past, idents = past_of(FAULTS, healthy=2, seconds=900, gone_seconds=420)
+    past, idents = past_of(FAULTS, healthy=2, seconds=1080, gone_seconds=420)
     with server(tmp_path, past) as url:
         code, document = ask_doctor(url)
     assert judged_by_fault(document, idents) == EXPECTED | {"": {}}

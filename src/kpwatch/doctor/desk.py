@@ -168,7 +168,7 @@ def _pages(node: Node, reader: _Reader) -> tuple[list[_Page], Said | None]:
     pages: list[_Page] = []
     error: Said | None = None
     for scrape in node.scrapes:
-        page, error = _page(scrape, own, reader)
+        page, error = _page(scrape, own, reader, is_last=scrape is node.scrapes[-1])
         pages.append(page)
     offset = next((page.clock_offset for page in reversed(pages) if page.clock_offset is not None), 0.0)
     at_seconds, placed = pages[-1].at_seconds + offset, []
@@ -187,7 +187,7 @@ def _between(page: _Page, after: _Page) -> float:
     return min((seconds for seconds in (asker, node) if seconds > 0), default=0.001)
 
 
-def _page(scrape: Scrape, own: dict[str, str], reader: _Reader) -> tuple[_Page, Said | None]:
+def _page(scrape: Scrape, own: dict[str, str], reader: _Reader, *, is_last: bool) -> tuple[_Page, Said | None]:
     values: dict[Labels, float] = {}
     for document, read_page in _READERS.items():
         if document in scrape.replies:
@@ -199,7 +199,7 @@ def _page(scrape: Scrape, own: dict[str, str], reader: _Reader) -> tuple[_Page, 
         unasked = _Page(scrape.at_seconds, values, frozenset(), None, readable=False, clock_offset=offset)
         return unasked, Said("not-asked")
     reply = scrape.replies["metrics"]
-    read = reader.read(reply)
+    read = reader.read(reply, is_last=is_last)
     for name, value, about in _about(reply, read):
         values[make_labels({**about, **own, "__name__": name})] = value
     counters = set()
@@ -256,7 +256,7 @@ class _Reader:
         self._heads: dict[bytes, tuple[str, Pairs]] = {}
         self._gate_lists: set[bytes] = set()
 
-    def read(self, reply: Reply) -> _Read:
+    def read(self, reply: Reply, *, is_last: bool) -> _Read:
         """One page; `total` counts what nobody asks for too."""
         answer = reply.outcome
         if isinstance(answer, Failure):
@@ -266,17 +266,17 @@ class _Reader:
             if is_so(answer):
                 return _Read([], 0, Said(key, (str(answer.status),)))
         lines = [line for line in answer.body.split(b"\n") if line and not line.startswith(b"#")]
-        samples = list(self._samples(self._told_once(lines)))
+        samples = list(self._samples(self._told_once(lines, is_last=is_last)))
         if not samples:  # another component's page, or none at all
             parsed = grammar_of(format_of(answer.headers.get("content-type", ""))).parse(answer.body)
             samples = [(sample.name, sample.labels, sample.value) for sample in parsed.samples]
         return _Read(samples, len(lines), None if samples else Said("no-metric"))
 
-    def _told_once(self, lines: list[bytes]) -> list[bytes]:
+    def _told_once(self, lines: list[bytes], *, is_last: bool) -> list[bytes]:
         """Without a list of feature gates that another node had: a third of a page, asked for differences only."""
         gates = [line for line in lines if line.startswith(_GATES)]
         block = b"\n".join(gates)
-        if block not in self._gate_lists:
+        if is_last and block not in self._gate_lists:
             self._gate_lists.add(block)
             return lines
         return [line for line in lines if not line.startswith(_GATES)]
