@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from kpwatch.base.asgi import Answer, Head
 
+OFFERS_KEPT = 64
+"""Clients' headers whose meaning is remembered."""
 WORTH_IT_BYTES = 1400
 """What fits into one packet anyway is not compressed."""
 _FAST = 1
@@ -40,7 +43,12 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "gzip": _gzip}
 
 def accepted_coding(request: Head) -> str:
     """The coding for the answer to `request`; "" = as it is."""
-    weights = dict(map(_weighed, request.header(b"accept-encoding").lower().split(",")))
+    return _chosen(request.header(b"accept-encoding"))
+
+
+@lru_cache(maxsize=OFFERS_KEPT)
+def _chosen(offers: str) -> str:
+    weights = dict(map(_weighed, offers.lower().split(",")))
     best, chosen = 0.0, ""
     for coding in CODINGS:
         weight = weights.get(coding, weights.get("*", 0.0))

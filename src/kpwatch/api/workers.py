@@ -7,9 +7,10 @@ ended, not when its client gave up, so abandoned queries cannot pile up behind t
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kpwatch.base.errors import QueryTimeout, TooBusy
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kpwatch.base.telemetry import Registry
+
+END_SECONDS = 5.0
+"""How long the end of what runs is waited for."""
 
 Result = TypeVar("Result")
 
@@ -53,11 +57,13 @@ class Workers:
     """`threads` works at once, at most `waiting` in the queue, at most `timeout_seconds` for both together."""
 
     def __init__(self, threads: int, waiting: int, timeout_seconds: float, telemetry: Registry) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="query")
-        self._threads = threads
+        self._threads_max = threads
+        self._threads: list[threading.Thread] = []
+        self._handed_over: SimpleQueue[_Task[Any] | None] = SimpleQueue()
         self._max_waiting = waiting
         self._waiting: deque[_Task[Any]] = deque()
         self._running = 0
+        self._is_closed = False
         self.timeout_seconds = timeout_seconds
         self._refused = telemetry.counter(
             "kpwatch_hub_queries_refused_total", "Queries refused because too many were waiting."
@@ -96,7 +102,7 @@ class Workers:
     def _start(
         self, work: Callable[[], Result], then: Callable[[Result | Exception], None], timeout_seconds: float
     ) -> _Task[Result]:
-        is_free = self._running < self._threads
+        is_free = self._running < self._threads_max
         if not is_free and len(self._waiting) >= self._max_waiting:
             self._refused.add()
             raise TooBusy(f"{len(self._waiting)} queries are waiting already, which is the limit; try again shortly")
@@ -111,10 +117,20 @@ class Workers:
     def _begin(self, task: _Task[Any]) -> None:
         task.is_running = True
         self._running += 1
-        self._pool.submit(self._do, task)
+        if self._running > len(self._threads) and not self._is_closed:
+            thread = threading.Thread(target=self._work, name=f"query-{self._running}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._handed_over.put(task)
+
+    def _work(self) -> None:
+        """A thread's life."""
+        while (task := self._handed_over.get()) is not None:
+            self._do(task)
+            del task  # its answer may be large, and the next one may be long in coming
 
     def _do(self, task: _Task[Any]) -> None:
-        """On a thread."""
+        outcome: object
         try:
             outcome = task.work()
         except Exception as error:  # noqa: BLE001 - whoever started it judges it
@@ -144,5 +160,9 @@ class Workers:
         task.forget()
 
     def close(self) -> None:
-        """Start nothing more; what runs is left to end by its own timeout."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Start nothing more; what runs may end, within a bound."""
+        self._is_closed = True
+        for _ in self._threads:
+            self._handed_over.put(None)
+        for thread in self._threads:
+            thread.join(END_SECONDS / len(self._threads))

@@ -65,7 +65,12 @@ def parse(query: str, span: Span = INSTANT) -> Node:
 
     `span` is what step() and range() mean between brackets.
     """
-    return _parse(query, span if _OF_SPAN.search(query) else INSTANT)
+    return _parse(query, span if _may_ask_for_span(query) else INSTANT)
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def _may_ask_for_span(query: str) -> bool:
+    return _OF_SPAN.search(query) is not None
 
 
 @lru_cache(maxsize=PARSED_KEPT)

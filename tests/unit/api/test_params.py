@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kpwatch.api.params import EARLIEST_MS, LATEST_MS, Form, parse_duration_ms, parse_time_ms
 from kpwatch.base.errors import BadQuery
@@ -86,3 +90,18 @@ def test_forms_that_are_none(query: bytes) -> None:
     """Bytes that are no UTF-8, and more fields than anybody needs."""
     with pytest.raises(BadQuery, match="form values"):
         Form(query)
+
+
+@given(st.text(alphabet="ab=&+% 2Cc3é\x00;", max_size=30))
+def test_forms_are_read_as_python_reads_them(text: str) -> None:
+    """Bytes in any order; of a name that comes twice, in this order."""
+    try:
+        expected = parse_qsl(text, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        with pytest.raises(BadQuery, match="form values"):
+            Form(text.encode())
+        return
+    form = Form(text.encode())
+    for name, _ in expected:
+        assert form.all(name) == [value for known, value in expected if known == name]
+    assert sum(len(form.all(name)) for name in {name for name, _ in expected}) == len(expected)
