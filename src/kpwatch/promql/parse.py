@@ -76,7 +76,7 @@ def _may_ask_for_span(query: str) -> bool:
 @lru_cache(maxsize=PARSED_KEPT)
 def _parse(query: str, span: Span) -> Node:
     prepared = prepare(query, span)
-    return _on_known_stack(lambda: _Converter(prepared).node(_parse_natively(prepared.text), 0))
+    return on_known_stack(lambda: Converter(prepared).node(parse_natively(prepared.text), 0))
 
 
 def forget_trees() -> None:
@@ -84,7 +84,8 @@ def forget_trees() -> None:
     _parse.cache_clear()
 
 
-def _parse_natively(text: str) -> promql_parser.Expr:
+def parse_natively(text: str) -> promql_parser.Expr:
+    """The parser's own tree of a prepared query; raises BadQuery with its reason."""
     try:
         parsed: promql_parser.Expr = promql_parser.parse(text)
     except (ValueError, OverflowError) as error:
@@ -92,7 +93,7 @@ def _parse_natively(text: str) -> promql_parser.Expr:
     return parsed
 
 
-def _on_known_stack(work: Callable[[], Result]) -> Result:
+def on_known_stack(work: Callable[[], Result]) -> Result:
     """`work()` on a fresh thread with PARSER_STACK_BYTES of stack."""
     outcome: list[Result] = []
     failure: list[BaseException] = []
@@ -119,7 +120,7 @@ def _on_known_stack(work: Callable[[], Result]) -> Result:
     return outcome[0]
 
 
-class _Converter:
+class Converter:
     """Copies promql-parser's tree into ours."""
 
     def __init__(self, prepared: Prepared) -> None:
@@ -127,6 +128,7 @@ class _Converter:
         self._places = iter(prepared.places)
 
     def node(self, parsed: object, depth: int) -> Node:
+        """Ours for the parser's node, which stands `depth` levels deep; raises BadQuery."""
         if depth > MAX_TREE_DEPTH:
             raise BadQuery(f"the query nests more than {MAX_TREE_DEPTH} levels deep; simplify it")
         convert = _CONVERTERS.get(type(parsed))
@@ -135,21 +137,27 @@ class _Converter:
         return convert(self, parsed, depth)
 
     def paren(self, parsed: promql_parser.ParenExpr, depth: int) -> Node:
+        """What stands between parentheses."""
         return self.node(parsed.expr, depth + 1)
 
     def number(self, parsed: promql_parser.NumberLiteral, _: int) -> Node:
+        """A number."""
         return Number(parsed.val)
 
     def text(self, parsed: promql_parser.StringLiteral, _: int) -> Node:
+        """A string."""
         return Text(restore_bytes(parsed.val))
 
     def negation(self, parsed: promql_parser.UnaryExpr, depth: int) -> Node:
+        """A minus before an expression."""
         return Negation(self.node(parsed.expr, depth + 1))
 
     def range(self, parsed: promql_parser.MatrixSelector, depth: int) -> Node:
+        """A selector with a range."""
         return Range(self.selector(parsed.vector_selector, depth), _positive_ms(parsed.range, "range"))
 
     def selector(self, parsed: promql_parser.VectorSelector, _: int) -> Selector:
+        """A selector; a name before its braces is its first matcher."""
         if parsed.matchers.or_matchers:
             raise BadQuery("`or` between label matchers is not supported: it is no PromQL; use =~ or the operator `or`")
         named = (Matcher(METRIC_NAME, "=", parsed.name),) if parsed.name is not None else ()
@@ -159,6 +167,7 @@ class _Converter:
         return Selector(named + matchers, self._when(parsed))
 
     def matcher(self, parsed: promql_parser.Matcher) -> Matcher:
+        """A matcher whose pattern, if it is one, is known to be one."""
         operator = _MATCH_OPERATORS[str(parsed.op)]
         is_pattern = operator in ("=~", "!~")
         value = self._prepared.patterns[int(parsed.value)] if is_pattern else restore_bytes(parsed.value)
@@ -172,6 +181,7 @@ class _Converter:
         return matcher
 
     def subquery(self, parsed: promql_parser.SubqueryExpr, depth: int) -> Subquery:
+        """An expression with a range."""
         step_ms = None if parsed.step is None else _positive_ms(parsed.step, "subquery step")
         inner = self.node(parsed.expr, depth + 1)
         return Subquery(inner, _positive_ms(parsed.range, "subquery range"), step_ms, self._when(parsed))
@@ -205,10 +215,11 @@ class _Converter:
         for link in reversed(chain):
             operator = str(link.op)
             returns_bool = link.modifier is not None and link.modifier.return_bool
-            node = Binary(operator, node, self.node(link.rhs, depth + 1), _matching(operator, link), returns_bool)
+            node = Binary(operator, node, self.node(link.rhs, depth + 1), matching_of(operator, link), returns_bool)
         return node
 
     def call(self, parsed: promql_parser.Call, depth: int) -> Call:
+        """A call of a function that we have."""
         name = parsed.func.name
         if name not in FUNCTIONS:
             raise BadQuery(f"the function {name}() is not supported: it is experimental or needs native histograms")
@@ -220,6 +231,7 @@ class _Converter:
         return Call(name, arguments, places)
 
     def aggregation(self, parsed: promql_parser.AggregateExpr, depth: int) -> Aggregation:
+        """An aggregation."""
         modifier = parsed.modifier
         without = modifier is not None and modifier.type == promql_parser.AggModifierType.Without
         # In the order of the text, as places are.
@@ -234,17 +246,17 @@ class _Converter:
         return Aggregation(operator, expression, parameter, grouping, without, places)
 
 
-_CONVERTERS: dict[type, Callable[[_Converter, Any, int], Node]] = {
-    promql_parser.ParenExpr: _Converter.paren,
-    promql_parser.NumberLiteral: _Converter.number,
-    promql_parser.StringLiteral: _Converter.text,
-    promql_parser.VectorSelector: _Converter.selector,
-    promql_parser.MatrixSelector: _Converter.range,
-    promql_parser.SubqueryExpr: _Converter.subquery,
-    promql_parser.UnaryExpr: _Converter.negation,
-    promql_parser.BinaryExpr: _Converter.binary,
-    promql_parser.Call: _Converter.call,
-    promql_parser.AggregateExpr: _Converter.aggregation,
+_CONVERTERS: dict[type, Callable[[Converter, Any, int], Node]] = {
+    promql_parser.ParenExpr: Converter.paren,
+    promql_parser.NumberLiteral: Converter.number,
+    promql_parser.StringLiteral: Converter.text,
+    promql_parser.VectorSelector: Converter.selector,
+    promql_parser.MatrixSelector: Converter.range,
+    promql_parser.SubqueryExpr: Converter.subquery,
+    promql_parser.UnaryExpr: Converter.negation,
+    promql_parser.BinaryExpr: Converter.binary,
+    promql_parser.Call: Converter.call,
+    promql_parser.AggregateExpr: Converter.aggregation,
 }
 
 _MATCH_OPERATORS: dict[str, MatchOp] = {
@@ -259,7 +271,8 @@ _CARDINALITIES: dict[str, Cardinality] = {
 }
 
 
-def _matching(operator: str, parsed: promql_parser.BinaryExpr) -> Matching:
+def matching_of(operator: str, parsed: promql_parser.BinaryExpr) -> Matching:
+    """How the sides of a binary operation are matched."""
     default: Cardinality = "many-to-many" if operator in SET_OPERATORS else "one-to-one"
     modifier = parsed.modifier
     if modifier is None:

@@ -13,7 +13,7 @@ import promql_parser
 
 from kpwatch.model.gofloat import format_plain
 from kpwatch.promql.lexer import prepare, restore_bytes
-from kpwatch.promql.parse import MAX_TREE_DEPTH, _Converter, _matching, _on_known_stack, _parse_natively, parse
+from kpwatch.promql.parse import MAX_TREE_DEPTH, Converter, matching_of, on_known_stack, parse, parse_natively
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ def parse_syntax(query: str) -> Syntax:
     """The syntax tree of a PromQL expression; raises BadQuery as `parse` does."""
     parse(query)
     prepared = prepare(query)
-    return _on_known_stack(lambda: _Syntaxes(_Converter(prepared)).node(_parse_natively(prepared.text)))
+    return on_known_stack(lambda: _Syntaxes(Converter(prepared)).node(parse_natively(prepared.text)))
 
 
 _TYPES = {"numberLiteral": SCALAR, "stringLiteral": STRING, "matrixSelector": MATRIX, "subquery": MATRIX}
@@ -39,7 +39,7 @@ _TYPES = {"numberLiteral": SCALAR, "stringLiteral": STRING, "matrixSelector": MA
 class _Syntaxes:
     """Turns promql-parser's nodes into objects."""
 
-    def __init__(self, converter: _Converter) -> None:
+    def __init__(self, converter: Converter) -> None:
         self._converter = converter
         self._binary_types: dict[int, str] = {}
         """By the id of a binary expression's object; all objects live until the tree is done."""
@@ -165,7 +165,7 @@ def _when(when: When) -> Syntax:
 
 
 def _matched(link: promql_parser.BinaryExpr) -> Syntax:
-    matching = _matching(str(link.op), link)
+    matching = matching_of(str(link.op), link)
     return {
         "card": matching.cardinality,
         "labels": list(matching.names),
