@@ -39,16 +39,20 @@ def main(arguments: list[str]) -> int:
     """Judge and print; see the exit codes above."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.prometheus and (given.target or given.save):
+    if given.prometheus is not None and (given.target or given.save):
         parser.error("--prometheus asks a server: it takes no TARGET and no --save")
     try:
-        nodes = [] if given.prometheus else _nodes(given)
+        nodes = [] if given.prometheus is not None else _nodes(given)
     except (UsageError, ConfigError) as error:
         print(f"kpwatch: {error}", file=sys.stderr)
         return _BAD_USAGE
     language: Language = "zh" if (given.lang or wanted_language(os.environ)) == "zh" else "en"
     try:
-        document = _of_server(given.prometheus, language) if given.prometheus else _of_nodes(nodes, language)
+        in_fleet = given.prometheus is not None
+        document = _of_server(given.prometheus, language) if in_fleet else _of_nodes(nodes, language)
+    except UsageError as error:
+        print(f"kpwatch: --prometheus {error}", file=sys.stderr)
+        return _BAD_USAGE
     except KpwatchError as error:
         print(f"kpwatch: {error}", file=sys.stderr)
         return _CANNOT_JUDGE
@@ -143,6 +147,13 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
 
 
+def _timeout(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: a timeout is longer than 0")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     head, _, epilog = (__doc__ or "").partition("\n\n")
     parser = _Parser(
@@ -162,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DURATION",
         help="between the scrapes (15s; 0: one)",
     )
-    parser.add_argument("--timeout", type=_seconds, default="2s", metavar="DURATION", help="of each request (2s)")
+    parser.add_argument("--timeout", type=_timeout, default="2s", metavar="DURATION", help="of each request (2s)")
     parser.add_argument("--lang", choices=("zh", "en"), help="default: the locale's")
     parser.add_argument("--json", action="store_true", help="a document instead of text")
     parser.add_argument("--save", metavar="DIR", help="keep what it saw as a bundle")

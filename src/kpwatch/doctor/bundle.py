@@ -11,6 +11,7 @@ of the headers only those that the doctor reads.
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ _REASONS = (
     ("reset", "reset"),
     ("no such host", "dns"),
     ("resolve", "dns"),
+    ("name resolution", "dns"),
     ("name or service", "dns"),
     ("no route", "unreachable"),
     ("unreachable", "unreachable"),
@@ -89,6 +91,8 @@ def _reply(place: str, entry: dict[str, Any], at_seconds: float, directory: Path
     url, status, error = str(entry.get("url", "")), entry.get("status"), entry.get("error")
     asked = _seconds(entry["time"], f"{place}.time") if entry.get("time") else at_seconds
     took = float(entry.get("seconds") or 0.0)
+    if not 0 <= took < math.inf:
+        raise ValueError(f"{place}.seconds {took}: expected how long it took")
     if status is None or error:
         return Reply(url, failure_of(str(error or "no answer")), asked, took)
     headers = {str(name).lower(): str(value) for name, value in (entry.get("headers") or {}).items()}
@@ -99,7 +103,7 @@ def _body(place: str, file: object, directory: Path) -> bytes:
     if file is None:
         return b""
     path = directory / str(file)
-    if path.resolve().parent != directory.resolve():
+    if "\0" in str(file) or path.resolve().parent != directory.resolve():
         raise ValueError(f"{place}.file {file!r} is not in the bundle's directory")
     try:
         with path.open("rb") as stream:

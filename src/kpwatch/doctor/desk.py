@@ -53,6 +53,8 @@ _READERS: dict[str, Callable[[Answer | Failure, float], Reading]] = {
 }
 _SET_SECONDS = 1.0
 """Two clocks that drift apart by so much between two scrapes: one was set."""
+_NO_CLOCK_SECONDS = 100 * 365 * 86_400.0
+"""Further off is no clock: by such a one nothing is moved."""
 _DATE_ERROR_SECONDS = 2.0
 """The Date header has whole seconds, and the answer may have been long on its way."""
 
@@ -217,7 +219,7 @@ def _clock_offset(scrape: Scrape, values: dict[Labels, float], own: dict[str, st
     """The node's clock minus the asking one: as the health page says, else by a Date header that is clearly off."""
     key = make_labels({**own, "__name__": "kpwatch_clock_offset_seconds"})
     if key in values:
-        return values[key]
+        return values[key] if abs(values[key]) < _NO_CLOCK_SECONDS else None
     for reply in scrape.replies.values():
         date = reply.outcome.headers.get("date") if isinstance(reply.outcome, Answer) else None
         if date:

@@ -285,7 +285,7 @@ class _Judge:
         yield about.mode in check.blind_modes, Said("blind", (check.id,))
 
     def _finding(self, node: str, check: Check, level: Level, value: float) -> Finding:
-        shown = [each for evidence in check.evidence for each in self._show(node, check, evidence)]
+        shown = _told_once(each for evidence in check.evidence for each in self._show(node, check, evidence))
         since = self._since(node, check)
         return Finding(check, level, tuple(shown) or (Shown(Said("holds"), value),), since)
 
@@ -332,6 +332,21 @@ class _Judge:
                 node.findings.remove(each)
                 node.shared.append(each)
         return shared
+
+
+def _told_once(shown: Iterable[Shown]) -> list[Shown]:
+    """Of nodes that say the same, one; of numbers that differ from node to node, the least and the greatest."""
+    alike: dict[tuple[Evidence | Said, str], list[float | str]] = {}
+    for each in shown:
+        alike.setdefault((each.what, each.detail), []).append(each.value)
+    told = []
+    for (what, detail), values in alike.items():
+        numbers = [value for value in values if isinstance(value, float)]
+        if len(values) == len(numbers) and min(numbers) != max(numbers):
+            told.append(Shown(what, f"{min(numbers):g} - {max(numbers):g}", detail))
+        else:
+            told += [Shown(what, value, detail) for value in dict.fromkeys(values)]
+    return told
 
 
 def is_time(unix_seconds: float) -> bool:

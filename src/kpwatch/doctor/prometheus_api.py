@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 from kpwatch import __version__
 from kpwatch.base.errors import KpwatchError, QueryFailed, UsageError
+from kpwatch.base.http import redact_url
 
 _ANSWER_LIMIT_BYTES = 1 << 30
 
@@ -63,9 +64,13 @@ def ask_hub(url: str, path: str, timeout_seconds: float) -> dict[str, Any] | Non
 
 def without_secret(url: str) -> tuple[str, dict[str, str]]:
     """(URL without user and slash, the header that says who we are); raises UsageError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--url {url!r}: expected http://HOST:PORT or https://HOST:PORT")
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise UsageError(f"{redact_url(url)!r}: expected http://HOST:PORT or https://HOST:PORT")
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     if parts.username is None:
         return place, {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kpwatch.base.terminal import lines_of, padded, width_of
@@ -164,7 +165,7 @@ class _Writer:
         told = None if check is None else check.zh if style.language == "zh" else check.en
         name = style.paint(_STYLES[finding["severity"]], finding["check"])
         lines = [f"  {name} ({style.say(finding['severity'])})", *self.wrapped(finding["summary"])]
-        lines += _table(self._rows(finding))
+        lines += _table(self._rows(finding), style.columns - _INDENT)
         lines += self.wrapped(finding["means"])
         if told is not None and told.threshold:
             lines += self.wrapped(f"{style.say('threshold')}: {told.threshold}")
@@ -221,10 +222,16 @@ def _shown(value: object) -> str:
     return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+def _table(rows: Iterable[tuple[str, str]], columns: int) -> Iterator[str]:
+    """Names and values side by side; where a line has no room for both, each goes on below itself."""
     rows = list(rows)
     width = max((width_of(name) for name, _ in rows), default=0)
-    return [" " * _INDENT + padded(name, width) + "  " + value for name, value in rows]
+    if width + 2 + max((width_of(value) for _, value in rows), default=0) > columns:
+        width = min(width, columns // 2)
+    for row in rows:
+        parts = zip_longest(lines_of(row[0], width), lines_of(row[1], columns - width - 2), fillvalue="")
+        for name, value in parts:
+            yield (" " * _INDENT + padded(name, width) + "  " + value).rstrip()
 
 
 def duration(seconds: float) -> str:
