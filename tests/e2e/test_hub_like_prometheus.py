@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-AT_MS = now_ms() // 60_000 * 60_000
 ROUNDS = 60
+
+
+class Moment:
+    """When the samples of the run end: set when they are sent, since what is asked of now must find them young."""
+
+    at_ms = 0
 
 
 class At(float):
@@ -37,7 +42,8 @@ class At(float):
     def told(parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters with times as a client sends them."""
         return {
-            name: AT_MS / 1000 + 3 + value if isinstance(value, At) else value for name, value in parameters.items()
+            name: Moment.at_ms / 1000 + 3 + value if isinstance(value, At) else value
+            for name, value in parameters.items()
         }
 
 
@@ -79,7 +85,7 @@ class Prometheus:
 def bodies() -> Iterator[bytes]:
     """A quarter of an hour of two nodes, oldest first (Prometheus takes no other order)."""
     for back in range(ROUNDS, -1, -1):
-        at_ms = AT_MS - back * 15_000
+        at_ms = Moment.at_ms - back * 15_000
         parts = []
         for place, node in enumerate(("10.206.0.7", "node b")):
             own = {"ident": node, "job": "kube-proxy", "instance": "http://127.0.0.1:10249/metrics"}
@@ -105,6 +111,7 @@ def bodies() -> Iterator[bytes]:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Client]]:
     """(Prometheus, hub), with the same samples."""
+    Moment.at_ms = now_ms() // 60_000 * 60_000
     prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"))
     try:
         with (
