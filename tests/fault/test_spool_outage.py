@@ -92,6 +92,16 @@ class TimeMachine:
             self._settle()
         raise AssertionError(f"{latest(receiver.taken)} of {number} scrapes arrived: {self.agent.lines[-5:]}")
 
+    def flow_until_answered(self, receiver: Receiver) -> int:
+        """Let time pass until the agent has heard the answer to all that arrived; how many samples that is."""
+        for _ in range(10_000):
+            arrived = len(receiver.taken)
+            if self.counted("samples_delivered") == arrived:
+                return arrived
+            self.move(0.5)
+            self._settle()
+        raise AssertionError(f"answers are missing: {self.agent.lines[-5:]}")
+
     def end(self) -> None:
         """Stop the agent; its clock has to move for that."""
         self.agent.agent.stop()
@@ -148,13 +158,11 @@ def test_what_is_over_the_bound_is_dropped_from_the_front_and_counted(tmp_path: 
         machine.pass_scrapes(400)
         with Receiver(port=machine.port) as receiver:
             machine.flow_until(receiver, 400)
+            machine.flow_until_answered(receiver)
             found = numbers(receiver.taken)
-            arrived = len(receiver.taken)
         assert found == list(range(found[0], found[-1] + 1))
         assert found[0] > 1, "the bound dropped nothing: the test is wrong"
-        lost, delivered = machine.counted("samples_lost"), machine.counted("samples_delivered")
-        assert delivered == arrived
-        assert lost >= found[0] - 1
+        assert machine.counted("samples_lost") >= found[0] - 1
 
 
 @pytest.mark.parametrize("seconds", [-7200.0, 7200.0], ids=["two hours back", "two hours on"])
