@@ -239,7 +239,8 @@ def test_a_token_file_that_cannot_be_used(tmp_path: Path, content: bytes | None,
         assert str(file) in line
         assert words in line
         assert server.requests == []
-        file.write_bytes(b" token\n")
+        (tmp_path / "next").write_bytes(b" token\n")
+        (tmp_path / "next").replace(file)  # at once: a file that is still empty is no token, and that is sent
         receiver.wait_for_samples(lambda taken: len(of(taken, "healthy")) >= 1, "the target with a token")
         assert server.requests[0].headers["authorization"] == "Bearer token"
         assert agent.counted("scrapes_failed", reason="auth") >= 2
