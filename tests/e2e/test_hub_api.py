@@ -221,7 +221,7 @@ def test_status_and_what_the_hub_has_not(prefix: str, client: Client) -> None:
 
 
 def test_own_urls(client: Client) -> None:
-    """The fleet, the dictionary, the hub's metrics and probes."""
+    """The fleet, the dictionary, what boards show, the hub's metrics and probes."""
     fleet = client.get("/api/kpwatch/v1/fleet").json()
     assert abs(fleet["time"] - now_ms() / 1000) < 60
     assert [row["ident"] for row in fleet["nodes"]] == list(NODES)
@@ -230,6 +230,10 @@ def test_own_urls(client: Client) -> None:
     metrics = client.get("/api/kpwatch/v1/dictionary").json()["metrics"]
     assert {"name", "type", "unit", "since", "labels", "meaning"} <= metrics[0].keys()
     assert {"zh", "en"} == metrics[0]["meaning"].keys() == metrics[0]["bad"].keys()
+    boards = client.get("/api/kpwatch/v1/panels", lang="zh").json()["boards"]
+    assert [board["id"] for board in boards] == ["overview", "node", "slo"]
+    assert {"id", "section", "kind", "title", "queries", "thresholds"} <= boards[0]["panels"][0].keys()
+    assert client.get("/api/kpwatch/v1/panels", lang="fr").status == 400
     exposition = client.get("/metrics")
     assert exposition.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert b"# TYPE kpwatch_hub_http_requests_total counter" in exposition.body

@@ -190,8 +190,13 @@ def test_other_origins(client: Client) -> None:
 
 
 def test_documents_that_stay_are_asked_for_once(client: Client) -> None:
-    """Dictionary, metadata and the list of URLs have an ETag; who has the document gets 304 and no body."""
-    for url in ("/api/kpwatch/v1/dictionary", "/api/v1/metadata", "/api/kpwatch/v1/openapi.json"):
+    """Dictionary, panels, metadata and the list of URLs have an ETag; who has the document gets 304 and no body."""
+    for url in (
+        "/api/kpwatch/v1/dictionary",
+        "/api/kpwatch/v1/panels",
+        "/api/v1/metadata",
+        "/api/kpwatch/v1/openapi.json",
+    ):
         first = client.get(url, {"Accept-Encoding": "gzip"})
         again = client.get(url, {"If-None-Match": first.headers["etag"]})
         assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])

@@ -50,14 +50,19 @@ class OwnApi:
 
     async def findings(self, request: Request) -> Answer:
         """GET /findings: the verdict on every node and on the fleet, as `kpwatch doctor --json`; `lang` is zh or en."""
-        language = Form(request.query).text("lang") or "en"
-        if language not in LANGUAGES:
-            raise BadQuery(f'invalid parameter "lang": {language!r} is none of {", ".join(LANGUAGES)}')
+        language = _language(request)
         return await self._json(request, lambda: self._findings(language))
 
     async def dictionary(self, request: Request) -> Answer:
         """GET /dictionary: `{"groups": […], "prefixes": […], "metrics": […]}`, as `knowledge/document.py` has them."""
         return await self._json(request, lambda: _dictionary(self._knowledge()), keeps=True)
+
+    async def panels(self, request: Request) -> Answer:
+        """GET /panels: what boards show, as `knowledge/panels.py` has it; `lang` is zh or en."""
+        from kpwatch.knowledge.panels import panels, panels_document  # noqa: PLC0415 - not loaded at the start
+
+        language = _language(request)
+        return await self._json(request, lambda: panels_document(panels(), self._knowledge(), language), keeps=True)
 
     def openapi(self, routes: Callable[[], Iterable[Route]]) -> Handler:
         """GET /openapi.json: what stands in `routes`."""
@@ -93,6 +98,13 @@ class OwnApi:
             return encoded(unless_known(request, answer) if keeps else answer, coding)
 
         return await self._workers.run(work)
+
+
+def _language(request: Request) -> str:
+    language = Form(request.query).text("lang") or "en"
+    if language not in LANGUAGES:
+        raise BadQuery(f'invalid parameter "lang": {language!r} is none of {", ".join(LANGUAGES)}')
+    return language
 
 
 def _dictionary(knowledge: Knowledge) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def routes(at: Handlers) -> list[Route]:
             _GET, OWN_PREFIX + "/findings", at.own.findings, "What is wrong with which node, and what to do.", ("lang",)
         ),
         Route(_GET, OWN_PREFIX + "/dictionary", at.own.dictionary, "What kube-proxy's metrics mean, in two languages."),
+        Route(_GET, OWN_PREFIX + "/panels", at.own.panels, "What boards show: panels and queries.", ("lang",)),
         Route(_GET, OWN_PREFIX + "/openapi.json", at.own.openapi(lambda: found), "This list of URLs, as OpenAPI 3.1."),
         Route(_GET, "/federate", at.federate, "The newest samples as text, for another Prometheus.", ("match[]",)),
         Route(_GET, "/prometheus/federate", at.federate, "The same.", ("match[]",)),
