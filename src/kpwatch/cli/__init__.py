@@ -29,7 +29,7 @@ VERBS: dict[str, Verb] = {
     "backup": Verb("backup", "copy a hub's data, also while it runs"),
     "restore": Verb("restore", "put a backup into an empty data directory"),
     "delete": Verb("delete", "delete series from a hub's data"),
-    "check": Verb("check", "find everything wrong in a configuration or a metrics page"),
+    "check": Verb("check", "find everything wrong in a configuration, a metrics page or rules"),
     "simulate": Verb("simulate", "serve a fleet of kube-proxies replayed from real ones"),
 }
 

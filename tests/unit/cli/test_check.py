@@ -95,3 +95,21 @@ def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
         main(arguments)
     assert caught.value.code == 2
     assert "usage: kpwatch check" in capsys.readouterr().err
+
+
+def test_rules_that_are_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0, and how many there are."""
+    (tmp_path / "a.yml").write_text("groups: [{name: a, rules: [{record: x, expr: up}]}]")
+    assert main(["check", "rules", f"{tmp_path}/*.yml"]) == 0
+    assert capsys.readouterr().out == "1 file fine: 1 group, 1 rule\n"
+
+
+def test_rules_that_are_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 1; every fault has file, line, column, rule and reason."""
+    file = tmp_path / "a.yml"
+    file.write_text("groups:\n- name: a\n  rules:\n  - alert: X\n    expr: up ==\n  - {record: x, expr: up}\n")
+    assert main(["check", "rules", str(file)]) == 1
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{file}:5:11: group 'a', rule 1 (alert 'X'): could not parse expression: ")
+    assert last == "1 error; without what they concern: 1 group, 1 rule"
+    assert main(["check", "rules", f"{tmp_path}/*.yaml"]) == 1
