@@ -244,19 +244,22 @@ def test_the_same_failure(path: str, parameters: dict, both: tuple[Client, Clien
 
 
 @pytest.mark.real("prometheus")
-@pytest.mark.parametrize("selectors", [[], ["up"], ['{ident="node b"}', "up"], ["nothing"], ['{__name__=~".+"}']])
+@pytest.mark.parametrize(
+    "selectors", [[], ["up"], ['{ident="node b"}', "up"], ["nothing"], ['{__name__=~".+"}'], ["{}"], ["{}", "up"], [' { code = "", } '],
+                  ['{__name__=~".*"} # all']],
+)  # fmt: skip
 def test_federation(selectors: list[str], both: tuple[Client, Client]) -> None:
     """The same lines of text, but for Prometheus' order of series of one name."""
     theirs, ours = (client.get("/federate", **{"match[]": selectors}) for client in both)
     assert (ours.status, ours.headers["content-type"]) == (theirs.status, theirs.headers["content-type"])
     assert sorted(ours.body.splitlines()) == sorted(theirs.body.splitlines())
-    assert (b"# TYPE" in ours.body) is (selectors not in ([], ["nothing"]))
+    assert (b"# TYPE" in ours.body) is (selectors not in ([], ["nothing"], ["{}"]))
 
 
 @pytest.mark.real("prometheus")
 def test_federating_what_is_no_selector(both: tuple[Client, Client]) -> None:
     """400 in text."""
-    for wrong in ("up{", "sum(up)"):
+    for wrong in ("up{", "sum(up)", "{}[5m]", "sum({})", "{} or {}", '{job=""} offset 5m', "{,}"):
         theirs, ours = (client.get("/federate", **{"match[]": wrong}) for client in both)
         assert (ours.status, ours.headers["content-type"]) == (theirs.status, theirs.headers["content-type"])
 

@@ -1,7 +1,8 @@
 """/federate: the newest sample of each selected series as text exposition, for another Prometheus to scrape.
 
 As web/federate.go of Prometheus has it: sorted by name, `untyped`, every line with its time; series without an
-`instance` get an empty one, so that the scraper does not put its own there.
+`instance` get an empty one, so that the scraper does not put its own there. Selectors need not name anything here:
+`{job=""}` is every series without a job, and `{}`, as there, is none.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+NOTHING = "{}"
+NEEDS_NOTHING = "at least one non-empty matcher"
+"""What `parse` says of selectors that would select everything."""
 
 Newest = tuple["Labels", float, int]
 
@@ -61,6 +66,9 @@ def newest(engine: QueryEngine, selector: str, at_ms: int) -> Iterable[Newest]:
     """(labels, value, time) of each selected series that is not stale; raises BadQuery for what is no selector."""
     from kpwatch.api.metadata import matcher_sets  # noqa: PLC0415 - loads the parser, so not at the hub's start
 
+    selector = _naming(selector)
+    if selector == NOTHING:
+        return
     matcher_sets([selector])
     live = {labels for labels, _ in getattr(engine.instant(selector, at_ms).value, "samples", ())}
     window = engine.instant(f"{selector.rstrip()}[5m]", at_ms).value
@@ -68,6 +76,26 @@ def newest(engine: QueryEngine, selector: str, at_ms: int) -> Iterable[Newest]:
     for one in window.series:
         if one.labels in live:
             yield one.labels, float(one.values[-1]), int(one.timestamps_ms[-1])
+
+
+def _naming(selector: str) -> str:
+    """The selector with a matcher on the name, which every series has, where it has no matcher that needs something."""
+    from kpwatch.promql.lexer import tokens  # noqa: PLC0415 - for the first who asks, not at the hub's start
+    from kpwatch.promql.parse import parse  # noqa: PLC0415 - as above
+
+    try:
+        parse(selector)
+    except BadQuery as error:
+        if NEEDS_NOTHING not in str(error):
+            raise
+    else:
+        return selector
+    pieces = [piece for kind, piece in tokens(selector) if kind != "space"]
+    if pieces == ["{", "}"]:
+        return NOTHING
+    while pieces and pieces[-1] in ("}", ","):
+        pieces.pop()
+    return " ".join([*pieces, ",", f'{METRIC_NAME}!=""', "}"])
 
 
 def exposition(samples: Iterable[Newest]) -> str:
