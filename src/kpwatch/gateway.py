@@ -33,7 +33,7 @@ from kpwatch.base.errors import UsageError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.doctor.standing import OfEngine, StandingDoctor
-from kpwatch.hub import make_gate, shown_flags
+from kpwatch.hub import looks_of, make_gate, shown_flags
 from kpwatch.knowledge.load import knowledge
 from kpwatch.ui.pages import page_handler
 from kpwatch.upstream.client import Upstream
@@ -128,7 +128,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         instead={path: forwarder.handler(path) for path in PASSED_ON},
     )
     router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
-    server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls)
+    server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls, looks_of(gate))
     return Gateway(upstream, workers, own, server, telemetry)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kpwatch.api.admin import AdminApi
-from kpwatch.api.auth import Gate, read_auth_file
+from kpwatch.api.auth_file import FileGate
 from kpwatch.api.cors import ANY, Cors
 from kpwatch.api.describing import DescribingApi
 from kpwatch.api.federate import FederateApi
@@ -45,6 +45,7 @@ from kpwatch.store.options import StoreOptions
 from kpwatch.ui.pages import page_handler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kpwatch.api.certificate import TlsFiles
@@ -226,7 +227,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         admin=AdminApi(store, gate, options.admin_user, log),
     )
     router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
-    server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls)
+    server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls, looks_of(gate))
     return Hub(store, engine, workers, own, server, telemetry)
 
 
@@ -241,16 +242,10 @@ def _store_options(options: HubOptions) -> StoreOptions:
     )
 
 
-def make_gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | None:
+def make_gate(options: HubOptions, telemetry: Registry, log: Logger) -> FileGate | None:
     """Who may ask; raises UsageError for a hub that is open to other machines without anybody having said so."""
     if options.auth_file is not None:
-        users = read_auth_file(options.auth_file)
-        if options.admin_user and options.admin_user not in users:
-            raise UsageError(
-                f"--enable-admin-api: --auth-file {options.auth_file} has no user {options.admin_user!r}: add the line"
-                f" {options.admin_user}:SECRET, or name another user by --admin-user"
-            )
-        return Gate(users, telemetry)
+        return FileGate(options.auth_file, options.admin_user, telemetry, log)
     if options.admin_user:
         raise UsageError(
             "--enable-admin-api needs --auth-file FILE with a line for the admin: not everybody who writes may delete"
@@ -264,6 +259,11 @@ def make_gate(options: HubOptions, telemetry: Registry, log: Logger) -> Gate | N
         )
     log.warning(f"everybody who reaches {options.host}:{options.port} may write and read: --allow-anonymous")
     return None
+
+
+def looks_of(gate: FileGate | None) -> list[Callable[[], None]]:
+    """What the server has to call now and then."""
+    return [gate.look] if gate is not None else []
 
 
 def shown_flags(options: HubOptions) -> dict[str, str]:

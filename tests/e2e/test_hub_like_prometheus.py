@@ -245,8 +245,9 @@ def test_the_same_failure(path: str, parameters: dict, both: tuple[Client, Clien
 
 @pytest.mark.real("prometheus")
 @pytest.mark.parametrize(
-    "selectors", [[], ["up"], ['{ident="node b"}', "up"], ["nothing"], ['{__name__=~".+"}'], ["{}"], ["{}", "up"], [' { code = "", } '],
-                  ['{__name__=~".*"} # all']],
+    "selectors",
+    [[], ["up"], ['{ident="node b"}', "up"], ["nothing"], ['{__name__=~".+"}'],
+     ["{}"], ["{}", "up"], [' { code = "", } '], ['{__name__=~".*"} # all']],
 )  # fmt: skip
 def test_federation(selectors: list[str], both: tuple[Client, Client]) -> None:
     """The same lines of text, but for Prometheus' order of series of one name."""

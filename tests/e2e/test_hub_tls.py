@@ -142,3 +142,18 @@ def test_hashed_secrets(tmp_path: Path) -> None:
         assert client.request("POST", delete, headers=agent).status == 403
         assert client.request("POST", delete, headers=admin).status == 204
         assert b"kpwatch_hub_secret_verifications_total 5\n" in client.get("/metrics", agent).body
+
+
+def test_a_changed_auth_file(tmp_path: Path) -> None:
+    """A running hub takes up new users within seconds."""
+    users = tmp_path / "users"
+    users.write_text("ann:a\n")
+    with HubProcess(tmp_path / "data", "--auth-file", str(users)) as hub, hub.client() as client:
+        ann, bob = {"Authorization": "Bearer a"}, {"Authorization": "Bearer b"}
+        assert [client.get("/metrics", who).status for who in (ann, bob)] == [200, 401]
+        replace(str(users), b"bob:b\n")
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while client.get("/metrics", bob).status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)  # the hub looks at files every 5 s and tells nobody
+        assert client.get("/metrics", ann).status == 401

@@ -1,10 +1,9 @@
-"""Who may ask: `--auth-file`, Basic and Bearer.
+"""Who may ask, Basic and Bearer; the secrets come from `auth_file.py`.
 
-The file has one `user:secret` a line; `#` begins a comment line. Basic auth sends user and secret, `Authorization:
-Bearer secret` any user's secret. Plain secrets are kept as digests and compared in constant time, and every line is
-compared whatever the first ones say.
+Basic auth sends user and secret, `Authorization: Bearer secret` any user's secret. Plain secrets are kept as digests
+and compared in constant time, and every one is compared whatever the first ones say.
 
-A secret may stand there as an argon2 hash (`$argon2id$…`). Verifying one takes tens of milliseconds and megabytes, by
+A secret may be known as an argon2 hash (`$argon2id$…`). Verifying one takes tens of milliseconds and megabytes, by
 design, so it is done on a thread, one at a time, and for so many waiting; and what came of it is remembered under a
 digest with a key of this process, for the last `REMEMBERED` credentials, right or wrong: an agent is verified once.
 """
@@ -21,11 +20,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from kpwatch.base.asgi import Answer
-from kpwatch.base.errors import ConfigError, TooBusy
+from kpwatch.base.errors import TooBusy
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kpwatch.base.asgi import Head
     from kpwatch.base.telemetry import Registry
 
@@ -47,12 +44,8 @@ class Gate:
 
     def __init__(self, users: dict[str, str], telemetry: Registry) -> None:
         """`users`: user -> secret or argon2 hash."""
-        plain = {user: secret for user, secret in users.items() if not secret.startswith(HASH_MARK)}
-        self._basic = {user: _digest(f"{user}:{secret}".encode()) for user, secret in plain.items()}
-        self._bearer = {user: _digest(secret.encode()) for user, secret in plain.items()}
-        self._hashed = {user: secret for user, secret in users.items() if user not in plain}
         self._key = os.urandom(32)
-        self._verified: OrderedDict[bytes, frozenset[str]] = OrderedDict()
+        self.admit(users)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._refused = telemetry.counter(
@@ -61,6 +54,14 @@ class Gate:
         self._verifications = telemetry.counter(
             "kpwatch_hub_secret_verifications_total", "Credentials compared with argon2 hashes of the auth file."
         )
+
+    def admit(self, users: dict[str, str]) -> None:
+        """From now on these may pass, and nobody else."""
+        plain = {user: secret for user, secret in users.items() if not secret.startswith(HASH_MARK)}
+        self._basic = {user: _digest(f"{user}:{secret}".encode()) for user, secret in plain.items()}
+        self._bearer = {user: _digest(secret.encode()) for user, secret in plain.items()}
+        self._hashed = {user: secret for user, secret in users.items() if user not in plain}
+        self._verified: OrderedDict[bytes, frozenset[str]] = OrderedDict()
 
     def knows(self, request: Head) -> bool:
         """Whether `refusal` can answer: no hash has to be computed first."""
@@ -75,7 +76,7 @@ class Gate:
 
     async def decide(self, request: Head) -> Answer | None:
         """As `refusal`, after any hash has been computed; raises TooBusy."""
-        if not self.knows(request):
+        while not self.knows(request):  # again where other users were admitted meanwhile
             await self._verify(request)
         return self.refusal(request)
 
@@ -115,15 +116,13 @@ class Gate:
                     return  # the same sender's other connection was here first
                 candidates = self._candidates(scheme, given)
                 self._verifications.add(len(candidates))
-                users = await asyncio.to_thread(self._matching, candidates)
-                self._verified[memo] = users
-                if len(self._verified) > REMEMBERED:
-                    self._verified.popitem(last=False)
+                verified = self._verified
+                hashes = {user: self._hashed[user] for user in candidates}
+                verified[memo] = await asyncio.to_thread(_matching, hashes, candidates)
+                if len(verified) > REMEMBERED:
+                    verified.popitem(last=False)
         finally:
             self._waiting -= 1
-
-    def _matching(self, candidates: dict[str, bytes]) -> frozenset[str]:
-        return frozenset(user for user, secret in candidates.items() if matches(self._hashed[user], secret))
 
     def _memo(self, scheme: str, given: bytes) -> bytes:
         return hashlib.blake2b(scheme.encode() + b" " + given, digest_size=32, key=self._key).digest()
@@ -147,6 +146,10 @@ def _digest(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
 
 
+def _matching(hashes: dict[str, str], candidates: dict[str, bytes]) -> frozenset[str]:
+    return frozenset(user for user, secret in candidates.items() if matches(hashes[user], secret))
+
+
 def matches(encoded: str, secret: bytes) -> bool:
     """Whether an argon2 hash is of `secret`."""
     from argon2 import PasswordHasher, exceptions  # noqa: PLC0415 - 45 ms, and few auth files have hashes
@@ -155,39 +158,3 @@ def matches(encoded: str, secret: bytes) -> bool:
         return PasswordHasher().verify(encoded, secret)
     except exceptions.VerifyMismatchError:
         return False  # the request is refused and counted
-
-
-def _check_hash(encoded: str) -> None:
-    """Raises ValueError for what is no argon2 hash."""
-    from argon2 import PasswordHasher, exceptions  # noqa: PLC0415 - as above
-
-    try:
-        PasswordHasher().check_needs_rehash(encoded)
-    except exceptions.InvalidHashError as error:
-        raise ValueError("expected an argon2 hash as `$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH`") from error
-
-
-def read_auth_file(path: Path) -> dict[str, str]:
-    """User -> secret or hash; raises ConfigError with file, line and rule."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--auth-file {path}: cannot be read: {error}") from error
-    users: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue  # nothing stands there
-        user, colon, secret = line.strip().partition(":")
-        if not (user and colon and secret):
-            raise ConfigError(f"--auth-file {path}:{number}: expected user:secret")
-        if secret.startswith(HASH_MARK):
-            try:
-                _check_hash(secret)
-            except ValueError as error:
-                raise ConfigError(f"--auth-file {path}:{number}: {error}") from error
-        if user in users:
-            raise ConfigError(f"--auth-file {path}:{number}: user {user!r} comes twice")
-        users[user] = secret
-    if not users:
-        raise ConfigError(f"--auth-file {path}: no user:secret line; nobody could use the hub")
-    return users

@@ -21,6 +21,8 @@ from kpwatch.api.protocol import HubProtocol
 from kpwatch.base.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from kpwatch.api.certificate import LiveCertificate, TlsFiles
     from kpwatch.api.router import Router
     from kpwatch.base.logs import Logger
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 KEEP_ALIVE_SECONDS = 75
 """Longer than any agent's interval, so that a connection serves more than one request."""
 LOOK_SECONDS = 5
-"""How often a certificate's files are looked at."""
+"""How often the certificate's and other files are looked at."""
 _BACKLOG = 1024
 _STOP_SECONDS = 5
 
@@ -37,14 +39,23 @@ class HttpServer:
     """One application on one address."""
 
     def __init__(
-        self, app: Router, host: str, port: int, max_connections: int, log: Logger, tls: TlsFiles | None = None
+        self,
+        app: Router,
+        host: str,
+        port: int,
+        max_connections: int,
+        log: Logger,
+        tls: TlsFiles | None = None,
+        looks: Sequence[Callable[[], None]] = (),
     ) -> None:
+        """`looks` are called on the server's loop every `LOOK_SECONDS`: each may look whether its file has changed."""
         self._app = app
         self._tls = tls
         self._host = host
         self._port = port
         self._log = log
         self._max_connections = max_connections
+        self._looks = list(looks)
         self._server: _AnnouncingServer | None = None
         self._thread: threading.Thread | None = None
         self.port = 0
@@ -81,7 +92,8 @@ class HttpServer:
             timeout_graceful_shutdown=_STOP_SECONDS,
             ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
         )
-        self._server = _AnnouncingServer(config, certificate)
+        looks = [*self._looks, certificate.look] if certificate else self._looks
+        self._server = _AnnouncingServer(config, looks)
         self._thread = threading.Thread(target=self._run, args=(self._server, listening), name="http", daemon=True)
         self._thread.start()
         self._server.up.wait()
@@ -132,19 +144,20 @@ class HttpServer:
 class _AnnouncingServer(Server):
     """Says when it is up."""
 
-    def __init__(self, config: Config, certificate: LiveCertificate | None) -> None:
+    def __init__(self, config: Config, looks: Sequence[Callable[[], None]]) -> None:
         super().__init__(config)
         self.up = threading.Event()
-        self._certificate = certificate
+        self._looks = looks
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
 
     async def on_tick(self, counter: int) -> bool:
-        """Uvicorn's ten times a second: every `LOOK_SECONDS` the certificate's files are looked at."""
-        if self._certificate is not None and counter % (LOOK_SECONDS * 10) == 0:
-            self._certificate.look()
+        """Uvicorn's ten times a second."""
+        if counter % (LOOK_SECONDS * 10) == 0:
+            for look in self._looks:
+                look()
         return await super().on_tick(counter)
 
 

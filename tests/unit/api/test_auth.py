@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from argon2 import PasswordHasher
 
-from kpwatch.api.auth import WAITING, Gate, read_auth_file
+from kpwatch.api.auth import WAITING, Gate
+from kpwatch.api.auth_file import FileGate, read_auth_file
 from kpwatch.base.asgi import Request
-from kpwatch.base.errors import ConfigError, TooBusy
+from kpwatch.base.errors import ConfigError, TooBusy, UsageError
+from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 
 if TYPE_CHECKING:
@@ -185,3 +187,78 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """The file is named."""
     with pytest.raises(ConfigError, match=r"nowhere.*No such file"):
         read_auth_file(tmp_path / "nowhere")
+
+
+def asks(gate: Gate, secret: str) -> bool:
+    scope = {
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {secret}".encode())],
+    }
+    return asyncio.run(gate.decide(Request(scope, None))) is None
+
+
+def replace(file: Path, text: str) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def test_a_changed_file(tmp_path: Path) -> None:
+    """New users pass and those who left do not, hashed or plain; nothing is read where nothing changed."""
+    file, hasher, lines = tmp_path / "users", PasswordHasher(1, 8, 1), list[str]()
+    file.write_text(f"ann:a\nbob:{hasher.hash('b')}\n")
+    gate = FileGate(file, "", Registry(), Logger(write=lines.append))
+    assert [asks(gate, secret) for secret in "abc"] == [True, True, False]
+    gate.look()
+    assert not lines
+    replace(file, f"ann:c\nbob:{hasher.hash('d')}\n")
+    gate.look()
+    assert [asks(gate, secret) for secret in "abcd"] == [False, False, True, True]
+    assert "was read again: 2 users" in lines[0]
+
+
+@pytest.mark.parametrize("text", ["", "ann", "bob:b\n", None])
+def test_a_changed_file_that_cannot_be_used(tmp_path: Path, text: str | None) -> None:
+    """The users of before stay, the log says why, once; a good one later is taken up."""
+    file, telemetry, lines = tmp_path / "users", Registry(), list[str]()
+    file.write_text("ann:a\n")
+    gate = FileGate(file, "ann", telemetry, Logger(write=lines.append))
+    if text is None:
+        file.unlink()
+    else:
+        replace(file, text)
+    gate.look()
+    gate.look()
+    assert [asks(gate, secret) for secret in "ab"] == [True, False]
+    assert len(lines) == 1
+    assert "the users that were read before stay" in lines[0]
+    assert [value for name, _, value in telemetry.samples() if "auth_file_refused" in name] == [1]
+    replace(file, "ann:b\n")
+    gate.look()
+    assert [asks(gate, secret) for secret in "ab"] == [False, True]
+
+
+def test_a_secret_that_left_while_it_was_verified() -> None:
+    """What is found out of the hashes of before opens nothing."""
+    gate = Gate({"ann": PasswordHasher(1, 8, 1).hash("a")}, Registry())
+    scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [(b"authorization", b"Bearer a")]}
+    request = Request(scope, None)
+
+    async def meanwhile() -> bool:
+        deciding = asyncio.ensure_future(gate.decide(request))
+        await asyncio.sleep(0)  # it has begun
+        gate.admit({"bob": "b"})
+        return await deciding is None
+
+    assert not asyncio.run(meanwhile())
+    assert gate.refusal(request) is not None
+
+
+def test_the_admin_must_be_in_the_file(tmp_path: Path) -> None:
+    """At the start too."""
+    file = tmp_path / "users"
+    file.write_text("ann:a\n")
+    with pytest.raises(UsageError, match="no user 'admin'"):
+        FileGate(file, "admin", Registry(), Logger())
