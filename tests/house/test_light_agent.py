@@ -149,6 +149,7 @@ def test_an_agent_loads_what_it_needs(tmp_path: Path, bare: set[str]) -> None:
     rooms = {name.split(".")[1] for name in modules if name.startswith("kpwatch.")}
     assert not rooms & HUB_ONLY
     assert {"agent", "scrape", "send"} <= rooms
+    assert not [name for name in modules if name.startswith("kpwatch.scrape.discovery.kube")]
 
 
 def test_https_costs_ssl_and_nothing_more(tmp_path: Path, bare: set[str]) -> None:

@@ -68,13 +68,15 @@ class Connection:
         timeout_seconds: float,
         body_limit_bytes: int,
         dial_apart: bool = False,
+        stream: Callable[[bytes], Failure | None] | None = None,
     ) -> None:
         """Send `request` and call `done` once.
 
         `timeout_seconds` bounds the whole exchange or, with `dial_apart`, what comes when the connection stands.
+        `stream` gets the pieces of a good answer's body as they come; what it gives ends the exchange.
         """
         assert self._exchange is None, "one request at a time"
-        self._exchange = Exchange(request, body_limit_bytes, done)
+        self._exchange = Exchange(request, body_limit_bytes, done, stream)
         self._timeout_seconds = timeout_seconds
         self._dial_apart = dial_apart
         if not dial_apart:

@@ -169,10 +169,18 @@ class Exchange:
     it changes nothing but that the connection is no good for another request.
     """
 
-    def __init__(self, request: bytes, body_limit_bytes: int, done: Callable[[Answer | Failure], None]) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        body_limit_bytes: int,
+        done: Callable[[Answer | Failure], None],
+        stream: Callable[[bytes], Failure | None] | None = None,
+    ) -> None:
+        """`stream` gets the pieces of a 200's body as they come, which then is kept nowhere; what it gives ends it."""
         self.request = request
         self.body_limit_bytes = body_limit_bytes
         self.done = done
+        self._stream = stream
         self.restart()
 
     def restart(self) -> None:
@@ -231,6 +239,9 @@ class Exchange:
     def on_body(self, chunk: bytes) -> None:
         """A piece of the body, kept up to the limit."""
         if self.complete:
+            return
+        if self._stream is not None and self._status == 200 and "content-encoding" not in self._headers:
+            self.failure = self.failure or self._stream(chunk)
             return
         self._size_bytes += len(chunk)
         if self._size_bytes > self.body_limit_bytes:

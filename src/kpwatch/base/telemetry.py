@@ -85,6 +85,11 @@ class Registry:
             for key in [key for key in children if gone <= dict(key).items()]:
                 del children[key]
 
+    def forget_one(self, name: str, **labels: str) -> None:
+        """Show the metric `name` with exactly these labels no more."""
+        if name in self._families:
+            self._families[name][2].pop(tuple(sorted(labels.items())), None)
+
     def samples(self) -> Iterator[tuple[str, LabelPairs, float]]:
         """Every sample: name, labels, value."""
         for name, (_, _, children) in self._families.items():

@@ -12,6 +12,7 @@ from kpwatch.base.urls import take_apart
 from kpwatch.config.build_discovery import discoveries
 from kpwatch.config.build_endpoint import endpoint_options
 from kpwatch.config.build_heartbeat import heartbeat_options
+from kpwatch.config.build_kubernetes import kubernetes_options
 from kpwatch.config.build_parts import checked_headers, expand, tls_options, warn_of_tls_keys
 from kpwatch.config.build_rules import relabel_rules
 from kpwatch.config.build_targets import finds_targets, instances, listed_targets
@@ -63,6 +64,7 @@ def agent_options(
     global_labels = tuple(
         (name, expand(settings, "labels", value, named, name)) for name, value in settings.pairs("labels")
     )
+    cluster = kubernetes_options(limits.only("kubernetes"), limits, patterns, named, interval_seconds)
     targets, precision = listed_targets(patterns, named), _precision(settings)
     shortest_seconds = min((target.interval_seconds for target in targets), default=math.inf)
     if shortest_seconds < _GRAIN_SECONDS[precision]:
@@ -74,7 +76,7 @@ def agent_options(
     return AgentOptions(
         hostname=hostname,
         targets=targets,
-        discoveries=discoveries(patterns, limits, named),
+        discoveries=(*discoveries(patterns, limits, named), *cluster),
         writers=_writers(root, named),
         queue=_queue(root.only("writer_opt"), limits),
         spool=_spool(limits, expander.default_spool_directory()),

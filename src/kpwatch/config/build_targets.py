@@ -123,7 +123,7 @@ def _tls(section: Section) -> TlsOptions | None:
 
 def finds_targets(section: Section) -> bool:
     """Whether an instance has targets that are not listed in it."""
-    return bool(section.texts("file_sd")) or section.only("consul").flag("enabled")
+    return bool(section.texts("file_sd")) or section.only("consul").flag("enabled") or section.flag("kubernetes")
 
 
 def _health(section: Section) -> str:

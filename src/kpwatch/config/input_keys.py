@@ -66,6 +66,7 @@ INSTANCES = Table(
             WORKS,
             "our own: JSON files of targets in Prometheus' format, read again on change",
         ),
+        Key("kubernetes", "bool", False, WORKS, "our own: the settings of what [kpwatch.kubernetes] finds"),
         Key(
             "scrape_protocols",
             "strings",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kpwatch.config.build_agent import agent_options, writer_hosts
+from kpwatch.config.build_kubernetes import finds_without_inputs
 from kpwatch.config.checker import check, nearest
 from kpwatch.config.expand import Expander
 from kpwatch.config.files import input_names, read_input, read_root
@@ -62,8 +63,8 @@ def load(
     """
     report = Report()
     root_document = read_root(directory, report)
-    input_document = _input_document(directory, inputs or frozenset(), report)
     root = check(root_document, ROOT, ROOT_TABLES, _report_of(root_document, report))
+    input_document = _input_document(directory, inputs or frozenset(), report, needed=not finds_without_inputs(root))
     plugin = None
     if input_document is not None:
         plugin = check(input_document, INPUT, INPUT_TABLES, _report_of(input_document, report))
@@ -81,8 +82,8 @@ def _report_of(document: Document, report: Report) -> Report:
     return report if document.is_toml else Report()
 
 
-def _input_document(directory: Path, asked: AbstractSet[str], report: Report) -> Document | None:
-    """The document of input.prometheus, or None where it is not asked for or not there."""
+def _input_document(directory: Path, asked: AbstractSet[str], report: Report, *, needed: bool) -> Document | None:
+    """The document of input.prometheus, or None where it is not asked for or not there, which is said if `needed`."""
     present = input_names(directory)
     foreign = [name for name in present if name != OUR_INPUT and (not asked or name in asked)]
     if foreign:
@@ -95,6 +96,8 @@ def _input_document(directory: Path, asked: AbstractSet[str], report: Report) ->
     if asked and OUR_INPUT not in asked:
         return None
     if OUR_INPUT not in present:
+        if not needed:
+            return None
         report.warn(Place(str(directory / f"input.{OUR_INPUT}")), "", "no such folder: nothing is scraped")
         return None
     return read_input(directory, OUR_INPUT, report)

@@ -205,11 +205,54 @@ KPWATCH = Table(
             "of that endpoint; above it the one that waits longest makes room",
         ),
         Key("ready_max_lag", "duration", 300.0, WORKS, "/readyz says 503 while a writer lags further behind; 0: never"),
+        Key("kubernetes", "table", None, WORKS, "targets from a Kubernetes API server"),
         Key("self_metrics", "bool", True, WORKS, "writes kpwatch_agent_* beside the samples, every [global] interval"),
     ),
 )
 
+KUBERNETES = Table(
+    "kpwatch.kubernetes",
+    (
+        Key("enable", "bool", False, WORKS, "finds targets through the API server; they appear and go while it runs"),
+        Key(
+            "role",
+            "string",
+            "node",
+            WORKS,
+            "what is scraped: node (each node's address) or pod (each kube-proxy pod's address)",
+        ),
+        Key("scrape", "bool", True, WORKS, "false: scrape none, only write kpwatch_kubernetes_node_info"),
+        Key("api_server", "string", "", WORKS, "its URL; empty: the one a pod is told of; expanded"),
+        Key("namespace", "string", "kube-system", WORKS, "of the pods; empty: all"),
+        Key("pod_selector", "string", "k8s-app=kube-proxy", WORKS, "labels of the pods"),
+        Key("node_selector", "string", "", WORKS, "labels of the nodes; empty: all nodes"),
+        Key("scheme", "string", "http", WORKS, "of the URLs to scrape: http or https"),
+        Key("port", "size", 10249, WORKS, "of the URLs to scrape"),
+        Key("path", "string", "/metrics", WORKS, "of the URLs to scrape"),
+        Key(
+            "address_types",
+            "strings",
+            ("InternalIP", "ExternalIP", "Hostname"),
+            WORKS,
+            "which of a node's addresses: the first that it has",
+        ),
+        Key("node_labels", "labels", (), WORKS, "label of a target = label of its node"),
+        Key("shards", "size", 1, WORKS, "agents that share the nodes, by a hash of the node's name"),
+        Key("shard", "string", "0", WORKS, "which of them this is, from 0; of NAME-2 it is 2; expanded"),
+        Key("token_string", "string", "", WORKS, "bearer token", secret=True),
+        Key("token_file", "string", "", WORKS, "file with it, read again for each request; empty: the pod's"),
+        *tls_keys("needed for nothing: https is https"),
+        Key("page_objects", "size", 100, WORKS, "objects to ask for at once"),
+        Key("answer_limit_bytes", "size", 32 << 20, WORKS, "a larger page or line of a watch fails (32 MiB)"),
+        Key("resync_interval", "duration", 1800.0, WORKS, "a list this old is made anew (30 min); 0: never"),
+        Key("watch_timeout", "duration", 240.0, WORKS, "how long one watch is asked to last"),
+        Key("retry_min", "duration", 1.0, WORKS, "pause after the first failure"),
+        Key("retry_max", "duration", 60.0, WORKS, "longest pause between two tries"),
+    ),
+    switch="enable",
+)
+
 ROOT_TABLES = (
     GLOBAL, LOG, WRITER_OPT, WRITERS, WRITERS_RELABEL_CONFIGS, HTTP, IBEX, HEARTBEAT, PROMETHEUS, HTTP_PROVIDER, LOGS,
-    TRACES, KPWATCH,
+    TRACES, KPWATCH, KUBERNETES,
 )  # fmt: skip

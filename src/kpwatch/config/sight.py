@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.looks import Look, look_at
 from kpwatch.base.tls import PEM_MARK
+from kpwatch.scrape.discovery.options import KubernetesOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,6 +60,7 @@ def _password_files(options: AgentOptions) -> dict[str, str]:
     """File -> whose password it is."""
     found = {target.bearer_token_file: "" for target in options.targets}
     found |= {discovery.instance.shared.bearer_token_file: "" for discovery in options.discoveries}
+    found |= {discovery.token_file: "" for discovery in options.discoveries if isinstance(discovery, KubernetesOptions)}
     for writer in options.writers:
         found |= {writer.bearer_token_file: "", writer.basic_auth_pass_file: writer.basic_auth_user}
     found.pop("", None)

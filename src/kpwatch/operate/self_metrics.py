@@ -1,8 +1,9 @@
 """The agent's own metrics, written every interval as if they were one more target's.
 
-What is sent is what /metrics shows, all of it under `kpwatch_agent_*`: the hub's pages about agents, and alerts about
-an agent that lags or drops, need it from every node, and a node's endpoint is rarely reachable from outside. Labels
-are the agent's own (`agent_hostname`, the global ones) and `job="kpwatch-agent"`. Metrics that are gone get a marker.
+What is sent is what /metrics shows, all of it under `kpwatch_agent_*` but for what an agent says of a cluster: the
+hub's pages about agents, and alerts about an agent that lags or drops, need it from every node, and a node's endpoint
+is rarely reachable from outside. Labels are the agent's own (`agent_hostname`, the global ones) and
+`job="kpwatch-agent"`. Metrics that are gone get a marker.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from kpwatch.model.encoded import EncodedScrape, Form
 
 PREFIX = "kpwatch_agent_"
+ABOUT_NODES = "kpwatch_kubernetes_"
+"""What an agent that discovers says of a cluster."""
 JOB = (("job", "kpwatch-agent"),)
 FIRST_SECONDS = 1.0
 """Soon after the start, when the first scrapes have been counted."""
@@ -86,7 +89,7 @@ class SelfMetrics:
 
     def _samples(self) -> list[OwnSample]:
         return [
-            OwnSample(name if name.startswith(PREFIX) else PREFIX + name, labels, value)
+            OwnSample(name if name.startswith((PREFIX, ABOUT_NODES)) else PREFIX + name, labels, value)
             for name, labels, value in self._registry.samples()
         ]
 

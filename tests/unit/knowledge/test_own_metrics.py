@@ -29,7 +29,7 @@ from tests.receivers import Receiver
 from tests.servers import Server, refused_port, response, serves
 
 SOURCE = Path(kpwatch.__file__).parent
-NAME = re.compile(r"kpwatch_(?:agent|hub|store)_\w*[a-z0-9]")
+NAME = re.compile(r"kpwatch_(?:agent|hub|store|kubernetes)_\w*[a-z0-9]")
 EXPOSED_BY = {group.id: group.exposed_by for group in knowledge().metric_groups}
 ROWS = {row.name: row for row in knowledge().metrics}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from kpwatch.base.tls import TlsOptions
     from kpwatch.scrape.discovery.instance import Instance
     from kpwatch.scrape.options import Pairs
 
@@ -50,4 +51,48 @@ class ConsulOptions:
     target_limit: int = TARGET_LIMIT
 
 
-DiscoveryOptions = FileDiscoveryOptions | ConsulOptions
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where a pod finds its token and the API server's CA."""
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesOptions:
+    """`[kpwatch.kubernetes]`: what is asked of an API server, and what becomes a target."""
+
+    instance: Instance
+    api_url: str
+    role: Literal["node", "pod"] = "node"
+    """Whose address is scraped: each node's, or that of each kube-proxy pod."""
+    scrape: bool = True
+    """False: only `kpwatch_kubernetes_node_info` is written."""
+    namespace: str = "kube-system"
+    pod_selector: str = "k8s-app=kube-proxy"
+    node_selector: str = ""
+    scheme: str = "http"
+    port: int = 10249
+    path: str = "/metrics"
+    address_types: tuple[str, ...] = ("InternalIP", "ExternalIP", "Hostname")
+    """Of a node's addresses, the first that it has."""
+    node_labels: Pairs = ()
+    """Label of a target -> label of its node."""
+    shard: int = 0
+    shards: int = 1
+    """This agent is for the nodes whose name's CRC-32 is `shard` modulo `shards`."""
+    token: str = field(default="", repr=False)
+    token_file: str = ""
+    """Read again before every request; wins over `token`."""
+    tls: TlsOptions | None = None
+    page_objects: int = 100
+    """Objects asked for at once; a node is some 10 KB."""
+    answer_limit_bytes: int = 32 << 20
+    """Of a page, and of one line of a watch."""
+    resync_seconds: float = 1800.0
+    """A list this old is made anew when its watch ends."""
+    watch_seconds: float = 240.0
+    """The API server is asked to end a watch after this time and up to a quarter more."""
+    retry_min_seconds: float = 1.0
+    retry_max_seconds: float = 60.0
+    target_limit: int = TARGET_LIMIT
+
+
+DiscoveryOptions = FileDiscoveryOptions | ConsulOptions | KubernetesOptions

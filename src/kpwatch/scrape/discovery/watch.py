@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, Protocol
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.pairing import pair
 from kpwatch.base.urls import redacted
-from kpwatch.scrape.discovery.options import ConsulOptions
+from kpwatch.scrape.discovery.options import ConsulOptions, KubernetesOptions
 from kpwatch.scrape.lifecycle import SPREAD_SECONDS, OneWatch
 from kpwatch.scrape.likeness import LIKENESSES, key_of
 
@@ -91,12 +91,28 @@ class DiscoveredWatch(Generic[OneWatch]):
     def _look_by(self, options: DiscoveryOptions) -> str:
         """Make what finds targets by `options`; gives its kind."""
         self.options = options
-        self._discovery = _discovery(options, self._loop, self._log, self._found, self._failed)
+        self._discovery = self._make(options)
         kind, source = _names(options)
         self._registry.gauge(
             "kpwatch_agent_targets_discovered", "Targets found.", lambda: len(self._watches), kind=kind, source=source
         )
         return kind
+
+    def _make(self, options: DiscoveryOptions) -> Discovery:
+        """Imported when asked for: who lists its targets pays for none of them."""
+        if isinstance(options, ConsulOptions):
+            from kpwatch.scrape.discovery.consul import ConsulDiscovery  # noqa: PLC0415 - see above
+
+            return ConsulDiscovery(options, self._loop, found=self._found, failed=self._failed)
+        if isinstance(options, KubernetesOptions):
+            from kpwatch.scrape.discovery.kubernetes import KubernetesDiscovery  # noqa: PLC0415 - see above
+
+            return KubernetesDiscovery(
+                options, self._loop, self._log, self._registry, found=self._found, failed=self._failed
+            )
+        from kpwatch.scrape.discovery.files import FileDiscovery  # noqa: PLC0415 - see above
+
+        return FileDiscovery(options, self._loop, self._log, found=self._found, failed=self._failed)
 
     @property
     def watches(self) -> Mapping[TargetOptions, OneWatch]:
@@ -225,27 +241,12 @@ class DiscoveredWatch(Generic[OneWatch]):
             self._all_up = False
 
 
-def _discovery(
-    options: DiscoveryOptions,
-    loop: Loop,
-    log: Logger,
-    found: Callable[[list[Found] | None], None],
-    failed: Callable[[str], None],
-) -> Discovery:
-    """Imported when asked for: who lists its targets pays for neither."""
-    if isinstance(options, ConsulOptions):
-        from kpwatch.scrape.discovery.consul import ConsulDiscovery  # noqa: PLC0415 - see above
-
-        return ConsulDiscovery(options, loop, found=found, failed=failed)
-    from kpwatch.scrape.discovery.files import FileDiscovery  # noqa: PLC0415 - see above
-
-    return FileDiscovery(options, loop, log, found=found, failed=failed)
-
-
 def _names(options: DiscoveryOptions) -> tuple[str, str]:
     """(kind, source) for labels and log lines."""
     if isinstance(options, ConsulOptions):
         return "consul", f"consul {redacted(options.agent_url)}"
+    if isinstance(options, KubernetesOptions):
+        return "kubernetes", f"kubernetes {redacted(options.api_url)} {options.role}s"
     return "file", f"file_sd {' '.join(options.patterns)}"
 
 
