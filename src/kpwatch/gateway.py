@@ -27,13 +27,12 @@ from kpwatch.api.routes import Handlers, routes
 from kpwatch.api.server import HttpServer
 from kpwatch.api.status import ServerFacts, StatusApi
 from kpwatch.api.targets import TargetsApi
-from kpwatch.api.workers import Workers
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import UsageError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.doctor.standing import OfEngine, StandingDoctor
-from kpwatch.hub import looks_of, make_gate, shown_flags
+from kpwatch.hub import looks_of, make_gate, make_workers, shown_flags
 from kpwatch.knowledge.load import knowledge
 from kpwatch.ui.pages import page_handler
 from kpwatch.upstream.client import Upstream
@@ -41,6 +40,7 @@ from kpwatch.upstream.evaluate import UpstreamEngine, UpstreamNames
 from kpwatch.upstream.forward import QueryForwarder, WriteForwarder, no_writes
 
 if TYPE_CHECKING:
+    from kpwatch.api.workers import Workers
     from kpwatch.base.clock import Clock
     from kpwatch.hub import HubOptions
     from kpwatch.model.source import SeriesSource
@@ -101,7 +101,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     gate = make_gate(options, telemetry, log)
     upstream = Upstream(options.upstream, telemetry, clock)
     query = options.query
-    workers = Workers(query.concurrency, query.waiting, query.timeout_seconds, telemetry)
+    workers = make_workers(query, telemetry)
     names = UpstreamNames(upstream, query.timeout_seconds)
 
     def engine(timeout_seconds: float, source: SeriesSource | None = None) -> UpstreamEngine:

@@ -64,6 +64,8 @@ class QueryOptions:
     waiting: int = 64
     """Queries that may wait for one of the threads; more are answered 503."""
     max_samples: int = 50_000_000
+    answer_bytes_max: int = 256 << 20
+    """Of the text of one answer, before it is compressed; 0 = no bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
 
     store = Store.open(_store_options(options), telemetry, clock)
     engine = LazyEngine(store, options.query, clock)
-    workers = Workers(options.query.concurrency, options.query.waiting, options.query.timeout_seconds, telemetry)
+    workers = make_workers(options.query, telemetry)
     findings = StandingDoctor(OfStore(knowledge, store, max_samples=options.query.max_samples), clock)
     own = OwnApi(
         Fleet(knowledge, StoreReader(engine, store, time_metrics), clock),
@@ -240,6 +242,11 @@ def _store_options(options: HubOptions) -> StoreOptions:
         targets_max=options.targets_max,
         series_per_target_max=options.series_per_target_max,
     )
+
+
+def make_workers(options: QueryOptions, telemetry: Registry) -> Workers:
+    """Where queries are evaluated."""
+    return Workers(options.concurrency, options.waiting, options.timeout_seconds, telemetry, options.answer_bytes_max)
 
 
 def make_gate(options: HubOptions, telemetry: Registry, log: Logger) -> FileGate | None:
@@ -289,6 +296,7 @@ def shown_flags(options: HubOptions) -> dict[str, str]:
         "query-timeout": f"{options.query.timeout_seconds:g}s",
         "query-concurrency": str(options.query.concurrency),
         "query-max-samples": str(options.query.max_samples),
+        "query-max-answer": str(options.query.answer_bytes_max),
     }
 
 

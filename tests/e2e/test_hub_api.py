@@ -303,6 +303,25 @@ def test_limits_of_queries_are_options(tmp_path: Path) -> None:
             assert answer.json()["errorType"] == "timeout"
 
 
+def test_the_length_of_an_answer_is_an_option(tmp_path: Path) -> None:
+    """What is longer is a 422 that names the option, wherever an answer grows with what is stored."""
+    with HubProcess(tmp_path, "--query-max-answer", "1KB") as hub, hub.client() as client:
+        names = [f"metric_{number}" for number in range(40)]
+        bodies = [series({"__name__": name, "job": "kube-proxy"}, (AT_MS, 1.0)) for name in names]
+        assert all(client.write(body).status == 204 for body in bodies)
+        at = AT_MS / 1000
+        for path, parameters in (
+            ("query", {"query": '{job="kube-proxy"}', "time": at}),
+            ("query_range", {"query": "vector(1)", "start": at, "end": at + 100, "step": 1}),
+            ("series", {"match[]": '{job="kube-proxy"}'}),
+        ):
+            answer = client.get(f"/api/v1/{path}", **parameters)
+            assert (answer.status, answer.json()["errorType"]) == (422, "execution"), path
+            assert "--query-max-answer" in answer.json()["error"]
+        answer = client.get("/api/v1/query", query='{job="kube-proxy"}', time=at, limit=5)
+        assert (answer.status, len(data_of(answer)["result"])) == (200, 5)
+
+
 def test_who_may_ask(tmp_path: Path) -> None:
     """With an auth file everything but the probes needs a secret: writing, reading, pages."""
     users = tmp_path / "users"

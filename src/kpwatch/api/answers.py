@@ -10,6 +10,7 @@ for all series of a range query (one prefix `[1435781451.781,"` per step).
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -35,7 +36,7 @@ from kpwatch.base.errors import (
 from kpwatch.model.results import Matrix, QueryResult, Scalar, String, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -68,17 +69,31 @@ _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 
 def success(data: Any, *, warnings: Sequence[str] = ()) -> Answer:
     """An answer whose data `json` can write."""
-    return success_text(_dump(data), warnings=warnings)
+    return success_json([_dump(data).encode("utf-8", "surrogatepass")], warnings=warnings)
 
 
-def success_text(data: str, *, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
-    """An answer whose data is JSON already."""
-    parts = ['{"status":"success","data":', data]
-    if warnings:
-        parts += ',"warnings":', _dump(list(warnings))
-    if infos:
-        parts += ',"infos":', _dump(list(infos))
-    return Answer(200, ("".join(parts) + "}").encode("utf-8", "surrogatepass"), JSON)
+def success_json(data: Iterable[bytes], *, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
+    """An answer whose data is JSON already, in pieces."""
+    parts = [b'{"status":"success","data":', *data]
+    for name, notes in (("warnings", warnings), ("infos", infos)):
+        if notes:
+            parts.append(f',"{name}":{_dump(list(notes))}'.encode("utf-8", "surrogatepass"))
+    parts.append(b"}")
+    return Answer(200, b"".join(parts), JSON)
+
+
+def bounded_bytes(rows: Iterable[str], bytes_max: int) -> Iterator[bytes]:
+    """The rows as UTF-8; raises QueryTooLarge before they are more than `bytes_max` (0 = no bound) together."""
+    size = 0
+    for row in rows:
+        text = row.encode("utf-8", "surrogatepass")
+        size += len(text)
+        if size > bytes_max > 0:
+            raise QueryTooLarge(
+                f"the answer is longer than {bytes_max} bytes (--query-max-answer); select fewer series, a shorter "
+                "range or a longer step, or give limit="
+            )
+        yield text
 
 
 def failure(error: Exception) -> Answer:
@@ -97,10 +112,10 @@ class Spent(NamedTuple):
     evaluating: float
 
 
-def query_answer(result: QueryResult, limit: int = 0, spent: Spent | None = None) -> Answer:
+def query_answer(result: QueryResult, limit: int = 0, spent: Spent | None = None, bytes_max: int = 0) -> Answer:
     """The answer to a query; of more than `limit` series (0 = no limit) the first ones, with a warning.
 
-    Where it was asked for (`stats`), what the query took is told too.
+    Where it was asked for (`stats`), what the query took is told too. Raises QueryTooLarge, see `bounded_bytes`.
     """
     value, warnings = result.value, list(result.warnings)
     if limit and isinstance(value, Vector) and len(value.samples) > limit:
@@ -109,10 +124,9 @@ def query_answer(result: QueryResult, limit: int = 0, spent: Spent | None = None
     elif limit and isinstance(value, Matrix) and len(value.series) > limit:
         warnings.append(TRUNCATED)
         value = Matrix(value.series[:limit])
-    text = _result_text(value)
-    if spent is not None:
-        text = f'{text[:-1]},"stats":{_dump(_stats(result, spent))}}}'
-    return success_text(text, warnings=warnings, infos=result.infos)
+    end = "}" if spent is None else f',"stats":{_dump(_stats(result, spent))}}}'
+    data = bounded_bytes(chain(_result_rows(value), (end,)), bytes_max)
+    return success_json(data, warnings=warnings, infos=result.infos)
 
 
 def _stats(result: QueryResult, spent: Spent) -> dict[str, Any]:
@@ -138,18 +152,28 @@ def labels_text(labels: Labels) -> str:
         return _dump(dict(labels))
 
 
-def _result_text(value: Scalar | String | Vector | Matrix) -> str:
+def _result_rows(value: Scalar | String | Vector | Matrix) -> Iterator[str]:
+    """The result as JSON, but for the brace that ends it; a piece a series."""
     match value:
         case Scalar(timestamp_ms, number):
-            return f'{{"resultType":"scalar","result":[{seconds_text(timestamp_ms)},"{value_text(number)}"]}}'
+            yield f'{{"resultType":"scalar","result":[{seconds_text(timestamp_ms)},"{value_text(number)}"]'
         case String(timestamp_ms, text):
-            return f'{{"resultType":"string","result":[{seconds_text(timestamp_ms)},{_dump(text)}]}}'
+            yield f'{{"resultType":"string","result":[{seconds_text(timestamp_ms)},{_dump(text)}]'
         case Vector(timestamp_ms, samples):
             start = f'"value":[{seconds_text(timestamp_ms)},"'
-            rows = [f'{{"metric":{labels_text(labels)},{start}{value_text(number)}"]}}' for labels, number in samples]
-            return f'{{"resultType":"vector","result":[{",".join(rows)}]}}'
+            rows = (f'{{"metric":{labels_text(labels)},{start}{value_text(number)}"]}}' for labels, number in samples)
+            yield from _listed("vector", rows)
         case Matrix(series):
-            return f'{{"resultType":"matrix","result":[{",".join(map(_MatrixWriter().row, series))}]}}'
+            yield from _listed("matrix", map(_MatrixWriter().row, series))
+
+
+def _listed(kind: str, rows: Iterable[str]) -> Iterator[str]:
+    before = f'{{"resultType":"{kind}","result":['
+    for row in rows:
+        yield before
+        yield row
+        before = ","
+    yield "]" if before == "," else before + "]"
 
 
 class _MatrixWriter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kpwatch.api.answers import bounded_bytes
 from kpwatch.api.encoding import accepted_coding, encoded
 from kpwatch.api.forms import read_form
 from kpwatch.base.asgi import TEXT, Answer
@@ -18,7 +19,7 @@ from kpwatch.model.labels import METRIC_NAME, label_value, metric_name
 from kpwatch.model.results import Matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kpwatch.api.query import EngineMaker, QueryEngine
     from kpwatch.api.workers import Workers
@@ -57,7 +58,8 @@ class FederateApi:
                     found.update((one[0], one) for one in newest(engine, selector, self._clock.unix_ms()))
             except BadQuery as error:
                 return Answer(400, f"{error}\n".encode(), TEXT)
-            return encoded(Answer(200, exposition(found.values()).encode(), EXPOSITION), coding)
+            text = b"".join(bounded_bytes(exposition(found.values()), self._workers.answer_bytes_max))
+            return encoded(Answer(200, text, EXPOSITION), coding)
 
         return await self._workers.run(work)
 
@@ -98,17 +100,15 @@ def _naming(selector: str) -> str:
     return " ".join([*pieces, ",", f'{METRIC_NAME}!=""', "}"])
 
 
-def exposition(samples: Iterable[Newest]) -> str:
-    """The samples as text exposition 0.0.4."""
-    lines: list[str] = []
+def exposition(samples: Iterable[Newest]) -> Iterator[str]:
+    """The samples as lines of text exposition 0.0.4."""
     last = None
     for labels, value, timestamp_ms in sorted(samples, key=lambda one: (metric_name(one[0]), one[0])):
         name = metric_name(labels)
         if name != last:
-            lines.append(f"# TYPE {name} untyped\n")
+            yield f"# TYPE {name} untyped\n"
             last = name
         pairs = [f'{label}="{text.translate(_ESCAPES)}"' for label, text in labels if label != METRIC_NAME]
         if not label_value(labels, "instance"):
             pairs.append('instance=""')
-        lines.append(f"{name}{{{','.join(pairs)}}} {format_g(value) if value else '0'} {timestamp_ms}\n")
-    return "".join(lines)
+        yield f"{name}{{{','.join(pairs)}}} {format_g(value) if value else '0'} {timestamp_ms}\n"

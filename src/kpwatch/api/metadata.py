@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kpwatch.api.answers import TRUNCATED, success, success_text
+from kpwatch.api.answers import TRUNCATED, bounded_bytes, success, success_json
 from kpwatch.api.answers import labels_text as _labels_text
 from kpwatch.api.encoding import accepted_coding, encoded
 from kpwatch.api.forms import read_form
@@ -52,7 +53,13 @@ class MetadataApi:
         form = await read_form(request)
         if not form.all("match[]"):
             raise BadQuery("no match[] parameter provided")
-        return await self._names(request, form, self._source.series, _label_sets)
+        return await self._names(request, form, self._source.series, self._label_sets)
+
+    def _label_sets(self, sets: list[Labels], warnings: Sequence[str]) -> Answer:
+        commas = chain(("",), repeat(","))
+        rows = (comma + _labels_text(labels) for comma, labels in zip(commas, sets, strict=False))
+        data = bounded_bytes(chain("[", rows, "]"), self._workers.answer_bytes_max)
+        return success_json(data, warnings=warnings)
 
     async def labels(self, request: Request) -> Answer:
         """GET, POST /labels?match[]=&start=&end=&limit=."""
@@ -109,10 +116,6 @@ class MetadataApi:
 
 def _texts(names: list[str], warnings: Sequence[str]) -> Answer:
     return success(names, warnings=warnings)
-
-
-def _label_sets(names: list[Labels], warnings: Sequence[str]) -> Answer:
-    return success_text(f"[{','.join(map(_labels_text, names))}]", warnings=warnings)
 
 
 def _union(answers: Iterable[list[Any]]) -> list[Any]:

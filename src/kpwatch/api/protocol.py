@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 HEAD_LIMIT_BYTES = 64 << 10
 """Of a request's line and headers together."""
 
+LARGE_BYTES = 64 << 10
+"""Of an answer: it is not copied to stand behind its head."""
+
 
 class _NoEvent:
     """Nobody waits for a pushed request's messages."""
@@ -150,7 +153,11 @@ class HubProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
-        self.transport.write(self._head_of(answer) + end + answer.body)
+        head = self._head_of(answer) + end
+        if len(answer.body) < LARGE_BYTES:
+            self.transport.write(head + answer.body)
+        else:
+            self.transport.writelines((head, answer.body))
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()

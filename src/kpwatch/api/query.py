@@ -134,7 +134,7 @@ class QueryApi:
                 raise BadQuery(f'invalid parameter "query": {error}') from error
             ended_at = self._clock.monotonic_seconds()
             spent = Spent(began_at - asked_at, ended_at - began_at) if wants_stats else None
-            return encoded(query_answer(result, question.limit, spent), coding)
+            return encoded(query_answer(result, question.limit, spent, self._workers.answer_bytes_max), coding)
 
         return work, seconds
 

@@ -1,5 +1,7 @@
 """A bounded place for work that takes time: so many at once, so many waiting, none longer than allowed.
 
+How long an answer may be is kept here too, for who writes it.
+
 The event loop never evaluates: it hands work to threads and waits. A slot is free again when its work has really
 ended, not when its client gave up, so abandoned queries cannot pile up behind the bound.
 """
@@ -56,7 +58,9 @@ class _Task(Generic[Result]):
 class Workers:
     """`threads` works at once, at most `waiting` in the queue, at most `timeout_seconds` for both together."""
 
-    def __init__(self, threads: int, waiting: int, timeout_seconds: float, telemetry: Registry) -> None:
+    def __init__(
+        self, threads: int, waiting: int, timeout_seconds: float, telemetry: Registry, answer_bytes_max: int = 0
+    ) -> None:
         self._threads_max = threads
         self._threads: list[threading.Thread] = []
         self._handed_over: SimpleQueue[_Task[Any] | None] = SimpleQueue()
@@ -65,6 +69,8 @@ class Workers:
         self._running = 0
         self._is_closed = False
         self.timeout_seconds = timeout_seconds
+        self.answer_bytes_max = answer_bytes_max
+        """0 = no bound."""
         self._refused = telemetry.counter(
             "kpwatch_hub_queries_refused_total", "Queries refused because too many were waiting."
         )

@@ -103,6 +103,7 @@ def _options(given: argparse.Namespace) -> HubOptions:
             timeout_seconds=given.query_timeout,
             concurrency=given.query_concurrency,
             max_samples=given.query_max_samples,
+            answer_bytes_max=given.query_max_answer,
         ),
     )
 
@@ -291,6 +292,9 @@ def _parser() -> argparse.ArgumentParser:
         default=50_000_000,
         metavar="N",
         help="values one query may hold at a time (default 50000000)",
+    )
+    parser.add_argument(
+        "--query-max-answer", type=_size, default="256MB", metavar="SIZE", help="of one answer (default 256MB)"
     )
     _add_engine(parser.add_argument_group("an engine elsewhere keeps the samples (docs/howto/scale.md)"))
     return parser
