@@ -27,6 +27,17 @@ def program(name: str) -> str:
     return require(shutil.which(name), f"the program {name} (scripts/install-test-parts)")
 
 
+def kubectl() -> str:
+    """Path of kubectl with a kustomize that knows components (1.21 and later); skipped where it is absent, also in CI.
+
+    Debian's is older and Kubernetes' own is in no distribution.
+    """
+    path = shutil.which("kubectl")
+    if path is None:
+        pytest.skip("missing here: the program kubectl (1.21 or later)")
+    return path
+
+
 def prometheus_3() -> str | None:
     """Path of a Prometheus 3: named by KPWATCH_PROMETHEUS_3, or in PATH; None where there is only an older one.
 

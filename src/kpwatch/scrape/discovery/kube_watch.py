@@ -49,7 +49,7 @@ LONGEST_WISH_SECONDS = 300.0
 
 Reason = Literal["expired", "resync", "failed"]
 
-_FORBIDDEN = "; its service account needs the verbs list and watch on {} (deploy/kubernetes/discovery/rbac.yaml)"
+_FORBIDDEN = "; its service account needs the verbs list and watch on {} (deploy/kubernetes/rights/rbac.yaml)"
 _HINTS = {401: "; the token is not accepted", 403: _FORBIDDEN}
 
 
