@@ -9,13 +9,15 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install -c requirements/constraints.txt
 SETUP := pyproject.toml requirements/constraints.txt
 LISTEN ?= 127.0.0.1:19000
+PAGE := src/kpwatch/ui/static/index.html
+PAGE_SOURCES := web/index.html web/package-lock.json web/tsconfig.json web/vite.config.ts $(shell find web/src web/test -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench generate long constraints
+.PHONY: help venv page demo test lint bench generate long constraints
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
-	@echo "also    make venv lint bench generate long constraints"
+	@echo "also    make venv page lint bench generate long constraints"
 
 $(BIN)/python:
 	@python=$$(PYTHON='$(PYTHON)' sh scripts/find-python) && echo "setting up .venv with $$python" && "$$python" -m venv .venv
@@ -34,10 +36,25 @@ $(BIN)/python:
 
 venv: .venv/dev.stamp
 
+# The page. Its files take the place of the old ones at once, so a hub that starts meanwhile reads either.
+page: $(PAGE)
+
+web/node_modules/.stamp: web/package.json web/package-lock.json | $(BIN)/python
+	@echo "installing what the page is built with into web/node_modules"
+	@cd web && ../scripts/with-node npm ci --no-audit --no-fund --loglevel=error --prefer-offline
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) web/node_modules/.stamp
+	@echo "building the page"
+	@cd web && ../scripts/with-node npm run --silent build
+	@rm -rf src/kpwatch/ui/static && mv web/dist src/kpwatch/ui/static
+
 demo: .venv/hub.stamp
+	@$(MAKE) --no-print-directory page || echo "the page could not be built (see above): the demo goes on with its API alone"
 	@exec $(BIN)/kpwatch up --demo --listen $(LISTEN)
 
-test: .venv/dev.stamp
+test: .venv/dev.stamp $(PAGE)
+	@cd web && ../scripts/with-node npm test --silent
 	@$(BIN)/pytest -n auto
 
 lint: .venv/dev.stamp

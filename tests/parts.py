@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -36,6 +37,12 @@ def kubectl() -> str:
     if path is None:
         pytest.skip("missing here: the program kubectl (1.21 or later)")
     return path
+
+
+def built_page() -> Path:
+    """Where `make page` has put the page."""
+    static = Path(__file__).parents[1] / "src" / "kpwatch" / "ui" / "static"
+    return require(static if (static / "index.html").exists() else None, "the built page (make page)")
 
 
 def prometheus_3() -> str | None:

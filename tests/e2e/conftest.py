@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.e2e.page_scene import CHROMIUM_ARGUMENTS, Watch, hub, serving
-from tests.parts import program
+from tests.parts import built_page, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ class Visit(Protocol):
 def browser() -> Iterator[Browser]:
     """Debian's chromium, headless. For a module, not the session: while it lives, asyncio.run fails in this process."""
     path = program("chromium")
+    built_page()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield chromium

@@ -17,7 +17,7 @@ from tests.e2e.page_scene import CONTRAST, NAMELESS, hub, now_ms, query, write
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from tests.e2e.conftest import Visit
 
@@ -57,6 +57,14 @@ def ask(visit: Visit, url: str, expression: str, **more: str) -> Page:
     return page
 
 
+def editor(page: Page) -> Locator:
+    """The query box once somebody has gone into it: the editor has come, and is ready to be typed into."""
+    page.get_by_label("PromQL query").click()
+    box = page.locator("[contenteditable=true]")
+    expect(box).to_be_focused()
+    return box
+
+
 def column(page: Page, name: str) -> list[str]:
     """The shown cells of a column, top down."""
     return page.locator(f'tbody tr:not(.spacer) td[data-column="{name}"] .content').all_inner_texts()
@@ -67,9 +75,13 @@ def test_the_articles_query_shows_what_the_api_answers(visit: Visit, demo: str) 
     page = visit(demo, "/table")
     page.get_by_role("button", name="Last sync, timestamp").click()
     expect(page.locator("tbody tr").first).to_be_visible(timeout=30_000)
-    assert page.get_by_label("PromQL query").input_value() == ARTICLE_QUERY
+    expect(editor(page)).to_have_text(ARTICLE_QUERY)
     page.get_by_label("Evaluation time").fill(
-        page.evaluate("async () => (await import('/assets/format.js')).inputTime(Date.now() / 1000 - 5)")
+        page.evaluate(
+            "(() => { const now = new Date(Date.now() - 5000); const two = (n) => String(n).padStart(2, '0');"
+            " return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T"
+            "${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`; })()"
+        )
     )
     expect(page.get_by_role("button", name="Now")).to_have_attribute("aria-pressed", "false")
     at = float(urllib.parse.parse_qs(urllib.parse.urlsplit(page.url).query)["time"][0])
@@ -200,32 +212,37 @@ def test_a_bad_query_shows_the_servers_words(visit: Visit, filled_hub: tuple[str
     expect(page.get_by_role("alert")).to_contain_text("bad_data")
     expect(page.get_by_role("alert")).to_contain_text("parse error")
     expect(page.locator("tbody tr")).to_have_count(0)
-    page.get_by_label("PromQL query").fill("sum(odd)")
+    editor(page).fill("sum(odd)")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator("tbody tr")).to_have_count(1)
-    page.get_by_label("PromQL query").fill("no_such_metric")
+    editor(page).fill("no_such_metric")
     page.get_by_role("button", name="Run").click()
     expect(page.locator(".nothing")).to_contain_text("misspelt")
     page.go_back()
-    expect(page.get_by_label("PromQL query")).to_have_value("sum(odd)")
+    expect(editor(page)).to_have_text("sum(odd)")
 
 
 def test_names_are_completed(visit: Visit, filled_hub: tuple[str, float]) -> None:
     """Pieces of a name offer it; Down and Enter take it, the next Enter runs; Escape sends the offers away."""
     url, _ = filled_hub
     page = visit(url, "/table")
-    box = page.get_by_label("PromQL query")
-    page.wait_for_load_state("networkidle")  # the names have arrived
-    box.press_sequentially("sum(ma_to")
-    expect(page.get_by_role("option")).to_have_text(re.compile("^many_total"))
+    box = editor(page)
+    box.press_sequentially("sum(many_t")
+    expect(page.get_by_role("option").first).to_have_text(re.compile("^many_total"))
     page.keyboard.press("Escape")
     expect(page.get_by_role("option")).to_have_count(0)
-    box.press_sequentially("t")
+    box.press_sequentially("o")
+    expect(page.get_by_role("option").first).to_be_visible()
     page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("option", selected=True)).to_have_count(1)
     page.keyboard.press("Enter")
-    expect(box).to_have_value("sum(many_total")
-    box.press_sequentially(")")
+    expect(box).to_have_text("sum(many_total)")
+    page.keyboard.press("End")
+    box.press_sequentially(" by (no")
+    expect(page.get_by_role("option", name="no_such")).to_have_count(0)
+    page.keyboard.press("Escape")
+    box.fill("sum(many_total)")
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr")).to_have_count(1)
 

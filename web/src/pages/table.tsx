@@ -1,0 +1,189 @@
+/* The explorer: any PromQL. As a table: one column per label, the value, the age of the sample.
+ *
+ * URL: ?q=query &time=Unix seconds (absent: now) &filter=text &sort=column &hide=column,column &live=1
+ * The URL is the only state besides the text that is being typed. */
+
+import type { JSX } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { AGE, arranged, columnsOf, factsOf, VALUE, type RowColumn } from "../base/columns";
+import { csv, download } from "../base/csv";
+import { askDictionary, meaningOf } from "../base/dictionary";
+import { EXAMPLES } from "../base/examples";
+import { absolute, inputTime } from "../base/format";
+import { useLive } from "../base/live";
+import { change, nextSort, readSort, usePlace, writeSort } from "../base/place";
+import { namesIn } from "../base/promql";
+import { run, type TableAnswer } from "../base/query";
+import type { ServerError } from "../base/server";
+import { language, t } from "../base/words";
+import { Grid } from "../parts/grid";
+import { QueryBox } from "../parts/querybox";
+
+const REFRESH_SECONDS = 5;
+const MOST_MEANINGS = 2;
+
+export function TablePage(): JSX.Element {
+  const { params } = usePlace();
+  const query = params.q ?? "";
+  const time = params.time || null; // as it stands in the URL: what the server cannot read it says itself
+  const live = Boolean(params.live) && time === null;
+  const typed = useRef(query);
+  useEffect(() => { typed.current = query; }, [query]);
+  const known = useLive(query ? `table:${query}@${time ?? ""}` : null, (signal) => run(query, time, signal), live ? REFRESH_SECONDS : null);
+  const answer = known.answer;
+
+  const go = (q: string): void => change({ q, sort: null, filter: null, hide: null }, { push: true });
+  const submit = (): void => {
+    const text = typed.current.trim();
+    if (text === query) known.again();
+    else go(text);
+  };
+  return (
+    <div class="view explorer">
+      <h1>{t("table")}</h1>
+      <div class="tools">
+        <form class="asking" onSubmit={(event) => { event.preventDefault(); submit(); }}>
+          <QueryBox query={query} onChange={(text) => { typed.current = text; }} onRun={submit} autoFocus={!query} />
+          <button type="submit" class="primary">{t("run")}</button>
+        </form>
+        {known.error && !known.waiting && <QueryProblem error={known.error as ServerError} />}
+        <Meanings query={query} />
+        <div class="examples" role="group" aria-label={t("examples")}>
+          {EXAMPLES.map((each) => (
+            <button key={each.words} type="button" title={each.query} aria-pressed={each.query === query} onClick={() => go(each.query)}>{t(each.words)}</button>
+          ))}
+        </div>
+        {answer && answer.notes.length > 0 && <ul class="notes">{answer.notes.map((note) => <li key={note}>{note}</li>)}</ul>}
+        <div class="finders">
+          <When time={time} live={live} />
+          {answer && <Found answer={answer} live={live} />}
+        </div>
+      </div>
+      <Result answer={answer} query={query} waiting={known.waiting} failed={known.error !== null} />
+    </div>
+  );
+}
+
+function QueryProblem({ error }: { error: ServerError }): JSX.Element {
+  return <div class="problem" role="alert"><b>{t("query_failed")}{error.type ? ` (${error.type})` : ""}</b><pre>{error.message}</pre></div>;
+}
+
+export function Meanings({ query }: { query: string }): JSX.Element | null {
+  const { answer } = useLive("dictionary", askDictionary, null);
+  const names = namesIn(query).filter((name) => meaningOf(answer, name)).slice(0, MOST_MEANINGS);
+  if (names.length === 0) return null;
+  return <ul class="meanings">{names.map((name) => <li key={name}><code>{name}</code> {meaningOf(answer, name)}</li>)}</ul>;
+}
+
+function When({ time, live }: { time: string | null; live: boolean }): JSX.Element {
+  const at = time !== null && Number.isFinite(Number(time)) ? inputTime(Number(time)) : "";
+  return (
+    <div class="when">
+      <span class="field">{t("at")}
+        <button type="button" aria-pressed={time === null} onClick={() => change({ time: null }, { push: true })}>{t("now")}</button>
+        <input
+          type="datetime-local" step="1" aria-label={t("chosen_time")} value={at}
+          onChange={({ currentTarget: { value } }) => change({ time: value && new Date(value).getTime() / 1000, live: null }, { push: true })}
+        />
+      </span>
+      <label class="switch">
+        <input type="checkbox" role="switch" checked={live} disabled={time !== null} onChange={(event) => change({ live: event.currentTarget.checked })} />
+        {t("auto_refresh")}
+      </label>
+    </div>
+  );
+}
+
+/** What is shown of an answer, as the URL says. */
+function useShown(answer: TableAnswer): { columns: RowColumn[]; visible: RowColumn[]; rows: ReturnType<typeof arranged>; hidden: Set<string> } {
+  const { params } = usePlace();
+  const columns = useMemo(() => columnsOf(answer), [answer, language()]);
+  const rows = useMemo(() => arranged(answer.rows, columns, params), [answer, columns, params.filter, params.sort]);
+  const hidden = new Set((params.hide ?? "").split(","));
+  const visible = useMemo(() => columns.filter(({ id }) => !hidden.has(id)), [columns, params.hide]);
+  return { columns, visible, rows, hidden };
+}
+
+function Found({ answer, live }: { answer: TableAnswer; live: boolean }): JSX.Element {
+  const { params } = usePlace();
+  const { columns, visible, rows, hidden } = useShown(answer);
+  const records = (): unknown[][] => {
+    const fields = visible.flatMap((column) => column.csv);
+    return [fields.map(([name]) => name), ...rows.map((row) => fields.map(([, read]) => read(row)))];
+  };
+  const toggle = (id: string, show: boolean): void => {
+    const others = [...hidden].filter((each) => each && each !== id);
+    change({ hide: (show ? others : [...others, id]).join(",") });
+  };
+  return (
+    <>
+      <input
+        type="search" placeholder={t("filter_rows")} aria-label={t("filter_rows")} value={params.filter ?? ""}
+        onInput={(event) => change({ filter: event.currentTarget.value })}
+      />
+      <Menu title={t("columns")}>
+        {columns.map(({ id, title }) => (
+          <label key={id}><input type="checkbox" value={id} checked={!hidden.has(id)} onChange={(event) => toggle(id, event.currentTarget.checked)} />{title}</label>
+        ))}
+      </Menu>
+      <button type="button" onClick={() => download("kpwatch.csv", csv(records()))}>{t("csv")}</button>
+      <button type="button" onClick={() => download("kpwatch.json", JSON.stringify(answer.data, null, 1), "application/json")}>{t("json")}</button>
+      <p class="facts" aria-live={live ? "off" : "polite"} title={absolute(answer.evaluated, { milliseconds: true })}>{factsOf(answer, rows.length)}</p>
+    </>
+  );
+}
+
+export function Menu({ title, children }: { title: string; children: preact.ComponentChildren }): JSX.Element {
+  const menu = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = (event: MouseEvent): void => {
+      if (menu.current && !menu.current.contains(event.target as Node)) menu.current.open = false;
+    };
+    document.addEventListener("click", close);
+    return () => document.removeEventListener("click", close);
+  }, []);
+  return (
+    <details
+      class="menu" ref={menu}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" || !menu.current) return;
+        menu.current.open = false;
+        menu.current.querySelector("summary")?.focus();
+      }}
+    >
+      <summary>{title}</summary>
+      <div class="choices">{children}</div>
+    </details>
+  );
+}
+
+interface ResultProps {
+  readonly answer: TableAnswer | null;
+  readonly query: string;
+  readonly waiting: boolean;
+  readonly failed: boolean;
+}
+
+function Result({ answer, query, waiting, failed }: ResultProps): JSX.Element {
+  if (!answer) return <div class="board" aria-busy={waiting || undefined}>{!failed && <p class="nothing">{t(query ? "loading" : "nothing_yet")}</p>}</div>;
+  return <Rows answer={answer} waiting={waiting} />;
+}
+
+function Rows({ answer, waiting }: { answer: TableAnswer; waiting: boolean }): JSX.Element {
+  const { params } = usePlace();
+  const { visible, rows } = useShown(answer);
+  const sort = readSort(params.sort);
+  const board = useRef<HTMLDivElement>(null);
+  useEffect(() => { // the value stays in sight beside the age; how far from the edge that is, only the layout knows
+    const head = board.current?.querySelector<HTMLElement>(`th[data-column="${AGE}"]`);
+    board.current?.style.setProperty("--age-width", `${head?.offsetWidth ?? 0}px`);
+  });
+  return (
+    <div class="board" ref={board} aria-busy={waiting || undefined}>
+      {rows.length > 0 && (
+        <Grid label={t("table")} columns={visible} rows={rows} sort={sort} onSort={(id) => change({ sort: writeSort(nextSort(sort, id, id === VALUE)) })} />
+      )}
+      {rows.length === 0 && <p class="nothing">{t(answer.rows.length === 0 ? "empty_result" : "no_match")}</p>}
+    </div>
+  );
+}

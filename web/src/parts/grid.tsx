@@ -1,0 +1,177 @@
+/* A table: heads that sort, and of many rows only those near the window in the document.
+ *
+ * Rows keep their elements from drawing to drawing (`key`). From WINDOWED_FROM rows on the table has fixed columns, as wide
+ * as their longest text in the whole table, and fixed rows, whose height is measured from one of them. With `cards` CSS
+ * makes a card of each row on a small screen. */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Sort } from "../base/place";
+
+export interface Cell {
+  readonly text: string;
+  readonly href?: string | undefined;
+  readonly tip?: string | undefined;
+  readonly tone?: string | null | undefined;
+  readonly badge?: boolean | undefined;
+  /** Drawn in place of the text, which then only says how wide it is. */
+  readonly element?: ComponentChildren;
+}
+
+export interface Column<Row> {
+  readonly id: string;
+  readonly title: string;
+  readonly tip?: string | undefined;
+  readonly end?: boolean | undefined;
+  /** Takes the room that the others leave. */
+  readonly rest?: boolean | undefined;
+  readonly downFirst?: boolean | undefined;
+  readonly fixedWidth?: number | undefined;
+  readonly value: (row: Row) => unknown;
+  readonly order: ((a: never, b: never) => number) | null;
+  readonly cell: (row: Row) => Cell;
+}
+
+export interface Keyed {
+  readonly key: string;
+  readonly tone?: string | null | undefined;
+}
+
+interface Props<Row> {
+  readonly label: string;
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+  readonly sort: Sort | null;
+  readonly onSort: (column: string, downFirst: boolean) => void;
+  readonly cards?: boolean;
+  readonly class?: string;
+}
+
+const WINDOWED_FROM = 100;
+const ROWS_BEYOND = 12; // drawn above and below the window
+const STEP_ROWS = 6; // the window moves in steps, so that most scroll events draw nothing
+const LETTER_PX = 7.4;
+const PADDING_PX = 30;
+const WIDEST_PX = 420;
+
+export const scroller = (): HTMLElement => document.getElementById("content") ?? document.documentElement;
+
+export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
+  const { label, columns, rows, sort, onSort, cards } = props;
+  const windowed = rows.length >= WINDOWED_FROM;
+  const table = useRef<HTMLTableElement>(null);
+  const [first, last, rowPx] = useWindow(table, rows.length, windowed);
+  const widths = useMemo(() => (windowed ? widthsOf(columns, rows) : null), [rows, columns.map(({ id, title }) => id + title).join(), windowed]);
+  const drawn = windowed ? rows.slice(first, last) : rows;
+  const total = widths?.reduce((sum, width) => sum + width, 0);
+  return (
+    <table
+      ref={table} class={`grid ${windowed ? "windowed " : ""}${cards ? "cards " : ""}${props.class ?? ""}`}
+      aria-label={label} aria-rowcount={rows.length + 1} style={total ? { width: `max(100cqw, ${total}px)` } : {}}
+    >
+      {widths && <colgroup>{widths.map((width, index) => <col key={columns[index]?.id} style={columns[index]?.rest ? {} : { width: `${width}px` }} />)}</colgroup>}
+      <thead>
+        <tr aria-rowindex={1}>{columns.map((column) => <Head key={column.id} column={column} sort={sort} onSort={onSort} />)}</tr>
+      </thead>
+      <tbody>
+        {windowed && <Spacer key=":above" rows={first} rowPx={rowPx} columns={columns.length} />}
+        {drawn.map((row, index) => (
+          <tr key={row.key} data-tone={row.tone} aria-rowindex={(windowed ? first : 0) + index + 2}>
+            {columns.map((column) => <Data key={column.id} column={column} row={row} />)}
+          </tr>
+        ))}
+        {windowed && <Spacer key=":below" rows={rows.length - last} rowPx={rowPx} columns={columns.length} />}
+      </tbody>
+    </table>
+  );
+}
+
+interface HeadProps<Row> {
+  readonly column: Column<Row>;
+  readonly sort: Sort | null;
+  readonly onSort: (column: string, downFirst: boolean) => void;
+}
+
+function Head<Row>({ column, sort, onSort }: HeadProps<Row>): JSX.Element {
+  const order = sort?.column === column.id ? (sort.down ? "descending" : "ascending") : undefined;
+  return (
+    <th scope="col" class={column.end ? "end" : undefined} data-column={column.id} aria-sort={order}>
+      {column.order === null
+        ? <span class="unsorted" title={column.tip}>{column.title}</span>
+        : <button type="button" title={column.tip} onClick={() => onSort(column.id, column.downFirst ?? false)}>{column.title}</button>}
+    </th>
+  );
+}
+
+function Data<Row>({ column, row }: { column: Column<Row>; row: Row }): JSX.Element {
+  const cell = column.cell(row);
+  const words = cell.badge ? <span class="badge">{cell.text}</span> : cell.text;
+  return (
+    <td class={column.end ? "end" : undefined} data-column={column.id} data-tone={cell.tone} title={cell.tip}>
+      <span class="label">{column.title}</span>
+      <span class="content">
+        {cell.element ?? (cell.href ? <a href={cell.href}>{words}</a> : words)}
+      </span>
+    </td>
+  );
+}
+
+function Spacer({ rows, rowPx, columns }: { rows: number; rowPx: number; columns: number }): JSX.Element {
+  return <tr class="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: `${Math.max(0, rows) * rowPx}px` }} /></tr>;
+}
+
+/** Which rows are near the window, [first, last), and how high a row is. */
+function useWindow(table: { current: HTMLTableElement | null }, count: number, windowed: boolean): [number, number, number] {
+  const [seen, see] = useState({ first: 0, last: WINDOWED_FROM / 2, rowPx: 38 });
+  const look = useRef(() => undefined as void);
+  look.current = () => {
+    const body = table.current?.tBodies[0];
+    if (!windowed || !body) return;
+    const row = body.querySelector<HTMLElement>("tr:not(.spacer)");
+    const rowPx = row?.offsetHeight || seen.rowPx;
+    const frame = scroller().getBoundingClientRect();
+    const above = frame.top - body.getBoundingClientRect().top;
+    const start = Math.floor(above / rowPx / STEP_ROWS) * STEP_ROWS - ROWS_BEYOND;
+    const size = Math.ceil(frame.height / rowPx) + 2 * ROWS_BEYOND + STEP_ROWS;
+    const first = Math.max(0, Math.min(start, count - size));
+    const last = Math.min(count, first + size);
+    if (first !== seen.first || last !== seen.last || rowPx !== seen.rowPx) see({ first, last, rowPx });
+  };
+  useLayoutEffect(() => look.current(), [count, windowed]);
+  useEffect(() => {
+    if (!windowed) return undefined;
+    const frame = scroller();
+    let waiting = 0;
+    const moved = (): void => {
+      waiting ||= requestAnimationFrame(() => {
+        waiting = 0;
+        look.current();
+      });
+    };
+    frame.addEventListener("scroll", moved, { passive: true });
+    window.addEventListener("resize", moved);
+    return () => {
+      cancelAnimationFrame(waiting);
+      frame.removeEventListener("scroll", moved);
+      window.removeEventListener("resize", moved);
+    };
+  }, [windowed]);
+  return [Math.min(seen.first, Math.max(0, count - 1)), Math.min(seen.last, count), seen.rowPx];
+}
+
+const WIDE = /[\u2e80-\uffef]/g;
+
+/** About how many Latin letters wide a text is; a Chinese character counts as two. */
+export const lettersOf = (text: string): number => text.length + (text.match(WIDE)?.length ?? 0) * 0.8;
+
+function widthsOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): number[] {
+  return columns.map((column) => {
+    if (column.fixedWidth) return column.fixedWidth;
+    let letters = lettersOf(column.title) + 3;
+    for (const row of rows) {
+      const cell = column.cell(row);
+      letters = Math.max(letters, lettersOf(cell.text) + (cell.badge ? 3 : 0));
+    }
+    return column.rest ? 200 : Math.min(WIDEST_PX, Math.round(letters * LETTER_PX + PADDING_PX));
+  });
+}
