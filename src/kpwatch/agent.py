@@ -18,6 +18,7 @@ from kpwatch.base.errors import ConfigError
 from kpwatch.base.logs import Logger
 from kpwatch.base.loop import Loop
 from kpwatch.base.telemetry import Registry
+from kpwatch.exposition.delta import Skeletons
 from kpwatch.model.encoded import SOURCES
 from kpwatch.operate.lanes import Lanes
 from kpwatch.operate.self_metrics import SelfMetrics
@@ -68,7 +69,7 @@ def build(
         spool.append(scrapes)
         lanes.notice()
 
-    numbers = count(1)
+    numbers, skeletons = count(1), Skeletons()
     agent.self_metrics = SelfMetrics(agent.registry, lanes.forms, next(numbers), hand_on, agent.loop)
 
     def make_printer(target: TargetOptions, identity: Identity) -> SamplePrinter | None:
@@ -82,6 +83,7 @@ def build(
             loop=agent.loop,
             log=log,
             counters=Counters(agent.registry),
+            skeletons=skeletons,
             hand_on=hand_on,
             finished=finished,
             make_printer=make_printer,

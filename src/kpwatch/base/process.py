@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kpwatch.base.clock import SYSTEM_CLOCK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,26 +25,42 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _USER, _SYSTEM, _THREADS, _STARTED, _VIRTUAL, _RESIDENT = 11, 12, 17, 19, 20, 21
 
 
+_SAME_LOOK_SECONDS = 0.1
+"""Who shows all of it at once looks once: the kernel takes longer to write the file than we to read it."""
+
+
 def show_process(registry: Registry) -> None:
     """Show `process_*` in a registry."""
-    boot_seconds = _boot_seconds()
+    stat = _Stat()
+    started_seconds = _boot_seconds() + stat.field(_STARTED) / _TICKS
     gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
-        ("process_resident_memory_bytes", "Resident memory.", lambda: _stat(_RESIDENT) * _PAGE_BYTES),
-        ("process_virtual_memory_bytes", "Virtual memory.", partial(_stat, _VIRTUAL)),
-        ("process_threads", "Threads.", partial(_stat, _THREADS)),
-        ("process_start_time_seconds", "When it began.", lambda: boot_seconds + _stat(_STARTED) / _TICKS),
+        ("process_resident_memory_bytes", "Resident memory.", lambda: stat.field(_RESIDENT) * _PAGE_BYTES),
+        ("process_virtual_memory_bytes", "Virtual memory.", partial(stat.field, _VIRTUAL)),
+        ("process_threads", "Threads.", partial(stat.field, _THREADS)),
+        ("process_start_time_seconds", "When it began.", lambda: started_seconds),
         ("process_open_fds", "Open file descriptors.", lambda: float(len(os.listdir(_FDS)))),  # noqa: PTH208
         ("process_max_fds", "How many may be open.", lambda: float(resource.getrlimit(resource.RLIMIT_NOFILE)[0])),
     )
     for name, help_text, read in gauges:
         registry.gauge(name, help_text, read)
     registry.read_counter(
-        "process_cpu_seconds_total", "Processor time.", lambda: (_stat(_USER) + _stat(_SYSTEM)) / _TICKS
+        "process_cpu_seconds_total", "Processor time.", lambda: (stat.field(_USER) + stat.field(_SYSTEM)) / _TICKS
     )
 
 
-def _stat(field: int) -> float:
-    return float(_STAT.read_bytes().rpartition(b")")[2].split()[field])
+class _Stat:
+    """The kernel's figures, as they were a moment ago at most."""
+
+    def __init__(self) -> None:
+        self._looked_seconds = -_SAME_LOOK_SECONDS
+        self._fields: list[bytes] = []
+
+    def field(self, number: int) -> float:
+        now = SYSTEM_CLOCK.monotonic_seconds()
+        if now >= self._looked_seconds + _SAME_LOOK_SECONDS:
+            self._looked_seconds = now
+            self._fields = _STAT.read_bytes().rpartition(b")")[2].split()
+        return float(self._fields[number])
 
 
 def _boot_seconds() -> float:

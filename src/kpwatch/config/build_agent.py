@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from kpwatch.config.kinds import Pairs
 
 _DEFAULT_INTERVAL_SECONDS = 15.0
+SELF_METRICS_MIN_SECONDS = 15.0
+"""How an agent is changes more slowly than what it scrapes."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PRECISIONS = ("ms", "s", "m")
 _PROVIDERS = ("local", "http")
@@ -86,7 +88,7 @@ def agent_options(
         drain_seconds=max(limits.seconds("drain_timeout"), 0.0),
         endpoint=endpoint_options(root.only("http"), limits, named),
         ready_max_lag_seconds=max(limits.seconds("ready_max_lag"), 0.0),
-        self_metrics_seconds=interval_seconds if limits.flag("self_metrics") else 0.0,
+        self_metrics_seconds=max(interval_seconds, SELF_METRICS_MIN_SECONDS) if limits.flag("self_metrics") else 0.0,
         reload_seconds=max(limits.seconds("reload_interval"), 0.0),
         stale_at_shutdown=limits.flag("stale_at_shutdown"),
         heartbeat=heartbeat_options(root.only("heartbeat"), named, hostname, global_labels),

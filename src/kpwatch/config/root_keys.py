@@ -206,7 +206,13 @@ KPWATCH = Table(
         ),
         Key("ready_max_lag", "duration", 300.0, WORKS, "/readyz says 503 while a writer lags further behind; 0: never"),
         Key("kubernetes", "table", None, WORKS, "targets from a Kubernetes API server"),
-        Key("self_metrics", "bool", True, WORKS, "writes kpwatch_agent_* beside the samples, every [global] interval"),
+        Key(
+            "self_metrics",
+            "bool",
+            True,
+            WORKS,
+            "writes kpwatch_agent_* beside the samples, every [global] interval, 15 s at least",
+        ),
     ),
 )
 

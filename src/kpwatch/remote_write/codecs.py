@@ -39,6 +39,10 @@ class SeriesCodec(Protocol):
         """
         ...
 
+    def block_of_head(self, head: bytes) -> bytes:
+        """The block of which a series head was made."""
+        ...
+
     def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]], start_ms: int = 0) -> bytes:
         """A whole series with samples at any time."""
         ...
@@ -64,6 +68,10 @@ class CodecV1:
     def series_head(self, block: bytes, _start_ms: int = 0) -> bytes:
         """See `v1.series_head`."""
         return v1.series_head(block)
+
+    def block_of_head(self, head: bytes) -> bytes:
+        """See `v1.block_of_head`."""
+        return v1.block_of_head(head)
 
     def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]], _start_ms: int = 0) -> bytes:
         """See `v1.encode_series`."""
@@ -96,6 +104,10 @@ class CodecV2:
     def series_head(self, block: bytes, start_ms: int = 0) -> bytes:
         """See `v2.series_head`."""
         return v2.series_head(block, start_ms)
+
+    def block_of_head(self, head: bytes) -> bytes:
+        """See `v2.block_of_head`."""
+        return v2.block_of_head(head)
 
     def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]], start_ms: int = 0) -> bytes:
         """See `v2.encode_series`."""

@@ -37,6 +37,7 @@ TAIL_TIMESTAMP_MAX_MS = (1 << 42) - 1
 
 SAMPLE_PREFIX = b"\x12\x10\x09"  # field 2, sixteen bytes: 09 value(8) 10 timestamp(6)
 SAMPLE_BYTES = 2 + 16
+VALUE_BYTES = 8
 _pack_double = struct.Struct("<d").pack
 _unpack_double = struct.Struct("<d").unpack_from
 
@@ -62,6 +63,11 @@ def encode_labels(pairs: Iterable[tuple[str, str]]) -> bytes:
 def series_head(label_block: bytes) -> bytes:
     """What comes before the value of a series with one sample whose timestamp is a `timestamp_tail`."""
     return b"\n" + encode_varint(len(label_block) + SAMPLE_BYTES) + label_block + SAMPLE_PREFIX
+
+
+def block_of_head(head: bytes) -> bytes:
+    """The label block in a `series_head`."""
+    return head[decode_varint(head, 1)[1] : -len(SAMPLE_PREFIX)]
 
 
 def pack_value(value: float) -> bytes:

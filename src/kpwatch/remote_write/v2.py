@@ -40,6 +40,7 @@ METADATA_TYPES = {
     "stateset": 7,
 }  # fmt: skip
 
+_SAMPLE_TAG = 0x12
 _SAMPLE_CONTENT_BYTES = 16
 """A value and a timestamp of six bytes, each with its tag."""
 
@@ -104,6 +105,15 @@ def series_head(block: bytes, start_ms: int = 0) -> bytes:
     start = _encode_start(start_ms)
     sample = b"\x12" + encode_varint(len(start) + _SAMPLE_CONTENT_BYTES) + start + b"\x09"
     return b"\x2a" + encode_varint(len(block) + len(sample) + _SAMPLE_CONTENT_BYTES - 1) + block + sample
+
+
+def block_of_head(head: bytes) -> bytes:
+    """The block in a `series_head`: its fields up to the sample."""
+    begin = end = decode_varint(head, 1)[1]
+    while head[end] != _SAMPLE_TAG:
+        length, content = decode_varint(head, end + 1)
+        end = content + length
+    return head[begin:end]
 
 
 def encode_series(block: bytes, samples: Sequence[tuple[int, float]], start_ms: int = 0) -> bytes:

@@ -2,9 +2,12 @@
 
 What a head becomes (`relabel.pipeline`) is found out and encoded once, when it is first seen; a scrape then packs the
 values that changed and joins everything around its one timestamp (`remote_write.codecs`). A head that is left out costs
-nothing from then on. What was live and is gone gets a staleness marker: a series that left the body, everything when a
-scrape fails. Not so samples that bear a timestamp of their own, as in Prometheus: a marker has the time of the scrape,
-so the sample, when it is back, would be out of order, for which receivers refuse a whole request.
+nothing from then on. All that is kept of a series is its *part*, the bytes before its timestamp: what else there is to
+know (its name, what ends it) is read back from there when the layout changes, which is rare.
+
+What was live and is gone gets a staleness marker: a series that left the body, everything when a scrape fails. Not so
+samples that bear a timestamp of their own, as in Prometheus: a marker has the time of the scrape, so the sample, when
+it is back, would be out of order, for which receivers refuse a whole request.
 
 Two heads may come down to one series (a deleted label, a renamed one): the first keeps the name, the others are
 counted as duplicates and not sent, because a request with one series twice is refused by receivers. What is said
@@ -13,6 +16,7 @@ counted as duplicates and not sent, because a request with one series twice is r
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from kpwatch.exposition.delta import Layout, Values
@@ -20,14 +24,14 @@ from kpwatch.exposition.text import Parsed, Sample, family_of
 from kpwatch.model.encoded import EncodedScrape
 from kpwatch.model.numbers import STALE_NAN_BYTES
 from kpwatch.relabel.identity import on_the_wire
-from kpwatch.relabel.pipeline import Pipeline
+from kpwatch.relabel.pipeline import LEFT_OUT, Pipeline
 from kpwatch.remote_write import snappy
 from kpwatch.remote_write.codecs import CODECS
-from kpwatch.remote_write.v1 import pack_value, timestamp_tail
+from kpwatch.remote_write.v1 import VALUE_BYTES, pack_value, timestamp_tail
 from kpwatch.scrape.about import ABOUT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from kpwatch.model.encoded import IdentMode, Protocol
     from kpwatch.model.labels import Labels
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 
 
 _NOWHERE = -1
+_FIRST_LEFT_OUT = -2
+"""Places of slots without a part: this and what is below it name a row of LEFT_OUT."""
 _NEVER_STALE = b""
 
 
@@ -54,20 +60,24 @@ class SeriesEncoder:
         """Series of the latest body that the scrape before it did not have; after a failed one all are new."""
         self.left_out: dict[str, int] = {}
         """Samples of the latest body that rules leave out, by the rule (`pipeline.LEFT_OUT`)."""
-        self._blocks: dict[bytes, bytes | str] = {}
-        """Head as exposed -> label block, or the rule that leaves it out, for the heads of the layout."""
+        self._types: dict[str, str] = {}
+        """What names were made with: a family's type decides how its `le` or `quantile` is written."""
+        self._heads: tuple[bytes, ...] = ()
+        """As exposed, of the latest layout's slots."""
+        self._parts: list[bytes] = []
+        """Series of the latest body, each up to the end of its value."""
+        self._part_of_slot: Sequence[int] = ()
+        """Its place among the parts, or why it has none."""
         self._value_maps: dict[bytes, Callable[[float], float]] = {}
         """Head as exposed -> what its values become, for the few that have such a rule."""
-        self._types: dict[str, str] = {}
-        """What the blocks were made with: a family's type decides how its `le` or `quantile` is written."""
-        self._live: dict[bytes, bytes] = {}
-        """Series (`series_key`) -> series head, of what the latest scrape had; _NEVER_STALE for what gets no marker."""
-        self._gone: list[bytes] = []
-        self._heads: list[bytes] = []
-        self._parts: list[bytes] = []
-        self._part_of_slot: list[int] = []
         self._map_of_slot: dict[int, Callable[[float], float]] = {}
         self._stamped: dict[int, tuple[bytes, int, float, int]] = {}
+        """Samples with a timestamp of their own: label block, timestamp_ms, value, start_ms."""
+        self._is_live = False
+        """Whether the above is what the latest scrape said; after a failed one it only helps to read the next."""
+        self._inherited: dict[bytes, bytes] = {}
+        """Series that an encoder before this one had live -> what ends them."""
+        self._gone: list[bytes] = []
         self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | str] = {}
         self._own_maps: dict[tuple[str, tuple[tuple[str, str], ...]], Callable[[float], float]] = {}
         self._own_live: dict[bytes, bytes] = {}
@@ -80,10 +90,10 @@ class SeriesEncoder:
 
         What it had live ends with the next scrape unless that has it too. To be called before anything else.
         """
-        self._codec = older._codec  # the blocks' own; of 2.0 they mean nothing to another
+        self._codec = older._codec  # the parts' own; of 2.0 they mean nothing to another
         self._own_blocks, self._own_maps = {}, {}
         self._reserve_ours()
-        self._live, self._own_live, self._gone = older._live, older._own_live, older._gone
+        self._inherited, self._own_live, self._gone = older._live(), older._own_live, older._gone
 
     def _reserve_ours(self) -> None:
         self._ours = {}
@@ -97,11 +107,12 @@ class SeriesEncoder:
             self._relay(change)
             return
         self.added = 0
+        parts, part_of_slot, map_of_slot = self._parts, self._part_of_slot, self._map_of_slot
         for slot, value in change.changed:
-            part = self._part_of_slot[slot]
-            if part != _NOWHERE:
-                shown = self._map_of_slot[slot](value) if slot in self._map_of_slot else value
-                self._parts[part] = self._heads[part] + pack_value(shown)
+            place = part_of_slot[slot]
+            if place >= 0:
+                shown = map_of_slot[slot](value) if slot in map_of_slot else value
+                parts[place] = parts[place][:-VALUE_BYTES] + pack_value(shown)
 
     @property
     def symbols(self) -> int:
@@ -111,17 +122,19 @@ class SeriesEncoder:
     @property
     def left_out_slots(self) -> list[int]:
         """Slots of the latest layout that rules leave out."""
-        return [slot for slot, block in enumerate(self._blocks.values()) if isinstance(block, str)]
+        return [slot for slot, place in enumerate(self._part_of_slot) if place <= _FIRST_LEFT_OUT]
 
     def encode(self, timestamp_ms: int, own: Iterable[OwnSample]) -> EncodedScrape:
         """Everything live, our own samples, and markers for what is gone, at `timestamp_ms`."""
         own_live = self._encode_own(own)
         markers = self._gone + [head for block, head in self._own_live.items() if block not in own_live]
-        parts = self._parts + [head + value for head, value in own_live.values()]
+        parts = list(self._parts) if self._is_live else []
+        parts += [head + value for head, value in own_live.values()]
         parts += [head + STALE_NAN_BYTES for head in markers]
         stamped = [
             self._codec.encode_series(block, [(at_ms, value)], start_ms)
             for block, at_ms, value, start_ms in self._stamped.values()
+            if self._is_live
         ]
         self._gone = []
         self._own_live = {block: head for block, (head, _) in own_live.items()}
@@ -129,57 +142,74 @@ class SeriesEncoder:
 
     def end(self) -> None:
         """The scrape failed: what was live is gone."""
-        self._gone += filter(None, self._live.values())
-        self._live = {}
-        self._clear()
-
-    def _clear(self) -> None:
-        """Forget where the samples of a body stand."""
+        self._gone += filter(None, self._live().values())
+        self._is_live, self._inherited = False, {}
         self.duplicates = self.added = 0
         self.left_out = {}
-        self._heads, self._parts, self._part_of_slot, self._map_of_slot, self._stamped = [], [], [], {}, {}
+
+    def _live(self) -> dict[bytes, bytes]:
+        """Series (`series_key`) -> what ends them, of what the latest scrape had; _NEVER_STALE for what gets no marker.
+
+        Before the first body of one's own that is what was inherited.
+        """
+        if not self._is_live:
+            return self._inherited
+        key_of, block_of = self._codec.series_key, self._codec.block_of_head
+        live = {key_of(block_of(head)): head for head in (part[:-VALUE_BYTES] for part in self._parts)}
+        live.update((key_of(block), _NEVER_STALE) for block, *_ in self._stamped.values())
+        return live
 
     def _relay(self, layout: Layout) -> None:
-        live: dict[bytes, bytes] = {}
-        blocks: dict[bytes, bytes | str] = {}
-        if layout.parsed.types != self._types:
-            self._types = layout.parsed.types
-            self._blocks = {}
-            self._value_maps = {}
-        self._clear()
+        before, known = self._live(), self._known(layout.parsed.types)
+        live: set[bytes] = set()
+        parts: list[bytes] = []
+        places = array("i")
+        stamped: dict[int, tuple[bytes, int, float, int]] = {}
+        self.duplicates = self.added = 0
+        self.left_out = {}
         for slot, sample in enumerate(layout.parsed.samples):
-            known = self._blocks.get(sample.head)
-            block = blocks[sample.head] = known or self._block_of(sample, layout.parsed)
-            self._part_of_slot.append(_NOWHERE)
+            place = _NOWHERE
+            block = known.get(sample.head) or self._block_of(sample, layout.parsed)
             if isinstance(block, str):
                 self.left_out[block] = self.left_out.get(block, 0) + 1
-                continue
-            series = self._codec.series_key(block)
-            if series in live or block in self._our_blocks:
+                place = _FIRST_LEFT_OUT - LEFT_OUT.index(block)
+            elif (series := self._codec.series_key(block)) in live or block in self._our_blocks:
                 self.duplicates += 1
             else:
-                live[series] = self._place(slot, sample, block)
-                self.added += series not in self._live
-        self._gone += [head for series, head in self._live.items() if head and series not in live]
-        self._live, self._blocks = live, blocks
+                live.add(series)
+                self.added += series not in before
+                value_of = self._value_maps.get(sample.head)
+                value = value_of(sample.value) if value_of else sample.value
+                if sample.timestamp_ms is None:
+                    place = len(parts)
+                    parts.append(self._codec.series_head(block, sample.start_ms) + pack_value(value))
+                else:
+                    at_ms = sample.timestamp_ms - sample.timestamp_ms % self._grain_ms
+                    stamped[slot] = (block, at_ms, value, sample.start_ms)
+            places.append(place)
+        self._gone += [head for series, head in before.items() if head and series not in live]
+        self._is_live, self._inherited = True, {}
+        self._heads, self._parts, self._stamped = layout.heads, parts, stamped
+        self._part_of_slot = range(len(parts)) if len(parts) == len(places) else places
+        self._map_of_slot = {}
         if self._value_maps:
-            self._value_maps = {head: value_of for head, value_of in self._value_maps.items() if head in blocks}
+            found = ((slot, self._value_maps.get(head)) for slot, head in enumerate(layout.heads))
+            self._map_of_slot = {slot: value_of for slot, value_of in found if value_of is not None}
+            self._value_maps = {layout.heads[slot]: value_of for slot, value_of in self._map_of_slot.items()}
 
-    def _place(self, slot: int, sample: Sample, block: bytes) -> bytes:
-        """The head of the marker that ends this series."""
-        head = self._codec.series_head(block, sample.start_ms)
-        value = sample.value
-        if sample.head in self._value_maps:
-            value_of = self._map_of_slot[slot] = self._value_maps[sample.head]
-            value = value_of(value)
-        if sample.timestamp_ms is None:
-            self._part_of_slot[slot] = len(self._parts)
-            self._heads.append(head)
-            self._parts.append(head + pack_value(value))
-            return head
-        at_ms = sample.timestamp_ms - sample.timestamp_ms % self._grain_ms
-        self._stamped[slot] = (block, at_ms, value, sample.start_ms)
-        return _NEVER_STALE
+    def _known(self, types: dict[str, str]) -> dict[bytes, bytes | str]:
+        """What was found out about the heads of the latest layout: label blocks, or why they are left out."""
+        if types != self._types:
+            self._types, self._value_maps = types, {}
+            return {}
+        known: dict[bytes, bytes | str] = {}
+        for head, place in zip(self._heads, self._part_of_slot, strict=True):
+            if place >= 0:
+                known[head] = self._codec.block_of_head(self._parts[place][:-VALUE_BYTES])
+            elif place <= _FIRST_LEFT_OUT:
+                known[head] = LEFT_OUT[_FIRST_LEFT_OUT - place]
+        known.update((self._heads[slot], block) for slot, (block, *_) in self._stamped.items())
+        return known
 
     def _block_of(self, sample: Sample, parsed: Parsed) -> bytes | str:
         family = family_of(sample.name, parsed.types)
@@ -224,6 +254,5 @@ class SeriesEncoder:
 
     def _finish(self, parts: list[bytes], stamped: list[bytes], timestamp_ms: int) -> EncodedScrape:
         tail = timestamp_tail(timestamp_ms)
-        series = tail.join(parts) + tail if parts else b""
-        body = self._codec.request(series + b"".join(stamped))
-        return EncodedScrape(snappy.compress(body), len(parts) + len(stamped), timestamp_ms)
+        series = tail.join([*parts, b"".join(stamped)])
+        return EncodedScrape(snappy.compress(self._codec.request(series)), len(parts) + len(stamped), timestamp_ms)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop
     from kpwatch.base.telemetry import Registry
-    from kpwatch.exposition.delta import Values
+    from kpwatch.exposition.delta import Skeletons, Values
     from kpwatch.exposition.text import LineError
     from kpwatch.model.encoded import EncodedScrape, Form
     from kpwatch.relabel.identity import Identity
@@ -113,18 +113,21 @@ class TargetWatch:
         loop: Loop,
         log: Logger,
         counters: Counters,
+        skeletons: Skeletons,
         hand_on: Callable[[Mapping[Form, EncodedScrape]], None],
         finished: Callable[[bool], None],
         make_printer: Callable[[TargetOptions, Identity], SamplePrinter | None] = lambda _target, _identity: None,
     ) -> None:
         """`forms` says what the writers want now, `new_source` gives numbers for `EncodedScrape.source`.
 
+        `skeletons` is where all watches of an agent share what their targets have in common.
         `finished` is told after each scrape whether the target was up; a printer shows what is sent (-debug).
         """
         self._forms = forms
         self._loop = loop
         self._log = log
         self._counters = counters
+        self._skeletons = skeletons
         self._hand_on = hand_on
         self._finished = finished
         self._make_printer = make_printer
@@ -143,7 +146,7 @@ class TargetWatch:
         self._shown_url = redact_url(options.url)
         self._grain_ms = _PRECISION_MS[precision]
         self._printer = self._make_printer(options, identity)
-        self._parser = DeltaParser(honor_timestamps=options.honor_timestamps)
+        self._parser = DeltaParser(self._skeletons, honor_timestamps=options.honor_timestamps)
         self._encoder_of = partial(_encoder, identity, self._grain_ms)
         self._target = Target(
             options,
