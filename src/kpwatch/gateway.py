@@ -24,6 +24,7 @@ from kpwatch.api.own import OwnApi
 from kpwatch.api.query import QueryApi
 from kpwatch.api.router import Router
 from kpwatch.api.routes import Handlers, routes
+from kpwatch.api.rules import RulesApi
 from kpwatch.api.server import HttpServer
 from kpwatch.api.status import ServerFacts, StatusApi
 from kpwatch.api.targets import TargetsApi
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from kpwatch.base.clock import Clock
     from kpwatch.hub import HubOptions
     from kpwatch.model.source import SeriesSource
+    from kpwatch.rules.ruler import Ruler
     from kpwatch.upstream.options import UpstreamOptions
 
 PASSED_ON = (
@@ -53,17 +55,28 @@ PASSED_ON = (
 """URLs below `/api/v1` that the engine answers. The others are about the hub, the agents, or a query's text."""
 
 
+OF_RULES = ("/rules", "/alerts", "/alertmanagers")
+"""Of these, the ones that a hub with rules of its own answers."""
+
+
 class Gateway:
     """The rooms, wired; `start` and `stop` belong to one thread."""
 
     def __init__(
-        self, upstream: Upstream, workers: Workers, own: OwnApi, server: HttpServer, telemetry: Registry
+        self,
+        upstream: Upstream,
+        workers: Workers,
+        own: OwnApi,
+        server: HttpServer,
+        telemetry: Registry,
+        rules: Ruler | None = None,
     ) -> None:
         self.telemetry = telemetry
         self._upstream = upstream
         self._workers = workers
         self._own = own
         self._server = server
+        self.rules = rules
 
     @property
     def port(self) -> int:
@@ -78,6 +91,8 @@ class Gateway:
     def start(self) -> None:
         """Listen; raises ConfigError where the address cannot be had."""
         self._server.start()
+        if self.rules is not None:
+            self.rules.start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def _warm_up(self) -> None:
@@ -89,6 +104,8 @@ class Gateway:
         self._own.stopping = True
         self._server.stop()
         self._workers.close()
+        if self.rules is not None:
+            self.rules.stop()
 
 
 def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | None = None) -> Gateway:
@@ -111,6 +128,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     findings = StandingDoctor(OfEngine(knowledge, engine(query.timeout_seconds)), clock)
     fleet = Fleet(knowledge, EngineReader(engine, names), clock)
     own = OwnApi(fleet, findings.document, knowledge, workers, telemetry)
+    rules = _rules(options, upstream, telemetry, clock, log) if options.rules is not None else None
     flags = shown_flags(options) | _flags(options.upstream)
     forwarder = QueryForwarder(upstream)
     write = WriteForwarder(upstream, options.receive.body_bytes, options.receive.decoded_bytes, telemetry)
@@ -124,12 +142,32 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         federate=FederateApi(engine, workers, clock),
         status=StatusApi(ServerFacts(clock, flags, "", dict, lambda _: {}), workers),
         own=own,
+        rules=RulesApi(rules),
         admin=AdminApi(None, gate, "", log),
-        instead={path: forwarder.handler(path) for path in PASSED_ON},
+        instead={path: forwarder.handler(path) for path in PASSED_ON if rules is None or path not in OF_RULES},
     )
     router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
     server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls, looks_of(gate))
-    return Gateway(upstream, workers, own, server, telemetry)
+    return Gateway(upstream, workers, own, server, telemetry, rules)
+
+
+def _rules(options: HubOptions, upstream: Upstream, telemetry: Registry, clock: Clock, log: Logger) -> Ruler:
+    from kpwatch.rules.build import EngineSink, NoSink, make_ruler  # noqa: PLC0415 - most hubs have no rules
+
+    assert options.rules is not None, "there are rules"
+    engine = UpstreamEngine(upstream, options.rules.timeout_seconds)
+    writes = bool(upstream.options.write_url)
+    if not writes:
+        log.warning("rules: without --engine-write recorded series and ALERTS are kept nowhere; alerts are sent")
+    return make_ruler(
+        options.rules,
+        engine.instant,
+        EngineSink(upstream.push) if writes else NoSink(telemetry),
+        options.data,
+        telemetry=telemetry,
+        clock=clock,
+        log=log,
+    )
 
 
 def _flags(options: UpstreamOptions) -> dict[str, str]:

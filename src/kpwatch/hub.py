@@ -28,6 +28,7 @@ from kpwatch.api.own import OwnApi
 from kpwatch.api.query import QueryApi
 from kpwatch.api.router import Router
 from kpwatch.api.routes import Handlers, routes
+from kpwatch.api.rules import RulesApi
 from kpwatch.api.server import HttpServer, loopback
 from kpwatch.api.status import ServerFacts, StatusApi
 from kpwatch.api.targets import TargetsApi
@@ -50,8 +51,11 @@ if TYPE_CHECKING:
 
     from kpwatch.api.certificate import TlsFiles
     from kpwatch.base.clock import Clock
+    from kpwatch.model.results import QueryResult
     from kpwatch.model.source import SeriesSource
     from kpwatch.promql.engine import Engine
+    from kpwatch.rules.options import RuleOptions
+    from kpwatch.rules.ruler import Ruler
     from kpwatch.upstream.options import UpstreamOptions
 
 
@@ -94,6 +98,8 @@ class HubOptions:
     """Certificate and key; None = no TLS."""
     cors_origin: str = ANY
     """Whose pages may read Prometheus' API from a browser: a regular expression of whole origins."""
+    rules: RuleOptions | None = None
+    """None = none are evaluated."""
     upstream: UpstreamOptions | None = None
     """The engine that keeps the samples instead of a store here; see gateway.py."""
     max_connections: int = 4096
@@ -155,7 +161,14 @@ class Hub:
     """The rooms, wired; `start` and `stop` belong to one thread."""
 
     def __init__(
-        self, store: Store, engine: LazyEngine, workers: Workers, own: OwnApi, server: HttpServer, telemetry: Registry
+        self,
+        store: Store,
+        engine: LazyEngine,
+        workers: Workers,
+        own: OwnApi,
+        server: HttpServer,
+        telemetry: Registry,
+        rules: Ruler | None = None,
     ) -> None:
         self.store = store
         self.telemetry = telemetry
@@ -163,6 +176,7 @@ class Hub:
         self._workers = workers
         self._own = own
         self._server = server
+        self.rules = rules
 
     @property
     def engine(self) -> Engine:
@@ -185,8 +199,12 @@ class Hub:
             self._server.start()
         except ConfigError:
             self._workers.close()
+            if self.rules is not None:
+                self.rules.stop()
             self.store.close()
             raise
+        if self.rules is not None:
+            self.rules.start()
         threading.Thread(target=self._engine.warm_up, name="warm-up", daemon=True).start()
 
     def stop(self) -> None:
@@ -195,6 +213,8 @@ class Hub:
         self._engine.stop()
         self._server.stop()
         self._workers.close()
+        if self.rules is not None:
+            self.rules.stop()
         self.store.close()
 
 
@@ -215,6 +235,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         workers,
         telemetry,
     )
+    rules = _rules(options, engine, store, telemetry, clock, log) if options.rules is not None else None
     write = WriteHandler(store, options.receive, telemetry)
     handlers = Handlers(
         write=write,
@@ -226,11 +247,27 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         federate=FederateApi(engine, workers, clock),
         status=StatusApi(_facts(options, store, clock), workers),
         own=own,
+        rules=RulesApi(rules),
         admin=AdminApi(store, gate, options.admin_user, log),
     )
     router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
     server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls, looks_of(gate))
-    return Hub(store, engine, workers, own, server, telemetry)
+    return Hub(store, engine, workers, own, server, telemetry, rules)
+
+
+def _rules(
+    options: HubOptions, engine: LazyEngine, store: Store, telemetry: Registry, clock: Clock, log: Logger
+) -> Ruler:
+    from kpwatch.rules.build import StoreSink, make_ruler  # noqa: PLC0415 - most hubs have no rules
+
+    assert options.rules is not None, "there are rules"
+    timeout_seconds = options.rules.timeout_seconds
+
+    def ask(query: str, at_ms: int) -> QueryResult:
+        return engine(timeout_seconds).instant(query, at_ms)
+
+    data = options.data
+    return make_ruler(options.rules, ask, StoreSink(store), data, telemetry=telemetry, clock=clock, log=log)
 
 
 def _store_options(options: HubOptions) -> StoreOptions:
@@ -293,10 +330,27 @@ def shown_flags(options: HubOptions) -> dict[str, str]:
         "tls-cert": str(options.tls.cert if options.tls else ""),
         "tls-key": str(options.tls.key if options.tls else ""),
         "cors-origin": options.cors_origin,
+        **_rule_flags(options.rules),
         "query-timeout": f"{options.query.timeout_seconds:g}s",
         "query-concurrency": str(options.query.concurrency),
         "query-max-samples": str(options.query.max_samples),
         "query-max-answer": str(options.query.answer_bytes_max),
+    }
+
+
+def _rule_flags(rules: RuleOptions | None) -> dict[str, str]:
+    if rules is None:
+        return {"rules": ""}
+    return {
+        "rules": ", ".join(rules.files),
+        "rules-interval": f"{rules.interval_seconds:g}s",
+        "rules-query-offset": f"{rules.query_offset_seconds:g}s",
+        "rules-resend-delay": f"{rules.resend_seconds:g}s",
+        "rules-outage-tolerance": f"{rules.outage_seconds:g}s",
+        "rules-grace-period": f"{rules.grace_seconds:g}s",
+        "rules-concurrency": str(rules.concurrency),
+        "external-label": ", ".join(f"{name}={value}" for name, value in rules.external_labels),
+        "external-url": rules.external_url,
     }
 
 

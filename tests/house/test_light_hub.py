@@ -16,6 +16,8 @@ LATER = {
     "kpwatch.api.openapi": "who asks for the list of URLs",
     "kpwatch.api.certificate": "--tls-cert",
     "kpwatch.upstream.client": "--engine",
+    "kpwatch.rules": "--rules",
+    "yaml": "--rules",
 }
 """Module -> who needs it."""
 OF_GATEWAYS = {"kpwatch.upstream.client"}

@@ -1,4 +1,4 @@
-"""What there is: series, label names and values; and, in Prometheus' shapes, what the hub has not.
+"""What there is: series, label names and values.
 
 `match[]` selects by the union of its selectors; without a time everything kept is looked at.
 """
@@ -42,7 +42,7 @@ class NameSource(Protocol):
 
 
 class MetadataApi:
-    """Handlers of /series, /labels, /label/NAME/values and the empty ones."""
+    """Handlers of /series, /labels, /label/NAME/values."""
 
     def __init__(self, source: NameSource, workers: Workers) -> None:
         self._source = source
@@ -100,18 +100,6 @@ class MetadataApi:
             return encoded(show(names[:limit] if cut else names, [TRUNCATED] if cut else []), coding)
 
         return await self._workers.run(work)
-
-    async def rules(self, _: Request) -> Answer:
-        """GET /rules: none are evaluated."""
-        return success({"groups": []})
-
-    async def alerts(self, _: Request) -> Answer:
-        """GET /alerts: none can fire."""
-        return success({"alerts": []})
-
-    async def alertmanagers(self, _: Request) -> Answer:
-        """GET /alertmanagers: none are told."""
-        return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
 
 
 def _texts(names: list[str], warnings: Sequence[str]) -> Answer:

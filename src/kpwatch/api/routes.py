@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kpwatch.api.metadata import MetadataApi
     from kpwatch.api.own import OwnApi
     from kpwatch.api.query import QueryApi
+    from kpwatch.api.rules import RulesApi
     from kpwatch.api.status import StatusApi
     from kpwatch.api.targets import TargetsApi
     from kpwatch.base.asgi import Handler, PushHandler
@@ -49,6 +50,7 @@ class Handlers:
     federate: FederateApi
     status: StatusApi
     own: OwnApi
+    rules: RulesApi
     admin: AdminApi
     instead: Mapping[str, Handler] = field(default_factory=dict)
     """Who answers URLs of Prometheus' API, by their paths below `/api/v1`, where it is not one of the above."""
@@ -79,9 +81,10 @@ def routes(at: Handlers) -> list[Route]:
         Route(_GET, "/targets", at.targets.targets, "What the agents scrape, as they report it.",
               ("state", "scrapePool")),
         Route(_GET, "/scrape_pools", at.targets.scrape_pools, "The jobs that agents scrape."),
-        Route(_GET, "/alertmanagers", at.metadata.alertmanagers, "None: the hub sends no alerts."),
-        Route(_GET, "/rules", at.metadata.rules, "None: the hub evaluates no rules."),
-        Route(_GET, "/alerts", at.metadata.alerts, "None: the hub evaluates no rules."),
+        Route(_GET, "/alertmanagers", at.rules.alertmanagers, "The Alertmanagers that alerts are sent to."),
+        Route(_GET, "/rules", at.rules.rules, "Rules, how they fare, and their alerts.",
+              ("type", "rule_name[]", "rule_group[]", "file[]", "exclude_alerts", "group_limit", "group_next_token")),
+        Route(_GET, "/alerts", at.rules.alerts, "Alerts that are pending or fire."),
         Route(_GET, "/status/buildinfo", at.status.buildinfo, "Which Prometheus this is compatible with."),
         Route(_GET, "/status/runtimeinfo", at.status.runtimeinfo, "When and where the hub was started."),
         Route(_GET, "/status/config", at.status.config, "The options as YAML."),
@@ -102,6 +105,15 @@ def routes(at: Handlers) -> list[Route]:
         Route(_GET, OWN_PREFIX + "/dictionary", at.own.dictionary, "What kube-proxy's metrics mean, in two languages."),
         Route(_GET, OWN_PREFIX + "/panels", at.own.panels, "What boards show: panels and queries.", ("lang",)),
         Route(_GET, OWN_PREFIX + "/openapi.json", at.own.openapi(lambda: found), "This list of URLs, as OpenAPI 3.1."),
+        Route(_GET, OWN_PREFIX + "/rules/problems", at.rules.problems, "What is wrong with the rule files."),
+        Route(
+            _GET,
+            OWN_PREFIX + "/alerts/history",
+            at.rules.history,
+            "Alerts that fired and were resolved.",
+            ("start", "end", "limit"),
+        ),
+        Route(_CHANGE, "/-/reload", at.rules.reload, "Read the rule files again."),
         Route(_GET, "/federate", at.federate, "The newest samples as text, for another Prometheus.", ("match[]",)),
         Route(_GET, "/prometheus/federate", at.federate, "The same.", ("match[]",)),
         Route(_GET, "/metrics", at.own.metrics, "The hub's own metrics."),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +16,12 @@ from kpwatch.base.errors import UsageError
 from kpwatch.cli.waiting import until_told_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kpwatch.api.certificate import TlsFiles
     from kpwatch.gateway import Gateway
     from kpwatch.hub import Hub, HubOptions
+    from kpwatch.rules.options import RuleOptions
     from kpwatch.upstream.options import UpstreamOptions
 
 _EPILOG = """\
@@ -28,6 +32,7 @@ Nightingale read at /prometheus or /; people open / in a browser. 204 to a write
   kpwatch hub --data /var/lib/kpwatch/hub --retention 90d
   kpwatch hub --listen :19000 --auth-file /etc/kpwatch/users    other machines too, with a secret
   kpwatch hub --listen 10.0.0.5:19000 --allow-anonymous         other machines too, without one
+  kpwatch hub --rules '/etc/kpwatch/rules/*.yml'          alerting and recording rules, read again on SIGHUP
   kpwatch hub --check /var/lib/kpwatch/hub                is everything in a stopped hub's directory readable?
 
 The auth file has one user:secret a line, for Basic auth or "Authorization: Bearer secret"; the secret may be an argon2
@@ -52,10 +57,25 @@ def main(arguments: list[str]) -> int:
         try:
             where = f"data in {options.data}" if options.upstream is None else f"engine {options.upstream.url}"
             print(f"kpwatch hub: {hub.url}/  ({where}; Ctrl-C ends it)", flush=True)
-            told.wait()
+            with _reloading(hub):
+                told.wait()
         finally:
             hub.stop()
     return 0
+
+
+@contextmanager
+def _reloading(hub: Hub | Gateway) -> Iterator[None]:
+    """Meanwhile SIGHUP has rule files read again; without rules it does what it did before."""
+    if hub.rules is None:
+        yield
+        return
+    rules = hub.rules
+    before = signal.signal(signal.SIGHUP, lambda _number, _frame: rules.reload_soon())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _build(options: HubOptions) -> Hub | Gateway:
@@ -97,6 +117,7 @@ def _options(given: argparse.Namespace) -> HubOptions:
         allow_anonymous=given.allow_anonymous,
         admin_user=given.admin_user if given.enable_admin_api else "",
         tls=_tls(given),
+        rules=_rules(given),
         upstream=_upstream(given),
         cors_origin=given.cors_origin,
         query=QueryOptions(
@@ -296,8 +317,76 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--query-max-answer", type=_size, default="256MB", metavar="SIZE", help="of one answer (default 256MB)"
     )
+    _add_rules(parser.add_argument_group("rules (docs/reference/rules.md)"))
     _add_engine(parser.add_argument_group("an engine elsewhere keeps the samples (docs/howto/scale.md)"))
     return parser
+
+
+def _add_rules(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--rules",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="rule files as Prometheus has them, or patterns such as 'rules/*.yml'; read again when they change",
+    )
+    for name, default, what in (
+        ("interval", "1m", "how often groups are evaluated that do not say it"),
+        ("query-offset", "0s", "how far back groups look that do not say it"),
+        ("resend-delay", "1m", "between two messages about an alert that fires"),
+        ("outage-tolerance", "1h", "alerts' states older than that are not taken up after a restart"),
+        ("grace-period", "10m", "alerts with a longer 'for' do not fire sooner than that after a restart"),
+    ):
+        group.add_argument(
+            f"--rules-{name}",
+            type=_checked(parse_prometheus, 0.001 if name in ("interval", "resend-delay") else 0),
+            default=default,
+            metavar="DURATION",
+            help=f"{what} (default {default})",
+        )
+    group.add_argument(
+        "--rules-concurrency", type=_count, default=2, metavar="N", help="groups evaluated at once (default 2)"
+    )
+    group.add_argument(
+        "--external-label",
+        action="append",
+        type=_label,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a label of all alerts that are sent, and $externalLabels in templates; may come again",
+    )
+    group.add_argument(
+        "--external-url", default="", metavar="URL", help="where people reach this hub: in links of alerts"
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not value or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE, such as cluster=paris")
+    return name, value
+
+
+def _rules(given: argparse.Namespace) -> RuleOptions | None:
+    if not given.rules:
+        return None
+    from kpwatch.rules.options import RuleOptions
+
+    host, port = given.listen
+    shown = host if host not in ("", "0.0.0.0", "::") else os.uname().nodename
+    return RuleOptions(
+        files=tuple(given.rules),
+        interval_seconds=given.rules_interval,
+        query_offset_seconds=given.rules_query_offset,
+        concurrency=given.rules_concurrency,
+        timeout_seconds=given.query_timeout,
+        resend_seconds=given.rules_resend_delay,
+        outage_seconds=given.rules_outage_tolerance,
+        grace_seconds=given.rules_grace_period,
+        external_labels=tuple(sorted(dict(given.external_label).items())),
+        external_url=(given.external_url or f"{'https' if given.tls_cert else 'http'}://{shown}:{port}").rstrip("/"),
+    )
 
 
 def _add_engine(group: argparse._ArgumentGroup) -> None:

@@ -40,6 +40,8 @@ class Rule:
     """Templates, of an alert; the group's labels are among them."""
     annotations: tuple[tuple[str, str], ...] = ()
     line: int = 0
+    query: str = ""
+    """The expression on one line, as it is shown."""
 
     @property
     def name(self) -> str:
@@ -191,6 +193,7 @@ def _rule(place: Place, group_labels: dict[str, str]) -> Rule:
         tuple(sorted(labels.items())),
         tuple(sorted(_labels(fields.get("annotations"), "annotations", _checked_template).items())),
         place.line,
+        _shown(expression),
     )
 
 
@@ -207,6 +210,13 @@ def _expression(fields: dict[str, Place], place: Place) -> str:
     if kind in ("string", "range vector"):
         raise fields["expr"].wrong(f"expr: a rule's result is a scalar or an instant vector, not a {kind}")
     return expression
+
+
+def _shown(expression: str) -> str:
+    from kpwatch.promql.pretty import one_line  # noqa: PLC0415 - as above
+    from kpwatch.promql.syntax import parse_syntax  # noqa: PLC0415
+
+    return one_line(parse_syntax(expression))
 
 
 def _labels(place: Place | None, what: str, check: Callable[[str], None] | None = None) -> dict[str, str]:

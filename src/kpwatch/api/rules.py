@@ -1,0 +1,137 @@
+"""Rules and alerts: what the room `rules` knows, in Prometheus' shapes; and, without rules, that there are none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from kpwatch.api.answers import success
+from kpwatch.api.params import LATEST_MS, Form
+from kpwatch.base.asgi import Answer
+from kpwatch.base.errors import BadQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kpwatch.base.asgi import Request
+
+HISTORY_LIMIT = 1000
+_KINDS = ("", "alert", "record")
+_FLAGS = {"": False, "true": True, "false": False, "1": True, "0": False, "t": True, "f": False}
+
+
+class Wanted(NamedTuple):
+    """What of the rules somebody asks for; empty = all."""
+
+    kind: str = ""
+    """`alert` or `record`."""
+    rules: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    files: Sequence[str] = ()
+    exclude_alerts: bool = False
+    group_limit: int = 0
+    group_next_token: str = ""
+
+
+class Rules(Protocol):
+    """Rules at work."""
+
+    def rules_document(self, wanted: Wanted) -> Mapping[str, Any]:
+        """`data` of `/rules`; raises BadQuery for a token that names no group."""
+        ...
+
+    def alerts_document(self) -> Mapping[str, Any]:
+        """`data` of `/alerts`."""
+        ...
+
+    def alertmanagers_document(self) -> Mapping[str, Any]:
+        """`data` of `/alertmanagers`."""
+        ...
+
+    def history(self, start: float, end: float, limit: int) -> list[dict[str, Any]]:
+        """What alerts did between two times (Unix seconds), newest first."""
+        ...
+
+    def problems_document(self) -> list[dict[str, Any]]:
+        """What is wrong with the rule files."""
+        ...
+
+    def reload_soon(self) -> None:
+        """Read the files again."""
+        ...
+
+
+class NoRules:
+    """A hub without rules."""
+
+    def rules_document(self, wanted: Wanted) -> Mapping[str, Any]:
+        """See Rules."""
+        del wanted
+        return {"groups": []}
+
+    def alerts_document(self) -> Mapping[str, Any]:
+        """See Rules."""
+        return {"alerts": []}
+
+    def alertmanagers_document(self) -> Mapping[str, Any]:
+        """See Rules."""
+        return {"activeAlertmanagers": [], "droppedAlertmanagers": []}
+
+    def history(self, start: float, end: float, limit: int) -> list[dict[str, Any]]:
+        """See Rules."""
+        del start, end, limit
+        return []
+
+    def problems_document(self) -> list[dict[str, Any]]:
+        """See Rules."""
+        return []
+
+    def reload_soon(self) -> None:
+        """See Rules."""
+
+
+class RulesApi:
+    """Handlers of /rules, /alerts, /alertmanagers, and of our own about alerts."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self._rules = rules or NoRules()
+
+    async def rules(self, request: Request) -> Answer:
+        """GET /rules."""
+        form = Form(request.query)
+        kind, flag = form.text("type"), form.text("exclude_alerts").lower()
+        if kind not in _KINDS:
+            raise BadQuery(f'invalid parameter "type": not supported value "{kind}"; expected alert or record')
+        if flag not in _FLAGS:
+            raise BadQuery(f'invalid parameter "exclude_alerts": error converting "{flag}" to boolean')
+        limit, token = form.limit("group_limit"), form.text("group_next_token")
+        if token and not limit:
+            raise BadQuery('invalid parameter "group_limit": group_limit needs to be present in order to paginate')
+        names = (form.all("rule_name[]"), form.all("rule_group[]"), form.all("file[]"))
+        wanted = Wanted(kind, *names, _FLAGS[flag], limit, token)
+        return success(await asyncio.to_thread(self._rules.rules_document, wanted))
+
+    async def alerts(self, _: Request) -> Answer:
+        """GET /alerts."""
+        return success(await asyncio.to_thread(self._rules.alerts_document))
+
+    async def alertmanagers(self, _: Request) -> Answer:
+        """GET /alertmanagers."""
+        return success(self._rules.alertmanagers_document())
+
+    async def history(self, request: Request) -> Answer:
+        """GET /alerts/history."""
+        form = Form(request.query)
+        start, end = form.time_ms("start", 0), form.time_ms("end", LATEST_MS)
+        limit = form.limit() or HISTORY_LIMIT
+        events = await asyncio.to_thread(self._rules.history, start / 1000, end / 1000, limit)
+        return success({"events": events})
+
+    async def problems(self, _: Request) -> Answer:
+        """GET /rules/problems."""
+        return success({"problems": self._rules.problems_document()})
+
+    async def reload(self, _: Request) -> Answer:
+        """POST /-/reload."""
+        self._rules.reload_soon()
+        return Answer(200)
