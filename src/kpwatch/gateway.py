@@ -126,7 +126,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         return UpstreamEngine(upstream, timeout_seconds)
 
     findings = StandingDoctor(OfEngine(knowledge, engine(query.timeout_seconds)), clock)
-    fleet = Fleet(knowledge, EngineReader(engine, names), clock)
+    fleet = Fleet(knowledge, EngineReader(engine, names), findings.brief, clock)
     own = OwnApi(fleet, findings.document, knowledge, workers, telemetry)
     rules = _rules(options, upstream, telemetry, clock, log) if options.rules is not None else None
     flags = shown_flags(options) | _flags(options.upstream)

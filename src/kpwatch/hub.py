@@ -229,7 +229,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     workers = make_workers(options.query, telemetry)
     findings = StandingDoctor(OfStore(knowledge, store, max_samples=options.query.max_samples), clock)
     own = OwnApi(
-        Fleet(knowledge, StoreReader(engine, store, time_metrics), clock),
+        Fleet(knowledge, StoreReader(engine, store, time_metrics), findings.brief, clock),
         findings.document,
         knowledge,
         workers,

@@ -165,7 +165,7 @@ def test_a_silent_node_stays_in_the_table(visit: Visit, tmp_path: Path) -> None:
         write(url, [({**labels, "ident": "gone"}, [(old, 1)]), ({**labels, "ident": "there"}, [(new, 1)])])
         page = visit(url)
         gone = page.locator("tbody tr", has_text="gone")
-        expect(gone.locator(".badge")).to_have_text("silent", timeout=ARRIVAL_MS)
+        expect(gone.locator(".badge")).to_have_text("critical", timeout=ARRIVAL_MS)
         expect(gone.locator("[data-column=finding]")).to_contain_text("silent for 10 min")
         expect(page.locator("tbody tr", has_text="there").locator(".badge")).to_have_text("ok")
         page.close()
@@ -179,7 +179,7 @@ def test_nothing_is_claimed_of_a_node_that_cannot_be_scraped(visit: Visit, tmp_p
         write(url, [({**labels, "ident": "refusing"}, [(now, 0)]), ({**labels, "ident": "fresh"}, [(now, 1)])])
         page = visit(url)
         refusing = page.locator("tbody tr", has_text="refusing")
-        expect(refusing.locator(".badge")).to_have_text("critical", timeout=ARRIVAL_MS)
+        expect(refusing.locator(".badge")).to_have_text("unknown", timeout=ARRIVAL_MS)
         for column in ("version", "mode", "last_sync", "sync_p99", "pending", "failures"):
             expect(refusing.locator(f"[data-column={column}] .content")).to_have_text("–")
         expect(page.locator("tbody tr", has_text="fresh").locator("[data-column=last_sync] .content")).to_have_text(

@@ -1,13 +1,14 @@
-"""The fleet table: one row per node, evaluated from the knowledge table's PromQL.
+"""The fleet table: one row per node, its columns from the knowledge table's PromQL, its verdict from the doctor.
 
-Every column and every state is an instant query that groups by `(ident, instance)`; a node is its `ident`, or its
-`instance` where the sender gives none. Two instances of one node (a URL that was changed) make one row: the largest
-number, all texts.
+Every column is an instant query that groups by `(ident, instance)`; a node is its `ident`, or its `instance` where the
+sender gives none. Two instances of one node (a URL that was changed) make one row: the largest number, all texts.
 
-A node is silent when its last sample is older than `silent_after_seconds`; what it said before is no verdict any more.
-After the lookback it would vanish from the queries. So the names of the last day are looked at too (that is the index,
-not the samples), and of those that are missing the last sample is found, rarely: it does not change until the node
-speaks again.
+A node is silent when its last sample is older than `silent_after_seconds`; what it said before is no proof of health
+any more. After the lookback it would vanish from the queries. So the names of the last day are looked at too (that is
+the index, not the samples), and of those that are missing the last sample is found, rarely: it does not change until
+the node speaks again.
+
+Verdicts are those of `/api/kpwatch/v1/findings`, told briefly; who judges keeps them, and decides how long.
 
 Where the samples come from is the reader's business (fleet_reader.py). The table is kept for `fresh_seconds`, so that
 many open pages cost as much as one, and longer where it is dear: making it takes at most a tenth of the time.
@@ -27,15 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kpwatch.base.clock import Clock
-    from kpwatch.knowledge.rows import FleetColumn, Knowledge, NodeState
+    from kpwatch.knowledge.rows import FleetColumn, Knowledge
     from kpwatch.model.labels import Labels
     from kpwatch.model.results import QueryResult
 
 Cell = str | float | None
 Row = dict[str, Any]
 
-_SILENT: Row = {"up": None, "state": "silent", "condition": None}
-_OK: Row = {"state": "ok", "condition": None}
+_NOT_JUDGED_YET: Row = {"verdict": "unknown", "findings": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,44 +80,58 @@ class Fleet:
     """Makes the table; safe to ask from several threads."""
 
     def __init__(
-        self, knowledge: Callable[[], Knowledge], reader: Reader, clock: Clock, options: FleetOptions | None = None
+        self,
+        knowledge: Callable[[], Knowledge],
+        reader: Reader,
+        verdicts: Callable[[str], Row],
+        clock: Clock,
+        options: FleetOptions | None = None,
     ) -> None:
+        """`verdicts`: in a language, `{"nodes": {ident: {"verdict", "findings"}}, "fleet": {"findings"}}`."""
         self._knowledge = knowledge
+        self._verdicts = verdicts
         self._reader = reader
         self._clock = clock
         self._options = options or FleetOptions()
         self._lock = threading.Lock()
-        self._table: dict[str, Any] = {}
+        self._rows: list[Row] = []
+        self._at_seconds = 0.0
         self._fresh_until = -math.inf
         self._last_seen: dict[str, float] = {}
         self._looked_at = -math.inf
 
-    def table(self) -> dict[str, Any]:
-        """`{"time": unix seconds, "nodes": [row, …]}`, rows sorted by ident; raises QueryError, StoreError."""
+    def table(self, language: str = "en") -> Row:
+        """`{"time": unix seconds, "nodes": [row, …], "fleet": {"findings": […]}}`, rows sorted by ident.
+
+        A row: `ident`, `verdict`, `findings`, `silent`, columns. Raises QueryError, StoreError.
+        """
+        told = self._verdicts(language)  # first: it may take longer than the rows stay fresh
+        at_seconds, rows = self._current_rows()
+        nodes = [row | _verdict(told["nodes"].get(row["ident"], _NOT_JUDGED_YET), row) for row in rows]
+        return {"time": at_seconds, "nodes": nodes, "fleet": told["fleet"]}
+
+    def _current_rows(self) -> tuple[float, list[Row]]:
         with self._lock:
             now = self._clock.monotonic_seconds()
             if now > self._fresh_until:
                 at_ms = self._clock.unix_ms()
-                self._table = {"time": at_ms / 1000, "nodes": self._nodes(at_ms, now)}
+                self._at_seconds, self._rows = at_ms / 1000, self._nodes(at_ms, now)
                 took_seconds = self._clock.monotonic_seconds() - now
                 self._fresh_until = now + max(self._options.fresh_seconds, 10 * took_seconds)
-            return self._table
+            return self._at_seconds, self._rows
 
     def _nodes(self, at_ms: int, now: float) -> list[Row]:
         knowledge = self._knowledge()
         queries = [answer.query for column in knowledge.fleet_columns for answer in column.answers]
-        engine, speaking = self._reader.open([*queries, *(state.query for state in knowledge.node_states)], at_ms)
+        engine, speaking = self._reader.open(queries, at_ms)
         asked = _Asked(engine, at_ms)
         columns = {column.id: _column(column, asked, speaking) for column in knowledge.fleet_columns}
-        states = [(state, asked.numbers(state.query)) for state in knowledge.node_states]
         live = set().union(*columns.values())
-        rows = [
-            {"ident": node, **{name: values.get(node) for name, values in columns.items()}, **_state(node, states)}
-            for node in live
-        ]
-        for row in rows:
-            if at_ms / 1000 - (row["last_seen"] or math.inf) > self._options.silent_after_seconds:
-                row.update(_SILENT)
+        rows: list[Row] = []
+        for node in live:
+            row: Row = {"ident": node, **{name: values.get(node) for name, values in columns.items()}}
+            silent = at_ms / 1000 - (row["last_seen"] or math.inf) > self._options.silent_after_seconds
+            rows.append(row | {"silent": silent} | ({"up": None} if silent else {}))
         rows += self._silent_rows(live, list(columns), at_ms, now)
         return sorted(rows, key=lambda row: str(row["ident"]))
 
@@ -129,7 +143,7 @@ class Fleet:
             self._looked_at = now
         blank: dict[str, Cell] = dict.fromkeys(columns)
         return [
-            {"ident": node, **blank, "last_seen": seconds, **_SILENT}
+            {"ident": node, **blank, "last_seen": seconds, "silent": True}
             for node, seconds in self._last_seen.items()
             if node in missing and seconds * 1000 >= earliest_ms
         ]
@@ -199,9 +213,6 @@ def node_of(labels: Labels) -> str:
     return label_value(labels, "ident") or label_value(labels, "instance")
 
 
-def _state(node: str, states: list[tuple[NodeState, dict[str, Cell]]]) -> Row:
-    """The worst state the node is in: `state` is the severity, `condition` says what it is."""
-    for state, nodes in states:
-        if node in nodes:
-            return {"state": state.severity, "condition": {"id": state.id, "zh": state.zh, "en": state.en}}
-    return _OK
+def _verdict(told: Row, row: Row) -> Row:
+    """`verdict` and `findings` of a row; of a node that says nothing, nothing says that it is well."""
+    return told | {"verdict": "unknown"} if row["silent"] and told["verdict"] == "ok" else told

@@ -45,8 +45,9 @@ class OwnApi:
         self.stopping = False
 
     async def fleet(self, request: Request) -> Answer:
-        """GET /fleet: `{"time": …, "nodes": [{"ident", "state", "condition", column…}]}`."""
-        return await self._json(request, self._fleet.table)
+        """GET /fleet: what `Fleet.table` gives; `lang` is zh or en."""
+        language = _language(request)
+        return await self._json(request, lambda: self._fleet.table(language))
 
     async def findings(self, request: Request) -> Answer:
         """GET /findings: the verdict on every node and on the fleet, as `kpwatch doctor --json`; `lang` is zh or en."""

@@ -98,7 +98,7 @@ def routes(at: Handlers) -> list[Route]:
     )  # fmt: skip
     found: list[Route] = []
     own = (
-        Route(_GET, OWN_PREFIX + "/fleet", at.own.fleet, "The fleet table: a row for each node."),
+        Route(_GET, OWN_PREFIX + "/fleet", at.own.fleet, "The fleet table: a row for each node.", ("lang",)),
         Route(
             _GET, OWN_PREFIX + "/findings", at.own.findings, "What is wrong with which node, and what to do.", ("lang",)
         ),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SEVERITY_RANK = {"info": 0, "warning": 1, "critical": 2}
 _VERSION = 'max by (ident, instance, git_version) (kubernetes_build_info{job="kube-proxy"})'
+_DOWN = 'max by (ident, instance) (up{job="kube-proxy"}) == 0'
 _NODE_LABELS = ("ident", "instance")
 _SHARED_BY_AT_LEAST = 0.5
 """Of the nodes judged, from two nodes on."""
@@ -146,7 +147,7 @@ def judge(knowledge: Knowledge, examined: Examined, unreadable: Mapping[str, Sai
 
 def standing_queries(knowledge: Knowledge) -> list[str]:
     """What is asked whatever fires."""
-    return [_presence(knowledge), _VERSION, *(answer.query for answer in _mode_answers(knowledge))]
+    return [_presence(knowledge), _VERSION, _DOWN, *(answer.query for answer in _mode_answers(knowledge))]
 
 
 def _presence(knowledge: Knowledge) -> str:
@@ -164,6 +165,7 @@ class _Judge:
         self._examined = examined
         self._unreadable = unreadable
         self._about = self._look_around()
+        self._down = {node_of(labels) for labels, _ in examined.ask(_DOWN)}
         self._failed: dict[str, Said] = {}
         self._needs_two = {
             check.id
@@ -253,7 +255,7 @@ class _Judge:
                 found = self._finding(node, check, level, value)
                 findings.append(found._replace(consequences=consequences, causes=causes))
         findings.sort(key=lambda found: -SEVERITY_RANK[found.severity])
-        verdict = NodeVerdict(node, findings, unknown=node in self._unreadable)
+        verdict = NodeVerdict(node, findings, unknown=node in self._unreadable or node in self._down)
         another = Said("another")
         verdict.not_judged = [
             NotJudged(check.id, why)

@@ -72,6 +72,36 @@ def as_document(verdict: FleetVerdict, language: Language) -> Document:
     }
 
 
+def in_brief(verdict: FleetVerdict, language: Language) -> Document:
+    """`{"nodes": {ident: {"verdict", "findings"}}, "fleet": {"findings"}}` for a table with a row per node.
+
+    Of each finding `check`, `severity`, `summary` and `since`; what is told for the fleet stands at its nodes too.
+    """
+    return {
+        "nodes": {
+            node.ident: {
+                "verdict": node.verdict,
+                "findings": [_brief(finding, language) for finding in (*node.findings, *node.shared)],
+            }
+            for node in verdict.nodes
+        },
+        "fleet": {"findings": [_brief(finding, language) for finding in verdict.findings]},
+    }
+
+
+def _brief(finding: Finding, language: Language) -> Document:
+    return {
+        "check": finding.check.id,
+        "severity": finding.severity,
+        "summary": _told(finding, language).summary,
+        "since": _since(finding),
+    }
+
+
+def _since(finding: Finding) -> str | None:
+    return None if finding.since_seconds is None else rfc3339(finding.since_seconds)
+
+
 def _finding_document(finding: Finding, language: Language) -> dict[str, Any]:
     told = _told(finding, language)
     return {
@@ -81,7 +111,7 @@ def _finding_document(finding: Finding, language: Language) -> dict[str, Any]:
         "evidence": list(_evidence_document(finding, language)),
         "means": told.means,
         "do": _steps(finding, told, language),
-        "since": None if finding.since_seconds is None else rfc3339(finding.since_seconds),
+        "since": _since(finding),
     }
 
 

@@ -1,12 +1,12 @@
 """A hub's standing doctor: verdicts as a document, made when they are asked for and kept a while.
 
-Many pages that ask cost as much as one, and judging takes at most a tenth of the time. Nothing that judges is loaded
+Many pages that ask cost as much as one, and judging takes at most a tenth of the time. Whoever finds the verdict too
+old judges anew; whoever asks meanwhile is given the old one, unless it is far too old. Nothing that judges is loaded
 before it is asked: a hub starts in half a second.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from kpwatch.knowledge.rows import Knowledge
     from kpwatch.model.source import SeriesSource
 
+    Writer = Callable[[FleetVerdict, Language], Document]
+
 FRESH_SECONDS = 5.0
+OLD_SECONDS = 60.0
+"""An older verdict is given to nobody."""
 
 
 class OfStore:
@@ -66,19 +70,55 @@ class StandingDoctor:
         """`judge_at`: all nodes' verdicts at a time in Unix milliseconds."""
         self._judge_at = judge_at
         self._clock = clock
-        self._lock = threading.Lock()
-        self._verdict: FleetVerdict | None = None
-        self._fresh_until = -math.inf
+        self._judging = threading.Lock()
+        self._known: _Known | None = None
 
     def document(self, language: str) -> Document:
-        """As `kpwatch doctor --json` has it; raises QueryError, StoreError."""
+        """As `kpwatch doctor --json` has it, not to be changed; raises QueryError, StoreError."""
         from kpwatch.doctor.report import as_document  # noqa: PLC0415 - asked for later than a hub starts
 
-        with self._lock:
-            now = self._clock.monotonic_seconds()
-            if self._verdict is None or now > self._fresh_until:
-                self._verdict = self._judge_at(self._clock.unix_ms())
-                took_seconds = self._clock.monotonic_seconds() - now
-                self._fresh_until = now + max(FRESH_SECONDS, 10 * took_seconds)
-            known: Language = "zh" if language == "zh" else "en"
-            return as_document(self._verdict, known)
+        return self._current().written(as_document, language)
+
+    def brief(self, language: str) -> Document:
+        """As `report.in_brief` has it, not to be changed; raises QueryError, StoreError."""
+        from kpwatch.doctor.report import in_brief  # noqa: PLC0415 - asked for later than a hub starts
+
+        return self._current().written(in_brief, language)
+
+    def _current(self) -> _Known:
+        known, now = self._known, self._clock.monotonic_seconds()
+        if known is not None and now <= known.fresh_until:
+            return known
+        may_wait = known is None or now > known.fresh_until + OLD_SECONDS
+        if not self._judging.acquire(blocking=may_wait):
+            assert known is not None, "who has no verdict waits"
+            return known
+        try:
+            return self._judge()
+        finally:
+            self._judging.release()
+
+    def _judge(self) -> _Known:
+        """Anew, unless somebody else has done so meanwhile."""
+        began = self._clock.monotonic_seconds()
+        if self._known is None or began > self._known.fresh_until:
+            verdict = self._judge_at(self._clock.unix_ms())
+            took_seconds = self._clock.monotonic_seconds() - began
+            self._known = _Known(verdict, began + max(FRESH_SECONDS, 10 * took_seconds))
+        return self._known
+
+
+class _Known:
+    """A verdict, and what is written of it."""
+
+    def __init__(self, verdict: FleetVerdict, fresh_until: float) -> None:
+        self._verdict = verdict
+        self._documents: dict[tuple[Writer, Language], Document] = {}
+        self.fresh_until = fresh_until
+
+    def written(self, write: Writer, language: str) -> Document:
+        """What `write` makes of it, made once."""
+        key: tuple[Writer, Language] = (write, "zh" if language == "zh" else "en")
+        if key not in self._documents:
+            self._documents[key] = write(self._verdict, key[1])
+        return self._documents[key]

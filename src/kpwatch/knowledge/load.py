@@ -28,7 +28,6 @@ from kpwatch.knowledge.rows import (
     FleetColumn,
     Knowledge,
     Level,
-    NodeState,
     Told,
 )
 
@@ -62,7 +61,6 @@ def read_knowledge(text: str) -> Knowledge:
         metric_prefixes=prefixes,
         metrics=metrics,
         fleet_columns=read_rows(table, "fleet_column", "id", _fleet_column),
-        node_states=read_rows(table, "node_state", "id", _node_state),
         checks=_checks(table),
         terms=table.get("terms", {}),
     )
@@ -112,17 +110,6 @@ def _answers(entries: Iterable[dict[str, Any]]) -> tuple[Answer, ...]:
     if not answers:
         raise ValueError('expected at least one "from"')
     return answers
-
-
-def _node_state(entry: dict[str, Any]) -> NodeState:
-    severity = one_of(SEVERITIES, entry, "severity")
-    return NodeState(
-        id=entry["id"],
-        severity=severity,  # type: ignore[arg-type]  # one of SEVERITIES, which are the Literal's words
-        query=_one_line(entry["query"]),
-        zh=said(entry, "zh"),
-        en=said(entry, "en"),
-    )
 
 
 _CHECK_KEYS = frozenset(field.name for field in fields(Check)) - {"levels"} | {"level"}

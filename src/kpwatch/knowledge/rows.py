@@ -158,17 +158,6 @@ class FleetColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeState:
-    """One state a node may be in: it is, where `query` has a sample of it; of several, the first row counts."""
-
-    id: str
-    severity: Severity
-    query: str
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
 class Level:
     """One severity of a check: it holds for the nodes of which `when` has a sample."""
 
@@ -266,7 +255,6 @@ class Knowledge:
     metric_prefixes: tuple[MetricPrefix, ...]
     metrics: tuple[Metric, ...]
     fleet_columns: tuple[FleetColumn, ...]
-    node_states: tuple[NodeState, ...]
     checks: tuple[Check, ...] = ()
     """In the order in which findings are told."""
     terms: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kpwatch.api.fleet import Fleet, FleetOptions
 from kpwatch.api.fleet_reader import StoreReader
 from kpwatch.base.telemetry import Registry
+from kpwatch.doctor.standing import OfStore, StandingDoctor
 from kpwatch.exposition.text import parse
 from kpwatch.knowledge.load import knowledge, time_metrics
 from kpwatch.promql.engine import Engine, EngineOptions
@@ -48,10 +49,12 @@ class Stored:
     def __init__(self, folder: Path, now_ms: int) -> None:
         self.clock = MovableClock(now_ms)
         self.store = Store.open(StoreOptions(folder, commit_wait_seconds=0), Registry(), self.clock)
+        self.doctor = StandingDoctor(OfStore(knowledge, self.store, max_samples=50_000_000), self.clock)
         self._decoder = Decoder(ReceiveOptions())
 
     def fleet(self, **options: float) -> Fleet:
-        return Fleet(knowledge, StoreReader(self.engine, self.store, time_metrics), self.clock, FleetOptions(**options))
+        reader = StoreReader(self.engine, self.store, time_metrics)
+        return Fleet(knowledge, reader, self.doctor.brief, self.clock, FleetOptions(**options))
 
     def engine(self, timeout_seconds: float, source: SeriesSource | None = None) -> Engine:
         return Engine(source or self.store, EngineOptions(timeout_seconds=timeout_seconds), self.clock)

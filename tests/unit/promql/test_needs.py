@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 LOOKBACK_MS = 300_000
 QUERIES = [
     *(answer.query for column in knowledge().fleet_columns for answer in column.answers),
-    *(state.query for state in knowledge().node_states),
 ]
 
 
