@@ -58,8 +58,9 @@ class StoreDoctor:
         return judge(self._knowledge, _AtStore(self._knowledge, self._source, self._options, self._plan, at_ms), {})
 
 
-def _each_of(check: Check) -> list[str]:
-    return [f"${name}" for query in queries_of(check) for name in each_terms(query)]
+def _each_of(check: Check, knowledge: Knowledge) -> list[str]:
+    """What `Across` asks."""
+    return [knowledge.terms[name] for query in queries_of(check) for name in each_terms(query)]
 
 
 def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
@@ -68,7 +69,7 @@ def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
         *(
             expand(query, knowledge.terms, in_cluster(check.window))
             for check in knowledge.checks
-            for query in (queries_of(check) if not check.across else _each_of(check))
+            for query in (queries_of(check) if not check.across else _each_of(check, knowledge))
         ),
     ]
     reach_ms = {query: needs([query], lookback_ms).reach_ms for query in queries}

@@ -6,10 +6,13 @@ external engine as a SeriesSource. Nobody sees more.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
+
+from kpwatch.model.labels import join_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
     import numpy as np
@@ -67,6 +70,45 @@ class Slice(NamedTuple):
     series: Sequence[Labels]
     timestamps_ms: NDArray[np.int64]
     values: NDArray[np.float64]
+
+
+class OfTarget(Sequence["Labels"]):
+    """Series of one target, their complete label sets joined when somebody looks at them.
+
+    `columns` is the same object for targets whose series are alike, so that whoever looks at many targets may look once
+    at what they have in common.
+    """
+
+    __slots__ = ("_joined", "columns", "target")
+
+    def __init__(self, target: Labels, columns: tuple[Labels, ...]) -> None:
+        """`target` and `columns` as `labels.split_target` gives them."""
+        self.target = target
+        self.columns = columns
+        self._joined: list[Labels] | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __iter__(self) -> Iterator[Labels]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, place: int) -> Labels: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Labels]: ...
+    def __getitem__(self, place: int | slice) -> Labels | Sequence[Labels]:
+        return self._all()[place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as a list has none
+
+    def _all(self) -> list[Labels]:
+        if self._joined is None:
+            self._joined = [join_target(self.target, column) for column in self.columns]
+        return self._joined
 
 
 class SeriesSource(Protocol):

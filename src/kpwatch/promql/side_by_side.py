@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from kpwatch.model.labels import TARGET_LABEL_NAMES, label_value, make_labels, metric_name
+from kpwatch.model.labels import TARGET_LABEL_NAMES, join_target, label_value, make_labels, metric_name
 from kpwatch.model.results import Matrix, QueryResult, Vector
 from kpwatch.model.snapshot import Snapshot
-from kpwatch.model.source import Slice
+from kpwatch.model.source import OfTarget, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
     from kpwatch.model.source import SeriesSource
 
-TARGETS_AT_ONCE = 250
+TARGETS_AT_ONCE = 1000
 """More are evaluated in several goes, so that what is in memory stays small."""
 
 _IDENTITY = ("ident", "instance")
@@ -119,46 +119,98 @@ def _by_target(slices: Iterable[Slice]) -> list[_Target]:
 
 
 def _by_identity(series: Sequence[Labels]) -> dict[tuple[str, ...], list[int]]:
+    if isinstance(series, OfTarget):
+        return {_identity_of(series.target): list(range(len(series)))}
     found: dict[tuple[str, ...], list[int]] = {}
     for column, labels in enumerate(series):
-        found.setdefault(tuple(label_value(labels, name) for name in _IDENTITY), []).append(column)
+        found.setdefault(_identity_of(labels), []).append(column)
     return found
 
 
+def _identity_of(labels: Labels) -> tuple[str, ...]:
+    return tuple(label_value(labels, name) for name in _IDENTITY)
+
+
+class _Places:
+    """Which column of the stack a series is in: the same for series that are alike but for their target."""
+
+    def __init__(self) -> None:
+        self.columns: dict[Labels, int] = {}
+        self._of_layout: dict[tuple[int, Labels], NDArray[np.intp]] = {}
+
+    def of(self, series: Sequence[Labels]) -> NDArray[np.intp]:
+        """Columns of all `series`, which live as long as this does."""
+        if not isinstance(series, OfTarget):
+            return self._found(_alike(labels) for labels in series)
+        target = _alike(series.target)
+        key = (id(series.columns), target)
+        if key not in self._of_layout:
+            self._of_layout[key] = self._found(join_target(target, column) for column in series.columns)
+        return self._of_layout[key]
+
+    def _found(self, series: Iterable[Labels]) -> NDArray[np.intp]:
+        return np.asarray([self.columns.setdefault(labels, len(self.columns)) for labels in series], np.intp)
+
+
 def _stacked(targets: Sequence[_Target], time_metrics: frozenset[str], epoch_ms: int) -> Iterator[Slice]:
-    """All targets' samples as one target's: columns that are there in the same rows share a slice."""
-    columns: dict[Labels, int] = {}
-    placed: list[tuple[NDArray[np.int64], Slice, list[int]]] = []
-    times: list[NDArray[np.int64]] = []
-    height = 0
-    for number, target in enumerate(targets):
-        rows = np.unique(np.concatenate([part.timestamps_ms for part in target.parts]))
-        times.append(rows + number * epoch_ms)
-        for part in target.parts:
-            where = [columns.setdefault(_alike(labels), len(columns)) for labels in part.series]
-            placed.append((height + np.searchsorted(rows, part.timestamps_ms), part, where))
-        height += len(rows)
-    if not columns:
+    """All targets' samples as one target's: columns that are there in the same slices share one."""
+    places = _Places()
+    parts = [(number, part) for number, target in enumerate(targets) for part in _apart(target.parts, places)]
+    where = [places.of(part.series) for _, part in parts]
+    series = list(places.columns)
+    if not series:
         return
-    values = np.zeros((height, len(columns)))
-    present = np.zeros((height, len(columns)), np.bool_)
-    for rows, part, where in placed:
-        values[rows[:, None], where] = part.values
-        present[rows[:, None], where] = True
-    series = list(columns)
-    all_times = np.concatenate(times)
-    moved = [column for column, labels in enumerate(series) if metric_name(labels) in time_metrics]
-    if moved:
-        epochs = np.repeat(np.arange(len(targets)) * (epoch_ms / 1000), [len(rows) for rows in times])[:, None]
-        of_time = values[:, moved]
-        with np.errstate(invalid="ignore"):  # a staleness marker is no number, and stays as it is
-            values[:, moved] = np.where(of_time > 0, of_time + epochs, of_time)
+    column_of = np.full((len(parts), len(series)), -1, np.intp)
+    for line, found in enumerate(where):
+        column_of[line, found] = np.arange(len(found))
+    is_time = np.asarray([metric_name(labels) in time_metrics for labels in series])
     patterns: dict[bytes, list[int]] = {}
-    for column, pattern in enumerate(np.packbits(present, axis=0).T):
+    for column, pattern in enumerate(np.packbits(column_of >= 0, axis=0).T):
         patterns.setdefault(pattern.tobytes(), []).append(column)
     for alike in patterns.values():
-        here = present[:, alike[0]]
-        yield Slice([series[column] for column in alike], all_times[here], values[here][:, alike])
+        lines = np.flatnonzero(column_of[:, alike[0]] >= 0).tolist()
+        chosen = [parts[line] for line in lines]
+        values = np.concatenate(
+            [_columns(part.values, column_of[line, alike]) for line, (_, part) in zip(lines, chosen, strict=True)]
+        )
+        heights = [len(part.timestamps_ms) for _, part in chosen]
+        epochs = np.repeat([number for number, _ in chosen], heights)
+        if is_time[alike].any():
+            of_time = values[:, is_time[alike]]
+            with np.errstate(invalid="ignore"):  # a staleness marker is no number, and stays as it is
+                moved = of_time + epochs[:, None] * (epoch_ms / 1000)
+                values[:, is_time[alike]] = np.where(of_time > 0, moved, of_time)
+        times = np.concatenate([part.timestamps_ms for _, part in chosen]) + epochs * epoch_ms
+        yield Slice([series[column] for column in alike], times, values)
+
+
+def _columns(values: NDArray[np.float64], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Some columns; all of them in their order are not copied."""
+    whole = len(columns) == values.shape[1] and bool((columns == np.arange(len(columns))).all())
+    return values if whole else values[:, columns]
+
+
+def _apart(parts: list[Slice], places: _Places) -> list[Slice]:
+    """A target's slices with every column in one of them, rows in time order.
+
+    They come so, unless labels that are stripped here told two series apart: then those are one, the last one counts.
+    """
+    where = [places.of(part.series) for part in parts]
+    if len(parts) == 1 or len(np.unique(np.concatenate(where))) == sum(map(len, where)):
+        return parts
+    times = np.unique(np.concatenate([part.timestamps_ms for part in parts]))
+    columns = np.unique(np.concatenate(where))
+    values = np.zeros((len(times), len(columns)))
+    present = np.zeros((len(times), len(columns)), np.bool_)
+    for part, found in zip(parts, where, strict=True):
+        rows, lines = np.searchsorted(times, part.timestamps_ms)[:, None], np.searchsorted(columns, found)
+        values[rows, lines] = part.values
+        present[rows, lines] = True
+    series = list(places.columns)
+    return [
+        Slice([series[columns[line]]], times[present[:, line]], values[present[:, line], line][:, None])
+        for line in range(len(columns))
+    ]
 
 
 def _alike(labels: Labels) -> Labels:

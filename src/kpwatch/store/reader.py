@@ -10,13 +10,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kpwatch.base.errors import StoreClosed
-from kpwatch.model.labels import join_target
-from kpwatch.model.source import Slice
+from kpwatch.model.source import OfTarget, Slice
 from kpwatch.store import blocks
 from kpwatch.store.cache import COLUMNS_MAX, Budget, Sealed, unsealed_parts
 from kpwatch.store.catalog import NEVER_MS
@@ -101,6 +100,7 @@ class Query:
         self._start_ms, self._end_ms = start_ms, end_ms
         self._wanted: dict[int, Wanted] = {}
         self._sets = cache.column_sets()
+        self._names: dict[bytes, _Names] = {}
 
     def slices(
         self, head: Head, pool: ReaderPool, skip: set[int], report: Callable[[int, str], None]
@@ -215,13 +215,28 @@ class Query:
 
     def _slice(self, target: Labels, part: Part) -> Iterator[Slice]:
         """The part with its names; a column whose name was lost (it is in the quarantine) cannot be answered."""
-        names = [self._catalog.columns[number] for number in part.columns.tolist()]
-        series = tuple(join_target(target, column) for column in names if column is not None)
-        bits = part.bits
-        if len(series) < len(names):
-            bits = bits[[line for line, column in enumerate(names) if column is not None]]
-        if series:
-            yield Slice(series, part.timestamps_ms, bits.T.view(np.float64))
+        names = self._names_of(part.columns)
+        bits = part.bits if names.lines is None else part.bits[names.lines]
+        if names.columns:
+            yield Slice(OfTarget(target, names.columns), part.timestamps_ms, bits.T.view(np.float64))
+
+    def _names_of(self, columns: Ids) -> _Names:
+        key = columns.tobytes()
+        found = self._names.get(key)
+        if found is None:
+            names = [self._catalog.columns[number] for number in columns.tolist()]
+            lines = [line for line, column in enumerate(names) if column is not None]
+            known = tuple(column for column in names if column is not None)
+            found = self._names[key] = _Names(known, None if len(known) == len(names) else lines)
+        return found
+
+
+class _Names(NamedTuple):
+    """Names of a part's columns; targets that are alike share one."""
+
+    columns: tuple[Labels, ...]
+    lines: list[int] | None
+    """Which of the part's lines have one; None = all."""
 
 
 def _decode(reader: BlockReader, parts: Sequence[StoredPart], wanted: Wanted) -> list[Part]:
