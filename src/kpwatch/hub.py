@@ -164,6 +164,7 @@ class Hub:
         self,
         store: Store,
         engine: LazyEngine,
+        doctor: OfStore,
         workers: Workers,
         own: OwnApi,
         server: HttpServer,
@@ -173,6 +174,7 @@ class Hub:
         self.store = store
         self.telemetry = telemetry
         self._engine = engine
+        self._doctor = doctor
         self._workers = workers
         self._own = own
         self._server = server
@@ -205,7 +207,11 @@ class Hub:
             raise
         if self.rules is not None:
             self.rules.start()
-        threading.Thread(target=self._engine.warm_up, name="warm-up", daemon=True).start()
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        self._engine.warm_up()
+        self._doctor.doctor()
 
     def stop(self) -> None:
         """Answer what is being answered, commit what was taken, close the store: all within bounds."""
@@ -227,7 +233,8 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     store = Store.open(_store_options(options), telemetry, clock)
     engine = LazyEngine(store, options.query, clock)
     workers = make_workers(options.query, telemetry)
-    findings = StandingDoctor(OfStore(knowledge, store, max_samples=options.query.max_samples), clock)
+    of_store = OfStore(knowledge, store, max_samples=options.query.max_samples)
+    findings = StandingDoctor(of_store, clock)
     own = OwnApi(
         Fleet(knowledge, StoreReader(engine, store, time_metrics), findings.brief, clock),
         findings.document,
@@ -252,7 +259,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     )
     router = Router(routes(handlers), page_handler(), gate, telemetry, log, Cors(options.cors_origin))
     server = HttpServer(router, options.host, options.port, options.max_connections, log, options.tls, looks_of(gate))
-    return Hub(store, engine, workers, own, server, telemetry, rules)
+    return Hub(store, engine, of_store, workers, own, server, telemetry, rules)
 
 
 def _rules(

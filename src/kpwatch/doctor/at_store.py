@@ -1,8 +1,8 @@
 """A store at hand as somebody who answers the checks' queries: a hub's own doctor.
 
 Queries about each node by itself are evaluated side by side, over samples that are read once: the last minutes of all
-metrics that are asked for, and the last hour of those few that are asked for so far back. What reaches further,
-and what looks from node to node, the engine evaluates over the store itself.
+metrics that are asked for, and the last hour of those few that are asked for so far back. What reaches further the
+engine evaluates over the store itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kpwatch.knowledge.load import queries_of
 from kpwatch.model.results import Vector
 from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.promql.needs import needs
-from kpwatch.promql.side_by_side import SideBySide
+from kpwatch.promql.side_by_side import SideBySide, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
     from kpwatch.model.source import SeriesSource
+    from kpwatch.promql.needs import Needs
 
 _MINUTE_MS = 60_000
-_READ_AHEAD_MS = (6 * _MINUTE_MS, 12 * _MINUTE_MS, 70 * _MINUTE_MS)
-"""Stretches that are read at once; a query is evaluated over the shortest that it does not reach beyond."""
+_STRETCHES_MS = (6 * _MINUTE_MS, 12 * _MINUTE_MS, 70 * _MINUTE_MS)
+"""A query is evaluated over the shortest that it does not reach beyond."""
+_READ_TOGETHER = ((6 * _MINUTE_MS, 12 * _MINUTE_MS), (70 * _MINUTE_MS,))
+"""Most of the cost of reading is there for each node, however little is read of it."""
 _ENOUGH_SCRAPES = 1000
 
 
@@ -40,8 +43,10 @@ class _Plan(NamedTuple):
     stretch_ms: dict[str, int]
     """Query -> the stretch it is evaluated over; not in it: over the store."""
     reach_ms: dict[str, int]
-    names: dict[int, Matcher]
-    """Stretch -> what is read of it."""
+    needs: dict[int, Needs]
+    """Stretch -> what is kept of it."""
+    read: dict[int, Matcher]
+    """Longest of the stretches that are read together -> what is read."""
 
 
 class StoreDoctor:
@@ -73,13 +78,18 @@ def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
         ),
     ]
     reach_ms = {query: needs([query], lookback_ms).reach_ms for query in queries}
-    far = {query: next((each for each in _READ_AHEAD_MS if reach <= each), 0) for query, reach in reach_ms.items()}
+    far = {query: next((each for each in _STRETCHES_MS if reach <= each), 0) for query, reach in reach_ms.items()}
     stretches = {query: stretch for query, stretch in far.items() if stretch}
-    names = {
-        stretch: needs([query for query, its in stretches.items() if its == stretch], lookback_ms).names
-        for stretch in set(stretches.values())
-    }
-    return _Plan(stretches, reach_ms, names)
+
+    def needs_of(*some: int) -> Needs:
+        return needs([query for query, its in stretches.items() if its in some], lookback_ms)
+
+    return _Plan(
+        stretches,
+        reach_ms,
+        {stretch: needs_of(stretch) for stretch in _STRETCHES_MS},
+        {together[-1]: needs_of(*together).names for together in _READ_TOGETHER},
+    )
 
 
 class _AtStore:
@@ -126,8 +136,11 @@ class _AtStore:
 
     def _read_ahead(self, stretch_ms: int) -> SideBySide:
         if stretch_ms not in self._read:
-            slices = self._source.select([self._plan.names[stretch_ms]], self._at_ms - stretch_ms, self._at_ms)
-            self._read[stretch_ms] = SideBySide(slices, self._times, lambda source: Engine(source, self._options))
+            together = next(each for each in _READ_TOGETHER if stretch_ms in each)
+            slices = list(self._source.select([self._plan.read[together[-1]]], self._at_ms - together[-1], self._at_ms))
+            for each in together:
+                kept = narrowed(slices, self._plan.needs[each].selectors, self._at_ms - each)
+                self._read[each] = SideBySide(kept, self._times, lambda source: Engine(source, self._options))
         return self._read[stretch_ms]
 
     def true_seconds(self, _node: str, seconds: float) -> float:

@@ -9,6 +9,7 @@ judged. Then consequences are folded under their causes (`folds`), and what has 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -132,7 +133,17 @@ class About:
     mode: str
 
 
+class _Like(NamedTuple):
+    """All that decides whether a node can be judged."""
+
+    about: About
+    unreadable: Said | None
+    has_two: bool
+    """Scrapes to compare."""
+
+
 _NOTHING = About(frozenset(), 0, "", "")
+_ANOTHER = Said("another")
 _SCRAPES_TO_COMPARE = 2
 _YEAR_10000 = 253_402_300_800
 
@@ -167,6 +178,8 @@ class _Judge:
         self._about = self._look_around()
         self._down = {node_of(labels) for labels, _ in examined.ask(_DOWN)}
         self._failed: dict[str, Said] = {}
+        self._answered: dict[tuple[Words, str, bool], dict[str, list[tuple[Labels, float]]]] = {}
+        self._not_judged_of: dict[_Like, list[tuple[Check, NotJudged | None]]] = {}
         self._needs_two = {
             check.id
             for check in knowledge.checks
@@ -256,22 +269,31 @@ class _Judge:
                 findings.append(found._replace(consequences=consequences, causes=causes))
         findings.sort(key=lambda found: -SEVERITY_RANK[found.severity])
         verdict = NodeVerdict(node, findings, unknown=node in self._unreadable or node in self._down)
-        another = Said("another")
         verdict.not_judged = [
-            NotJudged(check.id, why)
-            for check in self._knowledge.checks
-            if (check.id not in ids or check.id in foreign)
-            and (why := another if check.id in foreign else self._why_not(check, node)) is not None
+            NotJudged(check.id, _ANOTHER) if check.id in foreign or why is None else why
+            for check, why in self._why_not(node)
+            if check.id in foreign or (why is not None and check.id not in ids)
         ]
         return verdict
 
-    def _why_not(self, check: Check, node: str) -> Said | None:
-        """Why a check that did not fire could not be judged; None = it could, or it does not apply."""
-        return next((why for holds, why in self._reasons(check, node) if holds), None)
+    def _why_not(self, node: str) -> list[tuple[Check, NotJudged | None]]:
+        """Why checks that do not fire could not be judged; None = they could, or do not apply.
 
-    def _reasons(self, check: Check, node: str) -> Iterator[tuple[bool, Said | None]]:
-        """(whether it is so, what it means), the first that is so decides."""
+        Nodes that are alike in all that decides it are looked at once.
+        """
         about, unreadable = self._about.get(node, _NOTHING), self._unreadable.get(node)
+        like = _Like(about, unreadable, self._examined.scrapes(node) >= _SCRAPES_TO_COMPARE)
+        if like not in self._not_judged_of:
+            self._not_judged_of[like] = [
+                (check, NotJudged(check.id, why) if why is not None else None)
+                for check in self._knowledge.checks
+                for why in [next((why for holds, why in self._reasons(check, like) if holds), None)]
+            ]
+        return self._not_judged_of[like]
+
+    def _reasons(self, check: Check, like: _Like) -> Iterator[tuple[bool, Said | None]]:
+        """(whether it is so, what it means), the first that is so decides."""
+        about, unreadable = like.about, like.unreadable
         missing = next((name for name in check.needs if name not in about.names), "")
         needs_two = check.id in self._needs_two
         yield check.id in self._failed, self._failed.get(check.id)
@@ -283,7 +305,7 @@ class _Judge:
         yield not about.version and missing != "up", Said("no-answer")
         yield 0 < about.minor < minor_of(check.version), Said("version", (about.version, check.version))
         yield bool(missing), Said("absent", (missing,))
-        yield needs_two and self._examined.scrapes(node) < _SCRAPES_TO_COMPARE, Said("one-scrape")
+        yield needs_two and not like.has_two, Said("one-scrape")
         yield about.mode in check.blind_modes, Said("blind", (check.id,))
 
     def _finding(self, node: str, check: Check, level: Level, value: float) -> Finding:
@@ -304,12 +326,18 @@ class _Judge:
             elif is_time(at_seconds := self._examined.true_seconds(node, value)):
                 yield Shown(evidence, at_seconds, detail)
 
-    def _asked_of(self, node: str, check: Check, query: str, *, is_time: bool) -> list[tuple[Labels, float]]:
-        try:
-            answers = self._ask(check, query, is_time=is_time)
-        except QueryError:
-            return []  # the finding stands without this number
-        return [(labels, value) for labels, value in answers if node in (node_of(labels), "")]
+    def _asked_of(self, node: str, check: Check, query: str, *, is_time: bool) -> Sequence[tuple[Labels, float]]:
+        """What is answered about a node; of the fleet (""), everything. It is asked once for all nodes."""
+        key = (self._examined.words(check), query, is_time)
+        if key not in self._answered:
+            by_node: dict[str, list[tuple[Labels, float]]] = {"": []}
+            with suppress(QueryError):  # the finding stands without this number
+                for labels, value in self._ask(check, query, is_time=is_time):
+                    by_node[""].append((labels, value))
+                    if of := node_of(labels):
+                        by_node.setdefault(of, []).append((labels, value))
+            self._answered[key] = by_node
+        return self._answered[key].get(node, ())
 
     def _since(self, node: str, check: Check) -> float | None:
         times = [value for _, value in self._asked_of(node, check, check.since, is_time=True)] if check.since else []

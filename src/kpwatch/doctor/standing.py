@@ -40,12 +40,16 @@ class OfStore:
 
     def __call__(self, at_ms: int) -> FleetVerdict:
         """All nodes at a time in Unix milliseconds; raises QueryError, StoreError."""
+        return self.doctor().verdict(at_ms)
+
+    def doctor(self) -> StoreDoctor:
+        """Made by the first who asks, in half a second."""
         from kpwatch.doctor.at_store import StoreDoctor  # noqa: PLC0415 - see the module
         from kpwatch.promql.engine import EngineOptions  # noqa: PLC0415
 
         if self._doctor is None:
             self._doctor = StoreDoctor(self._knowledge(), self._source, EngineOptions(max_samples=self._max_samples))
-        return self._doctor.verdict(at_ms)
+        return self._doctor
 
 
 class OfEngine:

@@ -27,17 +27,21 @@ class Needs(NamedTuple):
     """Of the metric."""
     reach_ms: int
     """How far before the evaluation time."""
+    selectors: frozenset[tuple[Matcher, ...]]
+    """Which series: those that one of them takes."""
 
 
 def needs(queries: Iterable[str], lookback_ms: int) -> Needs:
     """What `queries` need; every selector in them must name its metric, with = or =~."""
     patterns: set[str] = set()
     reach_ms = 0
+    selectors: set[tuple[Matcher, ...]] = set()
     for query in queries:
         for selector, back_ms in _selectors(parse(query), lookback_ms):
             patterns.add(_name_pattern(selector))
+            selectors.add(tuple(selector.matchers))
             reach_ms = max(reach_ms, back_ms)
-    return Needs(Matcher(METRIC_NAME, "=~", "|".join(sorted(patterns))), reach_ms)
+    return Needs(Matcher(METRIC_NAME, "=~", "|".join(sorted(patterns))), reach_ms, frozenset(selectors))
 
 
 def _selectors(node: object, window_ms: int) -> Iterator[tuple[Selector, int]]:

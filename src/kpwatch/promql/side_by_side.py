@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from kpwatch.model.labels import TARGET_LABEL_NAMES, join_target, label_value, make_labels, metric_name
+from kpwatch.model.matchers import matches_all
 from kpwatch.model.results import Matrix, QueryResult, Vector
 from kpwatch.model.snapshot import Snapshot
 from kpwatch.model.source import OfTarget, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from kpwatch.model.labels import Labels
+    from kpwatch.model.matchers import Matcher
     from kpwatch.model.source import SeriesSource
 
 TARGETS_AT_ONCE = 1000
@@ -36,6 +38,30 @@ _STRIPPED = TARGET_LABEL_NAMES - {"job", *_IDENTITY}
 _ALIKE = {"ident": "ident", "instance": "instance"}
 """What the labels of every target become, so that grouping by them goes on working."""
 _WEEK_MS = 7 * 86_400_000
+
+
+def narrowed(slices: Iterable[Slice], selectors: Collection[Sequence[Matcher]], start_ms: int) -> Iterator[Slice]:
+    """What is left of one target's slices from `start_ms` on in the columns that one of `selectors` takes.
+
+    What a selector asks of a target's labels is left to the query.
+    """
+    asked = [[matcher for matcher in selector if matcher.name not in TARGET_LABEL_NAMES] for selector in selectors]
+    wanted: dict[int, tuple[list[int], tuple[Labels, ...]]] = {}
+    for part in slices:
+        begin = int(np.searchsorted(part.timestamps_ms, start_ms))
+        if begin == len(part.timestamps_ms):
+            continue
+        series = part.series if isinstance(part.series, OfTarget) else OfTarget((), tuple(part.series))
+        if id(series.columns) not in wanted:
+            lines = [
+                line
+                for line, labels in enumerate(series.columns)
+                if any(matches_all(matchers, labels) for matchers in asked)
+            ]
+            wanted[id(series.columns)] = lines, tuple(series.columns[line] for line in lines)
+        lines, columns = wanted[id(series.columns)]
+        if lines:
+            yield Slice(OfTarget(series.target, columns), part.timestamps_ms[begin:], part.values[begin:, lines])
 
 
 class RangeEngine(Protocol):

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpwatch.model.labels import make_labels
+from kpwatch.model.labels import make_labels, split_target
 from kpwatch.model.numbers import STALE_NAN
 from kpwatch.model.results import Vector
 from kpwatch.model.snapshot import Snapshot
-from kpwatch.model.source import Slice
+from kpwatch.model.source import OfTarget, Slice
 from kpwatch.promql.engine import Engine
-from kpwatch.promql.side_by_side import TARGETS_AT_ONCE, SideBySide
+from kpwatch.promql.needs import needs
+from kpwatch.promql.side_by_side import TARGETS_AT_ONCE, SideBySide, narrowed
 
 AT_MS = 1_800_000_000_000
 TIMES = frozenset({"started_seconds"})
@@ -85,6 +86,44 @@ def test_the_same_as_asked_one_by_one(some: list[tuple[list[int], int, bool]]) -
         by_labels = dict(expected)
         for labels, value in found:
             assert value == pytest.approx(by_labels[labels], rel=1e-9, abs=1e-9, nan_ok=True), query
+
+
+def as_a_store_gives_them(slices: list[Slice]) -> list[Slice]:
+    """The names of alike targets are the same object."""
+    shared: dict[tuple, tuple] = {}
+    given = []
+    for part in slices:
+        split = [split_target(labels) for labels in part.series]
+        columns = tuple(column for _, column in split)
+        given.append(part._replace(series=OfTarget(split[0][0], shared.setdefault(columns, columns))))
+    return given
+
+
+@given(some=targets)
+def test_shared_names_and_what_no_query_needs_make_no_difference(some: list[tuple[list[int], int, bool]]) -> None:
+    """Targets that share their columns, narrowed to what a query needs, answer as whole ones; if anything is left."""
+    slices = [part for number, each in enumerate(some) for part in target(number, each[0], each[1], late=each[2])]
+    shared = as_a_store_gives_them(slices)
+    assert [list(part.series) for part in shared] == [list(part.series) for part in slices]
+    for query in QUERIES[:-1]:
+        needed = needs([query], 300_000)
+        kept = list(narrowed(shared, needed.selectors, AT_MS - needed.reach_ms))
+        assert all(needed.names.matches(labels) for part in kept for labels in part.series)
+        found = SideBySide(kept, TIMES, Engine).ask(query, AT_MS, is_time=query in TIMES)
+        expected = SideBySide(slices, TIMES, Engine).ask(query, AT_MS, is_time=query in TIMES)
+        assert repr(sorted(found)) == repr(sorted(expected)), query
+
+
+def test_series_that_differ_in_nothing_that_is_kept_are_one() -> None:
+    """A target that was given another cluster: its samples follow each other."""
+    labels = {"__name__": "up", "ident": "a", "job": "kube-proxy"}
+    slices = [
+        Slice([make_labels({**labels, "cluster": name})], np.asarray([AT_MS - back]), np.asarray([[value]]))
+        for name, back, value in (("old", 60_000, 1.0), ("new", 0, 0.0))
+    ]
+    together = SideBySide(slices, TIMES, Engine)
+    assert [value for _, value in together.ask("up", AT_MS)] == [0.0]
+    assert [value for _, value in together.ask("count_over_time(up[5m])", AT_MS)] == [2.0]
 
 
 def test_more_targets_than_are_evaluated_at_once() -> None:
