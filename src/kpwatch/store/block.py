@@ -58,9 +58,9 @@ class Source(Protocol):
         ...
 
 
-def encode_block(parts: Sequence[Part], level: int, *, quick: bool = False) -> bytes:
-    """The bytes of merged parts (as `parts.merge` returns them); `level` is zstd's, `quick` as in `encode_columns`."""
-    writer = BlockWriter(level, quick=quick)
+def encode_block(parts: Sequence[Part], level: int) -> bytes:
+    """The bytes of merged parts (as `parts.merge` returns them); `level` is zstd's."""
+    writer = BlockWriter(level)
     writer.add(parts)
     return writer.finish()
 
@@ -68,9 +68,8 @@ def encode_block(parts: Sequence[Part], level: int, *, quick: bool = False) -> b
 class BlockWriter:
     """A block that is made of runs of columns, so that nobody has to hold or encode all of it at once."""
 
-    def __init__(self, level: int, *, quick: bool = False) -> None:
+    def __init__(self, level: int) -> None:
         self._level = level
-        self._quick = quick
         self._sections: list[_Section] = []
         self._open: dict[tuple[bytes, bytes], _Section] = {}
 
@@ -83,7 +82,7 @@ class BlockWriter:
                 if section is None:
                     section = self._open[key] = _Section(part.timestamps_ms, stale)
                     self._sections.append(section)
-                section.add(part, self._level, quick=self._quick)
+                section.add(part, self._level)
 
     def finish(self) -> bytes:
         """All of it."""
@@ -129,9 +128,9 @@ class _Section:
         self._table: list[bytes] = []
         self.groups: list[bytes] = []
 
-    def add(self, part: Part, level: int, *, quick: bool) -> None:
+    def add(self, part: Part, level: int) -> None:
         """Encode a run of columns."""
-        encoded = encode_columns(part.bits, quick=quick)
+        encoded = encode_columns(part.bits)
         moves, has_residual = encoded.kinds != CONSTANT, encoded.residual_of > 0
         encoded.stream_of[moves] += self._streams
         encoded.residual_of[has_residual] += self._streams

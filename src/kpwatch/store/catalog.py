@@ -20,13 +20,13 @@ import numpy as np
 
 from kpwatch.base.errors import BadInput
 from kpwatch.model.labels import METRIC_NAME, label_value
-from kpwatch.store.packing import Damaged, assemble, compress, decompress, planes
+from kpwatch.store.packing import Damaged, assemble, compress, decompress
 from kpwatch.store.parts import count_common
 from kpwatch.store.schema import crc
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,8 +39,8 @@ NEVER_MS = 1 << 62
 IDS_CHECKSUM = struct.Struct("<I")  # crc32 of the rest
 IDS_HEAD = struct.Struct("<Iq")  # number of ids, note
 COVERED_MAX = 64
-COMMON_MAX = 1 << 16
-"""Pairs of layouts whose columns in common are remembered; numbers are never given twice, so none is ever wrong."""
+LATEST_TIMES = 4
+"""A scrape that is sent in pieces comes while those before or after it do."""
 BITS_MAX = 1 << 14
 """Largest column number that is kept as a bit: a layout's bits take 2 KB at most."""
 NUMBER_MAX = 1 << 31
@@ -78,9 +78,19 @@ class Target:
     """How often its blocks changed since the start: what somebody remembers of them is good for one number."""
     covered: set[ColumnSet] = field(default_factory=set)
     """Layouts already in `columns`."""
+    _latest: dict[int, list[ColumnSet]] = field(default_factory=dict)
+    """Layouts of its frames at its latest times, all that are not before `_latest_since_ms`."""
+    _latest_since_ms: int = NEVER_MS
 
     def saw(self, layout: ColumnSet, timestamp_ms: int) -> None:
         """Note a committed frame."""
+        if timestamp_ms > self.last_ms:
+            self._latest_since_ms = min(self._latest_since_ms, timestamp_ms)
+        if timestamp_ms >= self._latest_since_ms:
+            self._latest.setdefault(timestamp_ms, []).append(layout)
+            if len(self._latest) > LATEST_TIMES:
+                del self._latest[min(self._latest)]
+                self._latest_since_ms = min(self._latest)
         self.first_ms = min(self.first_ms, timestamp_ms)
         self.last_ms = max(self.last_ms, timestamp_ms)
         if layout not in self.covered:
@@ -88,6 +98,16 @@ class Target:
             if len(self.covered) >= COVERED_MAX:
                 self.covered.clear()
             self.covered.add(layout)
+
+    def layouts_at(self, timestamp_ms: int) -> list[ColumnSet] | None:
+        """Layouts of its frames at one of its latest times, wherever they are stored; None where it is an older one."""
+        return self._latest.get(timestamp_ms, []) if timestamp_ms >= self._latest_since_ms else None
+
+    def samples_changed(self) -> None:
+        """Its blocks are other ones; there may be samples less."""
+        self.blocks_changed += 1
+        self._latest = {}
+        self._latest_since_ms = NEVER_MS
 
     def add_columns(self, columns: Ids) -> None:
         """Note columns it has samples of."""
@@ -118,7 +138,6 @@ class Catalog:
         self._target_by_labels: dict[Labels, Target] = {}
         self._layout_by_columns: dict[bytes, ColumnSet] = {}
         self._resolved: WeakKeyDictionary[Layout, tuple[ColumnSet, NDArray[np.int64] | None]] = WeakKeyDictionary()
-        self._common: dict[tuple[int, int], int] = {}
         self._new_columns: list[int] = []
         self._new_targets: list[Target] = []
         self._new_layouts: list[ColumnSet] = []
@@ -169,19 +188,6 @@ class Catalog:
         if None in known:
             known = [self._column_number(labels) for labels in layout.columns]
         return np.array(known, np.uint32)
-
-    def common(self, one: ColumnSet, other: ColumnSet) -> int:
-        """How many columns two layouts have in common."""
-        one_bits, other_bits = _bits_of(one), _bits_of(other)
-        if one_bits and other_bits:
-            return (one_bits & other_bits).bit_count()
-        key = (one.number, other.number)
-        count = self._common.get(key)
-        if count is None:
-            if len(self._common) >= COMMON_MAX:
-                self._common.clear()
-            count = self._common[key] = count_common(one.columns, other.columns)
-        return count
 
     def target_by_labels(self, labels: Labels) -> Target | None:
         """The target with these labels, if it is known."""
@@ -350,6 +356,19 @@ class Catalog:
         self._last_layout = max(used_layouts.fetchone()[0] or 0, *self.layouts, 0)
 
 
+def common_with_any(layout: ColumnSet, others: Sequence[ColumnSet]) -> int:
+    """How many columns of a layout are also in any of the others."""
+    if not others:
+        return 0
+    all_bits, own_bits = 0, _bits_of(layout)
+    for other in others:
+        bits = _bits_of(other)
+        if not bits or not own_bits:
+            return int(np.isin(layout.columns, np.concatenate([one.columns for one in others])).sum())
+        all_bits |= bits
+    return (own_bits & all_bits).bit_count()
+
+
 def _bits_of(layout: ColumnSet) -> int:
     bits = layout.bits
     if bits is None:
@@ -379,8 +398,9 @@ def _read_labels(number: int, text: bytes, checksum: object) -> Labels | None:
 
 def pack_ids(number: int, ids: Ids, note: int = 0) -> bytes:
     """Increasing ids, and another number, as bytes that belong to row `number`."""
-    steps = np.diff(ids, prepend=np.uint32(0)).astype(np.uint64)
-    body = IDS_HEAD.pack(len(ids), note) + compress(planes(steps, 4), 3)
+    steps = ids.astype("<u4")
+    steps[1:] -= ids[:-1]
+    body = IDS_HEAD.pack(len(ids), note) + compress(steps.view(np.uint8).reshape(-1, 4).T.tobytes(), 1)
     return IDS_CHECKSUM.pack(crc(number, body)) + body
 
 

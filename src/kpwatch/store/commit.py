@@ -16,10 +16,10 @@ import numpy as np
 from kpwatch.base.errors import BadInput, OverLimit, StoreError, StoreFull
 from kpwatch.model.source import Appended
 from kpwatch.store import blocks, journal
+from kpwatch.store.catalog import common_with_any
 from kpwatch.store.head import HeadRow
 from kpwatch.store.limits import Limits
 from kpwatch.store.packing import Damaged, compress_fast
-from kpwatch.store.parts import count_common
 from kpwatch.store.schema import transaction
 
 if TYPE_CHECKING:
@@ -151,13 +151,14 @@ class Batch:
         if row.timestamp_ms > latest:
             self._latest[row.target] = row.timestamp_ms
             return 0
+        known = target.layouts_at(row.timestamp_ms)
+        if known is not None:
+            return common_with_any(row.layout, there + known)
         unsealed = self._state.head.rows(row.target)
         there += [other.layout for other in unsealed if other.timestamp_ms == row.timestamp_ms]
         sealed = self._sealed_columns(row) if row.timestamp_ms <= target.sealed_ms else []
-        common = [self._state.catalog.common(row.layout, layout) for layout in there]
-        common += [count_common(row.layout.columns, columns) for columns in sealed]
-        if sum(common) == max(common, default=0):  # at most one has any of them
-            return sum(common)
+        if not sealed:
+            return common_with_any(row.layout, there)
         return int(np.isin(row.layout.columns, np.concatenate([*(one.columns for one in there), *sealed])).sum())
 
     def _sealed_columns(self, row: HeadRow) -> list[Ids]:

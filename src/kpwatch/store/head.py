@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kpwatch.store.packing import decompress_fast, decompress_fast_into
-from kpwatch.store.parts import Part
+from kpwatch.store.parts import Part, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 ROW_BYTES = 250
 """What a row costs in memory beside its values: tuple, ints, bytes object, list slot."""
+
+
+CELLS_PER_SAMPLE_MAX = 4
+"""Samples so thin that a matrix of all would be this much larger than they are not put into one."""
 
 
 class HeadRow(NamedTuple):
@@ -52,6 +56,8 @@ class Head:
 
     def __init__(self) -> None:
         self._rows: dict[int, list[HeadRow]] = {}
+        self._samples: dict[int, int] = {}
+        """By target."""
         self.bytes = 0
         self.count = 0
 
@@ -59,12 +65,17 @@ class Head:
         """Rows that were committed, in the order of their numbers."""
         for row in rows:
             self._rows.setdefault(row.target, []).append(row)
+            self._samples[row.target] = self._samples.get(row.target, 0) + len(row.layout.columns)
             self.bytes += row.size
             self.count += 1
 
     def rows(self, target: int) -> Sequence[HeadRow]:
         """The rows of a target now: never changed behind the caller's back."""
         return tuple(self._rows.get(target, ()))
+
+    def size(self, target: int) -> tuple[int, int]:
+        """(rows, samples) of a target."""
+        return len(self._rows.get(target, ())), self._samples.get(target, 0)
 
     def drop(self, target: int, rows: Sequence[HeadRow]) -> None:
         """The target's first rows, which were sealed."""
@@ -73,8 +84,9 @@ class Head:
         rest = self._rows[target][len(rows) :]
         if rest:
             self._rows[target] = rest
+            self._samples[target] -= sum(len(row.layout.columns) for row in rows)
         else:
-            del self._rows[target]
+            del self._rows[target], self._samples[target]
 
     def targets(self) -> list[int]:
         """Targets that have rows."""
@@ -91,6 +103,37 @@ class Head:
     def layouts(self) -> set[ColumnSet]:
         """Layouts in use."""
         return {row.layout for rows in self._rows.values() for row in rows}
+
+
+def join(rows: Sequence[HeadRow]) -> list[Part]:
+    """All samples of rows of one target, which are in the order of their numbers: `merge(make_parts(rows))`.
+
+    A scrape that came in pieces is put together row by row, as long as that leaves few cells empty.
+    """
+    layouts = list({row.layout: None for row in rows})
+    columns = np.unique(np.concatenate([layout.columns for layout in layouts]))
+    times = np.unique([row.timestamp_ms for row in rows])
+    samples = sum(len(row.layout.columns) for row in rows)
+    if len(layouts) == 1 or len(columns) * len(times) > CELLS_PER_SAMPLE_MAX * samples:
+        return merge(make_parts(rows))
+    places = {layout: np.searchsorted(columns, layout.columns) for layout in layouts}
+    lines = {time: line for line, time in enumerate(times.tolist())}
+    bits = np.empty((len(times), len(columns)), np.int64)
+    there = np.zeros(bits.shape, np.bool_)
+    for row in rows:
+        line, at = lines[row.timestamp_ms], places[row.layout]
+        bits[line, at] = row.values().view(np.int64)
+        there[line, at] = True
+    if there.all():
+        return [Part(columns, times, bits.T)]
+    packed = np.ascontiguousarray(np.packbits(there, axis=0).T)
+    _, group = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_inverse=True)
+    parts: list[Part] = []
+    for number in range(int(group.max()) + 1):
+        chosen = np.flatnonzero(group == number)
+        here = np.flatnonzero(there[:, chosen[0]])
+        parts.append(Part(columns[chosen], times[here], bits[np.ix_(here, chosen)].T))
+    return parts
 
 
 def make_parts(rows: Sequence[HeadRow], wanted: Wanted | None = None) -> list[Part]:

@@ -16,12 +16,12 @@ from kpwatch.store.block import encode_block
 from kpwatch.store.catalog import NEVER_MS, NO_COLUMNS
 from kpwatch.store.checkpoint import Checkpointer
 from kpwatch.store.expiry import LookAgain, expired, over_the_size, unused_columns
-from kpwatch.store.head import make_parts
+from kpwatch.store.head import join
 from kpwatch.store.parts import clip, merge, sample_count
 from kpwatch.store.quarantine import set_aside_block
 from kpwatch.store.rewriting import Rewriting, Unreadable
 from kpwatch.store.schema import PAGE_BYTES, vacuum
-from kpwatch.store.tiers import TIER_ROWS, plan
+from kpwatch.store.tiers import CLOSE_BLOCKS_MAX, TIER_ROWS, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from kpwatch.store.parts import Part
     from kpwatch.store.state import State
 
-SEAL_LEVEL = 1
-"""zstd's: a small block is soon merged (and made quickly, see `encode_columns`)."""
-SEAL_SAMPLES_MAX = 1 << 20
+SEAL_LEVEL = 3
+"""zstd's."""
+SEAL_SAMPLES_MAX = 1 << 19
 """A block is made of no more at once: it is the longest an append waits for the background."""
 SEAL_SAMPLES_MIN = 1024
-"""A target of few columns waits for so many samples, or SMALL_FRAMES times the rows, before it is sealed."""
+"""A target of few columns waits for so many samples before it is sealed."""
 SMALL_FRAMES = 8
+"""Who sends scrapes in pieces waits for as many samples as whole ones would have, or for so many times the frames."""
 CLOSE_SAMPLES_MIN = 256
 """What is worth a block when the store closes; fewer samples stay in the journal."""
 STEP_SECONDS = 0.02
@@ -108,11 +109,12 @@ class Maintenance:
         self._deletions.append(deletion)
 
     def _note_due(self, target: int) -> None:
-        rows = self._state.head.rows(target)
-        if len(rows) < self._rows_wanted(target):
+        rows, samples = self._state.head.size(target)
+        wanted = self._rows_wanted(target)
+        if rows < wanted:
             return
-        samples = sum(len(row.layout.columns) for row in rows)
-        if samples >= SEAL_SAMPLES_MIN or len(rows) >= SMALL_FRAMES * self._state.options.seal_rows:
+        whole = wanted * len(self._state.catalog.targets[target].columns)
+        if samples >= max(SEAL_SAMPLES_MIN, whole) or rows >= SMALL_FRAMES * self._state.options.seal_rows:
             self._to_seal[target] = None
 
     def _rows_wanted(self, target: int) -> int:
@@ -223,14 +225,14 @@ class Maintenance:
             while self._state.head.rows(number):
                 self.seal(number)
 
-    def seal(self, number: int, *, quick: bool = True) -> None:
+    def seal(self, number: int) -> None:
         """Make a block of a target's oldest unsealed rows and declare them dead in the journal: one transaction."""
         state = self._state
         rows = _first_samples(state.head.rows(number))
         target = state.catalog.targets[number]
-        parts = self._unexpired(merge(make_parts(rows)))
+        parts = self._unexpired(join(rows))
         block = blocks.make_row(state.next_block, number, parts) if parts else None
-        body = encode_block(parts, SEAL_LEVEL, quick=quick)
+        body = encode_block(parts, SEAL_LEVEL)
 
         def work() -> None:
             if block:
@@ -250,19 +252,19 @@ class Maintenance:
         self._to_merge[number] = None
         self._forget_layouts()
 
-    def merge(self, number: int, *, closing: bool = False) -> bool:
-        """Merge some small neighbours of a target's blocks into one. False if there is nothing to."""
-        merging = self._begin_merge(number, closing=closing)
+    def merge(self, number: int, *, left: int | None = None) -> bool:
+        """Merge some small neighbours of a target's blocks, `left` as in `plan`. False if there is nothing to."""
+        merging = self._begin_merge(number, left)
         if merging is None:
             return False
         while not self._go_on_merging(merging):
             pass
         return True
 
-    def _begin_merge(self, number: int, *, closing: bool = False) -> Rewriting | None:
+    def _begin_merge(self, number: int, left: int | None = None) -> Rewriting | None:
         state = self._state
         readable = [row for row in blocks.of_target(state.connection, number) if row.number not in state.set_aside]
-        while small := plan(readable, closing=closing):
+        while small := plan(readable, left=left):
             try:
                 return Rewriting(state, small, lambda parts: self._unexpired(merge(parts)))
             except Unreadable as error:
@@ -404,11 +406,11 @@ class Maintenance:
         vacuum(connection, VACUUM_PAGES)
         return True
 
-    def compact(self, deadline: float = NEVER_MS) -> None:
-        """Merge neighbours even where they are few, until `deadline` (monotonic)."""
+    def compact(self, deadline: float = NEVER_MS, left: int = 1) -> None:
+        """Merge small neighbours until no target has more than `left`, or until `deadline` (monotonic)."""
         clock = self._state.clock
-        for number in blocks.with_small(self._state.connection, TIER_ROWS[0], 2):
-            while clock.monotonic_seconds() < deadline and self.merge(number, closing=True):
+        for number in blocks.with_small(self._state.connection, TIER_ROWS[0], left + 1):
+            while clock.monotonic_seconds() < deadline and self.merge(number, left=left):
                 pass
 
     def close(self, deadline: float) -> None:
@@ -419,12 +421,11 @@ class Maintenance:
             deletion.future.set_exception(StoreClosed("the store was closed before everything was deleted"))
         self._deletions.clear()
         try:
-            soon_merged = set(blocks.with_small(state.connection, TIER_ROWS[0], 1))
             for number in state.head.targets():
-                samples = sum(len(row.layout.columns) for row in state.head.rows(number))
+                _, samples = state.head.size(number)
                 if samples >= CLOSE_SAMPLES_MIN and clock.monotonic_seconds() < deadline:
-                    self.seal(number, quick=number in soon_merged)
-            self.compact(deadline)
+                    self.seal(number)
+            self.compact(deadline, CLOSE_BLOCKS_MAX)
             left = [row for number in state.head.targets() for row in state.head.rows(number)]
             state.unsynced(lambda: journal.keep_only(state.connection, left))
             while (

@@ -28,8 +28,8 @@ class StoreOptions:
     """Bound of unsealed samples in memory: above it sealing goes before committing."""
     cache_bytes: int = 64 << 20
     """Bound of what queries leave decoded in memory for the next; 0 = nothing."""
-    seal_rows: int = 32
-    """Frames of a target that wait in the journal before they become a block."""
+    seal_rows: int = 64
+    """Scrapes of a target that wait in the journal before they become a block."""
     free_bytes_min: int = 32 << 20
     """Appends raise StoreFull while the disk has less room than this: deleting and sealing need some of it."""
     targets_max: int = 0

@@ -135,7 +135,7 @@ class State:
         for number in targets:
             target = self.catalog.targets.get(number)
             if target is not None:
-                target.blocks_changed += 1
+                target.samples_changed()
 
     def note_damage(self, error: BaseException) -> None:
         """Where SQLite failed because of damaged pages: say so, and have the database made anew at the next start."""

@@ -70,17 +70,16 @@ def unzigzag(words: Words) -> Bits:
     return (words >> np.uint64(1)).view(np.int64) ^ -(words & np.uint64(1)).view(np.int64)
 
 
-def encode_columns(bits: Bits, *, quick: bool = False) -> Streams:
-    """Encode bit patterns of shape (columns, rows), rows >= 1. `quick`: what varies is XOR, without looking."""
+def encode_columns(bits: Bits) -> Streams:
+    """Encode bit patterns of shape (columns, rows), rows >= 1."""
     columns, rows = bits.shape
     kinds = np.zeros(columns, np.uint8)
     stream_of = np.zeros(columns, np.int64)
     residual_of = np.zeros(columns, np.int64)
     varying = np.flatnonzero((bits != bits[:, :1]).any(axis=1))
     moving = _Moving(bits[varying])
-    if not quick:
-        for index in range(len(SCALES)):
-            moving.try_scale(index)
+    for index in range(len(SCALES)):
+        moving.try_scale(index)
     moving.xor_the_rest()
     streams, place, widths = _distinct(np.concatenate([moving.words, *moving.residuals]), rows - 1)
     kinds[varying] = moving.kinds

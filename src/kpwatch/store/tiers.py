@@ -15,23 +15,26 @@ if TYPE_CHECKING:
 
     from kpwatch.store.blocks import BlockRow
 
-TIER_ROWS = (256, 1024, 4096)
+TIER_ROWS = (1024, 4096)
 """Blocks below a tier's rows are gathered until together they reach it."""
 RUN_BLOCKS_MAX = 16
 """So many small neighbours are merged whatever their rows: each costs a query its overhead."""
+CLOSE_BLOCKS_MAX = 6
+"""So many small blocks of a target are left when the store closes: merging fewer costs more than their heads do."""
 BLOCK_SAMPLES_MAX = 1 << 22
 """No merged block is larger: what is unpacked of its parts while it is made is in memory, some tens of MB at most."""
 
 
-def plan(blocks: Sequence[BlockRow], *, closing: bool = False) -> Sequence[BlockRow]:
-    """Neighbours to merge now, or none. `blocks` in rank order; `closing`: the smallest are merged as they are."""
+def plan(blocks: Sequence[BlockRow], *, left: int | None = None) -> Sequence[BlockRow]:
+    """Neighbours to merge now, or none. `blocks` in rank order; `left`: no more small ones than that are to be left."""
+    run_max = RUN_BLOCKS_MAX if left is None else left + 1
     for tier_rows in TIER_ROWS:
         run = _last_small(blocks, tier_rows)
-        ripe = closing or sum(block.rows for block in run) >= tier_rows or len(run) >= RUN_BLOCKS_MAX
+        ripe = sum(block.rows for block in run) >= tier_rows or len(run) >= run_max
         chosen = _fitting(run)
         if len(chosen) > 1 and (ripe or len(chosen) < len(run)):
             return chosen
-        if closing:
+        if left is not None:
             break
     return ()
 

@@ -427,5 +427,5 @@ def test_after_a_clean_close_the_directory_is_small(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
     with opened(tmp_path) as store:
         assert store.status()["head"]["rows"] == 0  # type: ignore[index]
-        assert store.status()["blocks"]["count"] == 2  # type: ignore[index]
+        assert store.status()["blocks"]["count"] == 4  # type: ignore[index]
         assert len(everything(store)) == 2 * 60 * 400
