@@ -1,8 +1,8 @@
 """Remote Write bodies -> frames, and what is remembered from one body to the next. Pure.
 
 Two protocols, one result: the same samples give the same frames, whichever a sender speaks, and columns and layouts are
-the same objects. Each has two paths: bytes that are known but for values and time (tracks.py for 1.0, runs.py for 2.0),
-and all others; and for bodies that are known from end to end a short way (whole.py).
+the same objects. Each has two paths: what is known but for values and time (tracks.py for 1.0; runs.py, orders.py for
+2.0), and all else; and for bodies that are known from end to end a short way (whole.py).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kpwatch.receive.descriptions import Descriptions
 from kpwatch.receive.kinds import Kinds
 from kpwatch.receive.layouts import Names
+from kpwatch.receive.orders import Orders
 from kpwatch.receive.runs import Runs
 from kpwatch.receive.symbols import Symbols, Tables
 from kpwatch.receive.tracks import Tracks
@@ -38,10 +39,9 @@ class Decoder:
         tables_bytes = options.run_cache_bytes // 4
         self._tracks = Tracks(options.run_cache_bytes // 2)
         self._buffer = Buffer()
-        runs = Runs(options.run_cache_bytes // 2 - tables_bytes)
-        self._memory = Memory(
-            names, Symbols(options, names), Tables(tables_bytes), runs, Kinds(tables_bytes // 8), options
-        )
+        runs, orders = Runs(options.run_cache_bytes // 8), Orders(options.run_cache_bytes // 8)
+        symbols = Symbols(options, names)
+        self._memory = Memory(names, symbols, Tables(tables_bytes), runs, Kinds(tables_bytes // 8), orders, options)
 
     def decode_block(self, block: bytes, protocol: Protocol = "1.0") -> Decoded:
         """All of a body that is a snappy block; raises as `decode`."""
@@ -76,5 +76,5 @@ class Decoder:
 
     def forgotten(self) -> int:
         """How many remembered things were dropped for want of room."""
-        names, symbols, tables, runs, kinds, _ = self._memory
-        return sum(one.forgotten() for one in (names, symbols, tables, runs, kinds, self._tracks))
+        names, symbols, tables, runs, kinds, orders, _ = self._memory
+        return sum(one.forgotten() for one in (names, symbols, tables, runs, kinds, orders, self._tracks))

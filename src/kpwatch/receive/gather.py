@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from kpwatch.model.labels import Labels
     from kpwatch.receive.layouts import Column, KnownSeries, Names
-    from kpwatch.receive.tracks import Track
 
 
 class Decoded(NamedTuple):
@@ -99,17 +98,19 @@ class Gatherer:
             raise TooLarge(f"the request has more than {self._samples_max} samples; send fewer at once")
 
     def known(self, target: Labels, layout: Layout, timestamp_ms: int, values: NDArray[np.float64]) -> None:
-        """The samples of a run or a track."""
+        """The samples of a run, a track or an order."""
         self.count(len(values))
         self._frame_scattered((target, timestamp_ms))
         self.frames.append(Frame(target, layout, timestamp_ms, values))
         self.in_runs += len(values)
 
-    def part_of_track(self, track: Track, index: int, timestamp_ms: int, values: NDArray[np.float64]) -> None:
-        """Some series of a known track with these values."""
+    def part_of(
+        self, target: Labels, whole: Layout, index: int, timestamp_ms: int, values: NDArray[np.float64]
+    ) -> None:
+        """Some series of a known track or order with these values."""
         reached = index + len(values)
-        layout = Layout(track.layout.columns[index:reached], (track.layout, index, reached))
-        self.known(track.target, layout, timestamp_ms, values)
+        layout = Layout(whole.columns[index:reached], (whole, index, reached))
+        self.known(target, layout, timestamp_ms, values)
 
     def stretch(self, stretch: Samples) -> Layout | None:
         """A stretch that has ended, a short one among the scattered; its layout where it may be kept as a run."""

@@ -8,7 +8,7 @@ column are looked up apart, and only what was never seen is judged.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -64,6 +64,8 @@ class Symbols:
             2 * share, lambda key, _: 40 * len(key) + 2 * ENTRY_BYTES
         )
         self._next_number = 0
+        self.metadata: Recent[bytes, int] = Recent(share // 8, lambda field, _: len(field) + ENTRY_BYTES)
+        """How many symbols there must be for a field metadata."""
         self.find = self._series.get
         """The series that the numbers mean, int64 one after the other; None where it has to be read first."""
 
@@ -71,7 +73,10 @@ class Symbols:
         """A request's symbols; raises BadInput where the first is not "" or one is not UTF-8."""
         if texts and texts[0]:
             raise BadInput(f'remote write 2.0: the first symbol must be "", it is {texts[0][:60]!r}')
-        symbols = [self._known.get(text) or self._number(text) for text in texts]
+        known = self._known.get_many(texts)
+        if None in known:
+            known = [one or self._known.get(text) or self._number(text) for one, text in zip(known, texts, strict=True)]
+        symbols = cast("list[Symbol]", known)
         numbers = np.array([symbol.number for symbol in symbols], np.int64)
         return Table(symbols, numbers, np.fromiter(map(len, texts), np.int64, len(texts)))
 
@@ -207,7 +212,13 @@ class Tables:
 def packed_references(fields: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """(all numbers, for each field where its numbers end) of packed varints; None where they are no uint32 varints."""
     content = np.frombuffer(b"".join(fields), np.uint8)
-    field_ends = np.cumsum(np.fromiter(map(len, fields), np.int64, len(fields)))
+    return packed_numbers(content, np.cumsum(np.fromiter(map(len, fields), np.int64, len(fields))))
+
+
+def packed_numbers(
+    content: NDArray[np.uint8], field_ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """The same of fields that stand one after the other, each up to its end."""
     if not len(content):
         return np.zeros(0, np.int64), field_ends
     is_last = content < 0x80

@@ -282,7 +282,7 @@ class WalkV1:
                 self._gather.known(track.target, track.layout, stretch.timestamp_ms, one.values)
                 return
             if (left is not None and at_end) or index:
-                self._gather.part_of_track(track, index, stretch.timestamp_ms, one.values)
+                self._gather.part_of(track.target, track.layout, index, stretch.timestamp_ms, one.values)
                 return
         stretch.write_out()
         self._learn(stretch, end, left if at_end else None)

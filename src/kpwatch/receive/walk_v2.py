@@ -4,9 +4,10 @@ Our agent's body is one target's scrape: symbols, then series, and both are the 
 time. So where the body begins with a symbol table that is known and continues with a run that was seen with this table
 (runs.py), the run gives the frame, and no symbol and no series is looked at. A new node of a known kind (kinds.py) has
 its symbols read and no series. Any other body is read: its symbols get
-their numbers (symbols.py), and its series are taken some thousand at a time, the references of all of them decoded at
-once, each looked up by its numbers. A series that is not of a usual form (labels, one sample, metadata before or behind
-it) is read field by field (remote_write/v2.py).
+their numbers (symbols.py), and its series are scanned some thousand at a time (scan.py), the references of all of them
+decoded at once. Those that follow an order that is known (orders.py) are named by it, any other by its own numbers. A
+series that is not of a usual form (labels, one sample, metadata before or behind it) is read field by field
+(remote_write/v2.py).
 
 A small body can name much: labels written out may take no more bytes than a 1.0 body may have.
 """
@@ -21,6 +22,7 @@ import numpy as np
 from kpwatch.base.errors import BadInput, TooLarge
 from kpwatch.receive.gather import Decoded, Gatherer, Stretch
 from kpwatch.receive.kinds import make_kind
+from kpwatch.receive.orders import SHORTEST_ORDER_SERIES, OrderPlace, follow, make_order
 from kpwatch.receive.runs import StretchBytes, make_run, match
 from kpwatch.receive.sample_form import (
     TIME_FIELD_BYTES,
@@ -31,17 +33,23 @@ from kpwatch.receive.sample_form import (
     six_byte_timestamp,
     unpack_double,
 )
-from kpwatch.receive.symbols import NUMBER_BYTES, packed_references
+from kpwatch.receive.scan import pieces, scan, series_starts
+from kpwatch.receive.symbols import NUMBER_BYTES, packed_numbers, packed_references
 from kpwatch.remote_write.protobuf import decode_varint, skip_field
 from kpwatch.remote_write.v2 import RawSeries, check_metadata, check_references, decode_metadata, decode_series
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from kpwatch.model.labels import Labels
     from kpwatch.receive.kinds import Kind, Kinds
-    from kpwatch.receive.layouts import KnownSeries, Names
+    from kpwatch.receive.layouts import Column, KnownSeries, Names
     from kpwatch.receive.limits import ReceiveOptions
+    from kpwatch.receive.orders import Orders
     from kpwatch.receive.runs import Run, Runs
+    from kpwatch.receive.scan import Scan
     from kpwatch.receive.symbols import KnownTable, Symbols, Table, Tables
 
 _SYMBOL_TAG, _SERIES_TAG = 0x22, 0x2A
@@ -49,6 +57,9 @@ _LABELS_TAG, _METADATA_TAG = 0x0A, 0x2A
 _VALUE_TAG, _START_TAG = 0x09, 0x18
 _TAGS_OF_1_0 = frozenset({0x0A, 0x1A})
 _CHUNK_SERIES = 4096
+_WORD_BYTES = 8
+_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(_WORD_BYTES + 1)], np.uint64)
+"""Masks of the first bytes of a word."""
 # A sample that says when its series began to count: 12 17 with 18 start(6) first as our agent has it, or last as
 # Prometheus.
 _STARTED_SAMPLE, _STARTED_SAMPLE_BYTES = b"\x12\x17", 25
@@ -63,7 +74,42 @@ class Memory(NamedTuple):
     tables: Tables
     runs: Runs
     kinds: Kinds
+    orders: Orders
     options: ReceiveOptions
+
+
+class _Many(NamedTuple):
+    """Consecutive series of the usual form with their numbers; all arrays of shape (series,) but for two."""
+
+    found: Scan
+    first: int
+    """The number of the first of them in `found`."""
+    references: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    """For each reference."""
+    bounds: NDArray[np.int64]
+    """Where in `numbers` each series begins, and where the last one ends."""
+    values: NDArray[np.float64]
+    values_at: NDArray[np.int64]
+    """0 where omitted."""
+    described: NDArray[np.bool_]
+    started: NDArray[np.bool_]
+
+    def start(self, series: int) -> int:
+        """Where in the body one of them begins."""
+        return int(self.found.starts[self.first + series])
+
+    def key(self, series: int) -> bytes:
+        """What names it."""
+        return self.numbers[self.bounds[series] : self.bounds[series + 1]].tobytes()
+
+
+class _Piece(NamedTuple):
+    """Some of them, all of one target and time: named by an order, or one by itself."""
+
+    target: Labels
+    columns: Sequence[Column]
+    place: OrderPlace | None
 
 
 _Usual = tuple[int, bytes, int, bytes, bool, bool]
@@ -87,11 +133,12 @@ class WalkV2:
         self._waiting: list[_Usual] = []
         self._references: list[bytes] = []
         """Packed, of the series that wait."""
-        self._good_metadata: set[bytes] = set()
         self._time_field = b""
         """The latest that was seen to be one of six bytes."""
         self._written_out_bytes = 0
         self._stretch: Stretch | None = None
+        self._runs_end = 0
+        """So far the body consists of runs that are known or learned."""
         self._series_read = 0
         self._ignored = self._without_samples = self._metadata = self._histograms = self._start_timestamps = 0
 
@@ -110,7 +157,8 @@ class WalkV2:
         self._texts = texts
         if not self._any_order and position <= self._symbols_end:
             position = self._take_like(self._symbols_end)
-        if not self._take_all(max(position, self._symbols_end)):
+        self._runs_end = max(position, self._symbols_end)
+        if not self._take_all(self._runs_end):
             return False
         self._take_waiting()
         self._close(len(self._body))
@@ -217,9 +265,12 @@ class WalkV2:
         body, end = self._body, len(self._body)
         while position < end:
             if body[position] == _SERIES_TAG:
-                begin, position_after = self._bounds(position)
-                self._take_series(position, begin, position_after)
-                position = position_after
+                starts = series_starts(body, position)
+                if len(starts) > SHORTEST_ORDER_SERIES:
+                    self._take_many(starts)
+                    position = starts[-1]
+                else:
+                    position = self._take_one(position)
                 continue
             tag, after_tag = decode_varint(body, position)
             if tag == _SYMBOL_TAG:
@@ -250,6 +301,141 @@ class WalkV2:
             raise BadInput(f"protobuf: series at byte {position} reaches byte {after}, the body ends at {len(body)}")
         return begin, after
 
+    def _take_one(self, position: int) -> int:
+        """Take the series at `position`; the position behind it."""
+        begin, after = self._bounds(position)
+        self._take_series(position, begin, after)
+        return after
+
+    def _take_many(self, starts: list[int]) -> None:
+        """Take the series at these positions."""
+        found = scan(self._body, starts)
+        first, count = 0, len(starts) - 1
+        for odd in [*np.flatnonzero(~found.usual).tolist(), count]:
+            if odd - first >= SHORTEST_ORDER_SERIES:
+                self._take_waiting()
+                self._close(starts[first])
+                self._take_scanned(found, first, odd)
+            else:
+                for position in starts[first:odd]:
+                    self._take_one(position)
+            if odd < count:
+                self._take_one(starts[odd])
+            first = odd + 1
+
+    def _take_scanned(self, found: Scan, first: int, end: int) -> None:
+        """Take series of the usual form."""
+        chosen = slice(first, end)
+        content, field_ends = pieces(found.content, found.labels_at[chosen], found.labels_end[chosen])
+        starts = found.starts[first:]
+        references, ends = self._references_of(packed_numbers(content, field_ends), starts)
+        metadata_at, values_at, times = found.metadata_at[chosen], found.values_at[chosen], found.times[chosen]
+        described = metadata_at > 0
+        self._check_metadata(found, metadata_at[described], found.metadata_end[chosen][described])
+        values = np.zeros(end - first)
+        valued = values_at > 0
+        values.view(np.uint64)[valued] = found.words[values_at[valued]]
+        numbers, bounds = self._table.numbers[references], np.append(0, ends)
+        many = _Many(found, first, references, numbers, bounds, values, values_at, described, found.started[chosen])
+        self._metadata += int(described.sum())
+        self._start_timestamps += int(many.started.sum())
+        changes = np.flatnonzero(times[1:] != times[:-1]) + 1
+        for begin, stop in pairwise([0, *changes.tolist(), end - first]):
+            self._take_instant(many, begin, stop)
+
+    def _take_instant(self, many: _Many, begin: int, end: int) -> None:
+        """Take consecutive series with one time."""
+        find_order, find = self._memory.orders.find, self._memory.symbols.find
+        taken: list[_Piece] = []
+        at, read_before = begin, self._series_read
+        while at < end:
+            key = many.key(at)
+            place = find_order(key)
+            count = follow(place, many.numbers, many.bounds[at : end + 1]) if place is not None else 0
+            if place is not None and count:
+                order, index = place
+                piece = _Piece(order.target, order.columns[index : index + count], place)
+            else:
+                references = many.references[many.bounds[at] : many.bounds[at + 1]]
+                read_until_now = self._series_read
+                target, column = find(key) or self._read(key, references)
+                piece, count = _Piece(target, (column,), None), 1
+                if taken and target is not taken[0].target and target != taken[0].target:
+                    self._take_pieces(many, begin, at, taken, read_before)
+                    begin, taken, read_before = at, [], read_until_now
+            if taken and piece.place is not None and piece.target != taken[0].target:
+                self._take_pieces(many, begin, at, taken, read_before)
+                begin, taken, read_before = at, [], self._series_read
+            taken.append(piece)
+            at += count
+        self._take_pieces(many, begin, end, taken, read_before)
+
+    def _take_pieces(self, many: _Many, begin: int, end: int, taken: list[_Piece], read_before: int) -> None:
+        """Take consecutive series of one target and time; what may come again is learned."""
+        target, last = taken[0].target, taken[-1]
+        found, gather = many.found, self._gather
+        time_field = int(found.times[many.first + begin]).to_bytes(8, "little")[:TIME_FIELD_BYTES]
+        timestamp_ms = six_byte_timestamp(time_field, 0)
+        assert timestamp_ms is not None, "the form says so"
+        values = many.values[begin:end]
+        rest: OrderPlace | None = None
+        if last.place is not None and many.start(end) == len(self._body):
+            order, reached = last.place.order, last.place.series + len(last.columns)
+            if reached < len(order.columns):
+                rest = OrderPlace(order, reached)
+                self._memory.orders.expect(order, reached)
+        if len(taken) == 1 and last.place is not None:
+            order, index = last.place
+            if len(values) == len(order.columns):
+                gather.known(target, order.layout, timestamp_ms, values)
+            else:
+                gather.part_of(target, order.layout, index, timestamp_ms, values)
+            return
+        labels = self._body[int(found.labels_at[many.first + begin]) - 2 : int(found.labels_end[many.first + begin])]
+        stretch = Stretch(target, timestamp_ms, many.start(begin), labels, time_field, read_before)
+        stretch.columns = [column for piece in taken for column in piece.columns]
+        stretch.values = values.tolist()
+        values_at = many.values_at[begin:end]
+        stretch.places = values_at[values_at > 0].tolist()
+        stretch.metadata = int(many.described[begin:end].sum())
+        stretch.starts = int(many.started[begin:end].sum())
+        is_new = 2 * (self._series_read - read_before) > len(stretch.columns)
+        self._stretch = stretch
+        if not self._close(many.start(end)):
+            self._learn_order(many, begin, end, stretch, rest, is_new=is_new)
+
+    def _learn_order(
+        self, many: _Many, begin: int, end: int, stretch: Stretch, rest: OrderPlace | None, *, is_new: bool
+    ) -> None:
+        """Keep consecutive series as an order, if they may come again; `rest` of another would have followed."""
+        orders, names = self._memory.orders, self._memory.names
+        if end - begin < SHORTEST_ORDER_SERIES:
+            return
+        key = many.key(begin)
+        begun = orders.find(key)
+        if not is_new and not (begun is not None and begun.series == 0) and not orders.came_before(key):
+            return
+        layout = names.layout([*stretch.columns, *rest.order.columns[rest.series :]]) if rest is not None else None
+        if layout is None:
+            rest, layout = None, names.layout(stretch.columns)
+        if layout is None:
+            return  # a series came twice: the sequence is no sender's habit
+        bounds = many.bounds[begin : end + 1]
+        order = make_order(stretch.target, layout, stretch.columns, many.numbers, bounds, rest)
+        orders.keep(order)
+        if rest is not None:
+            orders.expect(order, end - begin)
+
+    def _check_metadata(self, found: Scan, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        """Raises BadInput where metadata refers to what is not there; each distinct one is looked at once."""
+        lengths = ends - begins
+        short = lengths <= _WORD_BYTES
+        heads = found.words[begins[short]] & _FIRST_BYTES[lengths[short]]
+        _, distinct = np.unique(heads, return_index=True)
+        for places in (np.flatnonzero(short)[distinct], np.flatnonzero(~short)):
+            for begin, end in zip(begins[places].tolist(), ends[places].tolist(), strict=True):
+                self._is_metadata(self._body[begin:end], end)
+
     def _take_series(self, position: int, begin: int, after: int) -> None:
         """Take the series with the content body[begin:after], or let it wait for company."""
         if not self._is_usual(position, begin, after):
@@ -277,7 +463,7 @@ class WalkV2:
                 metadata, sample = body[end:first_end], first_end
             else:
                 metadata, sample_end = body[first_end:after], first_end
-            if metadata not in self._good_metadata and not self._is_metadata(metadata, sample_end):
+            if not self._is_metadata(metadata, sample_end):
                 return False
         if sample_end - sample == VALUE_SAMPLE_BYTES and body[sample : sample + 3] == VALUE_SAMPLE:
             value_place, time_end, started = sample + 3, sample_end, False
@@ -296,11 +482,15 @@ class WalkV2:
 
     def _is_metadata(self, field: bytes, begin: int) -> bool:
         """Whether a field is metadata; raises BadInput where it refers to what is not there."""
+        known, symbols = self._memory.symbols.metadata, len(self._table.symbols)
+        needed = known.get(field)
+        if needed is not None and needed <= symbols:
+            return True
         if field[0] != _METADATA_TAG or field[1] >= 0x80 or field[1] != len(field) - 2:
             return False
-        check_metadata(decode_metadata(field, 2, len(field)), len(self._table.symbols), begin)
-        if len(self._good_metadata) < _CHUNK_SERIES:
-            self._good_metadata.add(field)
+        read = decode_metadata(field, 2, len(field))
+        check_metadata(read, symbols, begin)
+        known.put(field, max(read[1:]) + 1)
         return True
 
     def _take_waiting(self) -> None:
@@ -334,31 +524,38 @@ class WalkV2:
     def _keys(self, waiting: list[_Usual]) -> tuple[list[bytes], NDArray[np.int64], list[int]]:
         """(keys, all references, where each series' begin and end) of the series that wait; raises BadInput."""
         fields, self._references = self._references, []
+        starts = np.array([one[0] for one in waiting], np.int64)
+        references, ends = self._references_of(packed_references(fields), starts)
+        content = self._table.numbers[references].tobytes()
+        bounds = [0, *ends.tolist()]
+        keys = [content[NUMBER_BYTES * begin : NUMBER_BYTES * end] for begin, end in pairwise(bounds)]
+        return keys, references, bounds
+
+    def _references_of(
+        self, packed: tuple[NDArray[np.int64], NDArray[np.int64]] | None, starts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Checked: (all references, where those of each series end); raises BadInput, TooLarge."""
         symbols = len(self._table.symbols)
-        packed = packed_references(fields)
         if packed is None:
             raise BadInput(
-                f"remote write 2.0: label references of the series from byte {waiting[0][0]} on are cut, or longer "
+                f"remote write 2.0: label references of the series from byte {starts[0]} on are cut, or longer "
                 "than a uint32"
             )
         references, ends = packed
         counts = np.diff(ends, prepend=0)
         for wrong in np.flatnonzero(counts % 2)[:1].tolist():
             raise BadInput(
-                f"remote write 2.0: the series at byte {waiting[wrong][0]} has {counts[wrong]} label references, "
+                f"remote write 2.0: the series at byte {starts[wrong]} has {counts[wrong]} label references, "
                 "an odd number"
             )
         for wrong in np.flatnonzero(references >= symbols)[:1].tolist():
-            position = waiting[int(np.searchsorted(ends, wrong, "right"))][0]
+            position = starts[int(np.searchsorted(ends, wrong, "right"))]
             raise BadInput(
                 f"remote write 2.0: the series at byte {position} refers to symbol {references[wrong]}, "
                 f"there are {symbols}"
             )
         self._write_out(int(self._table.lengths[references].sum()))
-        content = self._table.numbers[references].tobytes()
-        bounds = [0, *ends.tolist()]
-        keys = [content[NUMBER_BYTES * begin : NUMBER_BYTES * end] for begin, end in pairwise(bounds)]
-        return keys, references, bounds
+        return references, ends
 
     def _write_out(self, label_bytes: int) -> None:
         self._written_out_bytes += label_bytes
@@ -387,24 +584,27 @@ class WalkV2:
         self._series_read += 1
         return self._memory.symbols.read(key, references.tolist(), self._table)
 
-    def _close(self, end: int) -> None:
-        """The stretch ends here, if there is one; it is learned, with the table, if it may come again."""
+    def _close(self, end: int) -> bool:
+        """The stretch ends here, if there is one; whether it is learned, with the table, because it may come again."""
         stretch, self._stretch = self._stretch, None
         layout = self._gather.stretch(stretch) if stretch is not None else None
-        if stretch is None or layout is None or self._any_order:
-            return
+        if stretch is None or layout is None or self._any_order or stretch.begin != self._runs_end:
+            return False
         if len(stretch.places) != len(stretch.columns):
-            return  # a zero that is another number next time changes the bytes
+            return False  # a zero that is another number next time changes the bytes
         seen = StretchBytes(self._body, stretch.begin, end, stretch.places)
         is_new = 2 * (self._series_read - stretch.read_before) > len(stretch.columns)
-        if is_new or self._memory.runs.came_before(self._stretch_key(stretch), seen):
-            run = make_run(seen, stretch.target, layout, stretch.metadata, stretch.starts)
-            kind = self._kind(run, stretch) if stretch.begin == self._symbols_end else None
-            table = self._known_table or self._memory.tables.remember(self._body, self._symbols_end)
-            self._known_table = table
-            self._memory.runs.keep(run_key(table, stretch.key), run)
-            if kind is not None:
-                self._memory.kinds.keep(stretch.key, kind)
+        if not is_new and not self._memory.runs.came_before(self._stretch_key(stretch), seen):
+            return False
+        run = make_run(seen, stretch.target, layout, stretch.metadata, stretch.starts)
+        kind = self._kind(run, stretch) if stretch.begin == self._symbols_end else None
+        table = self._known_table or self._memory.tables.remember(self._body, self._symbols_end)
+        self._known_table = table
+        self._memory.runs.keep(run_key(table, stretch.key), run)
+        if kind is not None:
+            self._memory.kinds.keep(stretch.key, kind)
+        self._runs_end = end
+        return True
 
     def _kind(self, run: Run, stretch: Stretch) -> Kind | None:
         """What other nodes may have in common with the one whose request begins with this run."""
