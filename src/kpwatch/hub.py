@@ -350,6 +350,8 @@ def _rule_flags(rules: RuleOptions | None) -> dict[str, str]:
         return {"rules": ""}
     return {
         "rules": ", ".join(rules.files),
+        "alertmanager": ", ".join(address.shown for address in rules.notifying.alertmanagers),
+        "webhooks": ", ".join(webhook.name for webhook in rules.notifying.webhooks),
         "rules-interval": f"{rules.interval_seconds:g}s",
         "rules-query-offset": f"{rules.query_offset_seconds:g}s",
         "rules-resend-delay": f"{rules.resend_seconds:g}s",

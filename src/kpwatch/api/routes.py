@@ -113,6 +113,8 @@ def routes(at: Handlers) -> list[Route]:
             "Alerts that fired and were resolved.",
             ("start", "end", "limit"),
         ),
+        Route(_FORM, OWN_PREFIX + "/silences", at.rules.silences, "Silences of the hub's own; POST makes one."),
+        Route(("DELETE",), OWN_PREFIX + "/silences/{id}", at.rules.silence, "End a silence."),
         Route(_CHANGE, "/-/reload", at.rules.reload, "Read the rule files again."),
         Route(_GET, "/federate", at.federate, "The newest samples as text, for another Prometheus.", ("match[]",)),
         Route(_GET, "/prometheus/federate", at.federate, "The same.", ("match[]",)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kpwatch.api.answers import success
 from kpwatch.api.params import LATEST_MS, Form
 from kpwatch.base.asgi import Answer
-from kpwatch.base.errors import BadQuery
+from kpwatch.base.errors import BadQuery, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from kpwatch.base.asgi import Request
 
 HISTORY_LIMIT = 1000
+SILENCE_BYTES = 64 << 10
 _KINDS = ("", "alert", "record")
 _FLAGS = {"": False, "true": True, "false": False, "1": True, "0": False, "t": True, "f": False}
 
@@ -35,6 +37,11 @@ class Wanted(NamedTuple):
 
 class Rules(Protocol):
     """Rules at work."""
+
+    @property
+    def silences(self) -> Silences | None:
+        """None where there are no rules."""
+        ...
 
     def rules_document(self, wanted: Wanted) -> Mapping[str, Any]:
         """`data` of `/rules`; raises BadQuery for a token that names no group."""
@@ -61,8 +68,26 @@ class Rules(Protocol):
         ...
 
 
+class Silences(Protocol):
+    """Silences of the hub's own."""
+
+    def list(self) -> list[dict[str, Any]]:
+        """All of them."""
+        ...
+
+    def add(self, asked: Mapping[str, Any]) -> str:
+        """Make or change one; its id. Raises BadQuery, NotFound."""
+        ...
+
+    def expire(self, name: str) -> None:
+        """End one; raises NotFound."""
+        ...
+
+
 class NoRules:
     """A hub without rules."""
+
+    silences = None
 
     def rules_document(self, wanted: Wanted) -> Mapping[str, Any]:
         """See Rules."""
@@ -130,6 +155,31 @@ class RulesApi:
     async def problems(self, _: Request) -> Answer:
         """GET /rules/problems."""
         return success({"problems": self._rules.problems_document()})
+
+    async def silences(self, request: Request) -> Answer:
+        """GET, POST /silences."""
+        silences = self._silences()
+        if request.method != "POST":
+            return success({"silences": silences.list()})
+        if not request.header(b"content-type").startswith("application/json"):
+            raise BadQuery("a silence is application/json")  # which no form of another page can send
+        try:
+            asked = json.loads(await request.body(SILENCE_BYTES))
+        except ValueError as error:
+            raise BadQuery(f"a silence is a JSON object: {error}") from error
+        if not isinstance(asked, dict):
+            raise BadQuery("a silence is a JSON object")
+        return success({"silenceID": await asyncio.to_thread(silences.add, asked)})
+
+    async def silence(self, request: Request) -> Answer:
+        """DELETE /silences/{id}."""
+        await asyncio.to_thread(self._silences().expire, request.captured)
+        return success({})
+
+    def _silences(self) -> Silences:
+        if self._rules.silences is None:
+            raise NotFound("the hub evaluates no rules (--rules), so there is nothing to silence")
+        return self._rules.silences
 
     async def reload(self, _: Request) -> Answer:
         """POST /-/reload."""

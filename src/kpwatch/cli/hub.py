@@ -331,6 +331,20 @@ def _add_rules(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="rule files as Prometheus has them, or patterns such as 'rules/*.yml'; read again when they change",
     )
+    group.add_argument(
+        "--alertmanager",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="URL",
+        help="an Alertmanager that is told of alerts; each of several is told",
+    )
+    group.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="hub.toml: Alertmanagers with passwords, webhooks (JSON, DingTalk, WeCom, Feishu, Slack)",
+    )
     for name, default, what in (
         ("interval", "1m", "how often groups are evaluated that do not say it"),
         ("query-offset", "0s", "how far back groups look that do not say it"),
@@ -370,8 +384,15 @@ def _label(text: str) -> tuple[str, str]:
 
 def _rules(given: argparse.Namespace) -> RuleOptions | None:
     if not given.rules:
+        if given.alertmanager or given.config:
+            raise UsageError("--alertmanager and --config say who is told of alerts: give --rules FILE too")
         return None
-    from kpwatch.rules.options import RuleOptions
+    from kpwatch.rules.config import alertmanager_address, read_config
+    from kpwatch.rules.options import Notifying, RuleOptions
+
+    told = read_config(given.config) if given.config else Notifying()
+    named = {address.url: address for address in (*map(alertmanager_address, given.alertmanager), *told.alertmanagers)}
+    told = Notifying(tuple(named.values()), told.webhooks)
 
     host, port = given.listen
     shown = host if host not in ("", "0.0.0.0", "::") else os.uname().nodename
@@ -384,6 +405,7 @@ def _rules(given: argparse.Namespace) -> RuleOptions | None:
         resend_seconds=given.rules_resend_delay,
         outage_seconds=given.rules_outage_tolerance,
         grace_seconds=given.rules_grace_period,
+        notifying=told,
         external_labels=tuple(sorted(dict(given.external_label).items())),
         external_url=(given.external_url or f"{'https' if given.tls_cert else 'http'}://{shown}:{port}").rstrip("/"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kpwatch.rules.memory import Memory
+from kpwatch.rules.notifiers import Notifiers
 from kpwatch.rules.options import MEMORY_FILE
 from kpwatch.rules.ruler import Ruler
 from kpwatch.rules.sinks import EngineSink, NoSink, StoreSink
@@ -26,4 +27,5 @@ def make_ruler(
 ) -> Ruler:
     """Rules that wait to be started; raises ConfigError where their memory cannot be had."""
     memory = Memory(data / MEMORY_FILE, telemetry, log)
-    return Ruler(options, ask, sink, memory, lambda _at, _told: None, telemetry, clock, log)
+    notifiers = Notifiers(options, memory, telemetry, clock, log)
+    return Ruler(options, ask, sink, memory, notifiers, telemetry, clock, log)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
+    from kpwatch.rules.posting import Address
+    from kpwatch.rules.webhooks import WebhookOptions
 
 MEMORY_FILE = "rules.db"
 """In the data directory: alerts' states, their history, silences."""
+
+
+class Notifying(NamedTuple):
+    """Who is told of alerts."""
+
+    alertmanagers: tuple[Address, ...] = ()
+    webhooks: tuple[WebhookOptions, ...] = ()
+
+
+NOBODY = Notifying()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +47,6 @@ class RuleOptions:
     grace_seconds: float = 600.0
     external_labels: Labels = ()
     """Added to alerts that are sent."""
+    notifying: Notifying = NOBODY
     external_url: str = ""
     """Where people reach the hub: in links; "" = where it listens."""

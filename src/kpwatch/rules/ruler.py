@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import traceback
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -28,12 +27,15 @@ from kpwatch.rules.schedule import Schedule
 from kpwatch.rules.states import AlertStates, Tolerance, restored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kpwatch.base.clock import Clock
     from kpwatch.base.logs import Logger
     from kpwatch.base.telemetry import Registry
     from kpwatch.rules.evaluate import Ask, RunningRule, Sink
     from kpwatch.rules.groups import Key
     from kpwatch.rules.memory import Memory
+    from kpwatch.rules.notifiers import Notifiers
     from kpwatch.rules.options import RuleOptions
     from kpwatch.rules.parse import Problem
     from kpwatch.rules.states import Alert
@@ -51,9 +53,6 @@ class Told(NamedTuple):
     ends_at: float
 
 
-Tell = Callable[[float, Sequence[Told]], None]
-
-
 class Ruler:
     """The rules of a hub; `start` and `stop` belong to one thread, everything else to any."""
 
@@ -63,14 +62,15 @@ class Ruler:
         ask: Ask,
         sink: Sink,
         memory: Memory,
-        tell: Tell,
+        notifiers: Notifiers,
         telemetry: Registry,
         clock: Clock,
         log: Logger,
     ) -> None:
         self._options = options
         self._memory = memory
-        self._tell = tell
+        self._notifiers = notifiers
+        self.silences = notifiers.silences
         self._telemetry = telemetry
         self._clock = clock
         self._log = log
@@ -125,12 +125,14 @@ class Ruler:
         if self._thread.is_alive():
             self._thread.join(END_SECONDS)
         self._schedule.stop()
+        self._notifiers.stop()
         self._memory.close()
 
     def _watch(self) -> None:
         try:
             self._memory.forget(self._clock.unix_seconds() - self._options.outage_seconds)
             self.reload()
+            self._notifiers.start()
             self._schedule.start()
         except Exception as error:  # noqa: BLE001 - said, and asked again
             self._log.error(f"rules: {''.join(traceback.format_exception(error))}")
@@ -221,7 +223,7 @@ class Ruler:
                     ends = alert.resolved_at or ends_at
                     found.append(Told(alert, rule.rule.alert, rule.rule.expression, ends))
         if found:
-            self._tell(due, found)
+            self._notifiers.tell(found)
 
     def _count_evaluation(self, group: RunningGroup, missed: int) -> None:
         with self._counting:
@@ -272,7 +274,7 @@ class Ruler:
 
     def alertmanagers_document(self) -> dict[str, Any]:
         """`data` of `/alertmanagers`."""
-        return {"activeAlertmanagers": [], "droppedAlertmanagers": []}
+        return self._notifiers.document()
 
     def problems_document(self) -> list[dict[str, Any]]:
         """What is wrong with the files."""

@@ -13,6 +13,7 @@ from kpwatch.base.telemetry import Registry
 from kpwatch.model.numbers import is_stale
 from kpwatch.model.results import QueryResult, Scalar, Vector
 from kpwatch.rules.memory import Memory
+from kpwatch.rules.notifiers import Notifiers
 from kpwatch.rules.options import RuleOptions
 from kpwatch.rules.ruler import Ruler, Told
 from tests.clocks import MovedClock
@@ -60,7 +61,9 @@ class Scene:
         log = Logger(clock=self.clock, write=lambda _: None)
         memory = Memory(self.folder / "rules.db", self.telemetry, log)
         options = RuleOptions((str(self.file),))
-        ruler = Ruler(options, self.ask, self, memory, self.tell, self.telemetry, self.clock, log)
+        notifiers = Notifiers(options, memory, self.telemetry, self.clock, log)
+        notifiers.tell = self.tell  # type: ignore[method-assign]
+        ruler = Ruler(options, self.ask, self, memory, notifiers, self.telemetry, self.clock, log)
         ruler._was_read.set()
         ruler.reload()
         return ruler
@@ -81,7 +84,7 @@ class Scene:
             raise self.refuses
         self.written += [(at_ms, labels, value) for labels, value in samples]
 
-    def tell(self, _: float, told: Sequence[Told]) -> None:
+    def tell(self, told: Sequence[Told]) -> None:
         self.told += told
 
     def pass_time(self, seconds: int = 10) -> None:
