@@ -63,8 +63,8 @@ def doctor(path: str, *arguments: str, runs: int) -> float:
     return median(times)
 
 
-def bundle(path: str, folder: Path, runs: int) -> Timed:
-    """Two scrapes of one node, from a directory."""
+def save_bundle(folder: Path) -> None:
+    """Two scrapes of one node."""
     now = time.time()
     simulated = SimulatedNode(NodeSpec("10.206.0.7", "1.36.3-iptables-churn", now - 3600))
     scrapes = []
@@ -72,7 +72,12 @@ def bundle(path: str, folder: Path, runs: int) -> Timed:
         pages = {"metrics": simulated.metrics(at), "healthz": simulated.healthz(at)[1].encode()}
         replies = {name: Reply("http://10.206.0.7/", Answer(200, {}, body), at, 0.0) for name, body in pages.items()}
         scrapes.append(Scrape(at, replies))
-    write_bundle(Node("10.206.0.7", tuple(scrapes)), folder / "bundle")
+    write_bundle(Node("10.206.0.7", tuple(scrapes)), folder)
+
+
+def bundle(path: str, folder: Path, runs: int) -> Timed:
+    """One node, from a directory."""
+    save_bundle(folder / "bundle")
     return Timed("a bundle", doctor(path, str(folder / "bundle"), runs=runs), 0.5)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.doctor import save_bundle
 from bench.lib import page, process, programs
 from bench.lib.agents import Task, write_article_files
 from bench.lib.stores import STORES, Running
@@ -52,10 +53,18 @@ def _hub(path: str, folder: Path) -> float:
         return seconds
 
 
+def _doctor(path: str, folder: Path) -> float:
+    if not (folder / "bundle").exists():
+        save_bundle(folder / "bundle")
+    return _command("doctor", "bundle")(path, folder)
+
+
 STARTS = (
     Start("kpwatch --version", 0.5, _command("--version")),
     Start("kpwatch agent --version", 0.5, _command("agent", "--version")),
     Start("kpwatch check config DIR", 0.5, _command("check", "config", "conf")),
+    Start("kpwatch explain sync-failing", 0.5, _command("explain", "sync-failing")),
+    Start("kpwatch doctor BUNDLE", 0.5, _doctor),
     Start("kpwatch hub until /-/ready is 200", 0.6, _hub),
 )
 

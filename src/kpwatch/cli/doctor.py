@@ -37,6 +37,7 @@ _SERVER_TIMEOUT_SECONDS = 30.0
 
 def main(arguments: list[str]) -> int:
     """Judge and print; see the exit codes above."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nobody multiplies matrices here; threads take time to start
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.prometheus is not None and (given.target or given.save):

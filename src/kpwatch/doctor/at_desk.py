@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from kpwatch.doctor.across import Across
 from kpwatch.doctor.desk import NOW_MS, YOUNG_SECONDS, Wanted, lay_out
-from kpwatch.doctor.judge import judge
+from kpwatch.doctor.judge import judge, standing_queries
 from kpwatch.knowledge.expressions import Words, expand
 from kpwatch.knowledge.load import queries_of
 from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.promql.needs import needs
+from kpwatch.promql.parse import parse_ahead
 from kpwatch.promql.side_by_side import SideBySide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kpwatch.doctor.desk import Desk
     from kpwatch.doctor.documents import Node
@@ -34,7 +35,7 @@ def examine_at_desk(nodes: Sequence[Node], knowledge: Knowledge) -> FleetVerdict
     asked_for = needs(_queries(knowledge), 0).names.test if len(nodes) > _FEW else _anything
     times = frozenset(row.name for row in knowledge.metrics if row.unit == "unix_seconds")
     desk = lay_out(_told_apart(nodes), Wanted(asked_for, _counters(knowledge).__contains__, times))
-    return judge(knowledge, AtDesk(desk, knowledge.terms), desk.unreadable)
+    return judge(knowledge, AtDesk(desk, knowledge), desk.unreadable)
 
 
 def _anything(_name: str) -> bool:
@@ -70,18 +71,26 @@ class AtDesk:
 
     desk = True
 
-    def __init__(self, desk: Desk, terms: Mapping[str, str]) -> None:
+    def __init__(self, desk: Desk, knowledge: Knowledge) -> None:
         self._desk = desk
         lookback_ms = max(_YOUNG_MS, desk.span_ms + 1)
         options = EngineOptions(lookback_ms=lookback_ms, extrapolates=False)
         self._side_by_side = SideBySide(desk.slices, desk.time_metrics, lambda source: Engine(source, options))
-        self._across = Across(terms, self._side_by_side.ask)
+        self._across = Across(knowledge.terms, self._side_by_side.ask)
         self._words = Words(
             window=f"{desk.span_ms + 1}ms",
             before=f"{max(desk.least_span_ms, 1)}ms",
             recent=f"{max(_YOUNG_MS, desk.span_ms) + 1}ms",
             desk=True,
         )
+        parse_ahead([*standing_queries(knowledge), *self._conditions(knowledge)])
+
+    def _conditions(self, knowledge: Knowledge) -> Iterator[str]:
+        """Of every check that is judged by it; what is shown besides is asked where one fires."""
+        for check in knowledge.checks:
+            for query in [query for level in check.levels for query in (level.when, level.desk) if query]:
+                if not check.fleet_only and not check.across:
+                    yield expand(query, knowledge.terms, self._words)
 
     def words(self, _check: Check) -> Words:
         """The same for all: what is at hand."""

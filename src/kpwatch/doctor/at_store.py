@@ -16,6 +16,7 @@ from kpwatch.knowledge.load import queries_of
 from kpwatch.model.results import Vector
 from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.promql.needs import needs
+from kpwatch.promql.parse import parse_ahead
 from kpwatch.promql.side_by_side import SideBySide, narrowed
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
             for query in (queries_of(check) if not check.across else _each_of(check, knowledge))
         ),
     ]
+    parse_ahead(queries)
     reach_ms = {query: needs([query], lookback_ms).reach_ms for query in queries}
     far = {query: next((each for each in _STRETCHES_MS if reach <= each), 0) for query, reach in reach_ms.items()}
     stretches = {query: stretch for query, stretch in far.items() if stretch}

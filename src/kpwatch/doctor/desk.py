@@ -16,7 +16,6 @@ would have written.
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -231,6 +230,8 @@ def _clock_offset(scrape: Scrape, values: dict[Labels, float], own: dict[str, st
 
 
 def _date_seconds(date: str, reply: Reply) -> float:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few documents have such a header
+
     try:
         return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.errors import ConfigError
@@ -37,7 +36,7 @@ def read_dictionary(table: dict[str, Any]) -> Dictionary:
     return groups, prefixes, metrics
 
 
-_METRIC_KEYS = frozenset(field.name for field in fields(Metric))
+_METRIC_KEYS = frozenset(Metric._fields)
 _LABEL = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)(?: (?P<first>1\.\d+)?(?:\+|-(?P<last>1\.\d+)))?")
 
 

@@ -7,12 +7,11 @@ a metric to a person is made from it.
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpwatch.base.compiled import compiled
 from kpwatch.base.errors import ConfigError
 from kpwatch.knowledge.dictionary import read_dictionary
 from kpwatch.knowledge.entries import one_of, read_rows, said
@@ -40,7 +39,7 @@ TABLE_FILE = Path(__file__).with_name("kube_proxy.toml")
 @cache
 def knowledge() -> Knowledge:
     """The table that is part of this package."""
-    return read_knowledge(TABLE_FILE.read_text(encoding="utf-8"))
+    return _rows(compiled(TABLE_FILE, lambda source: _read_toml(source.decode())))
 
 
 @cache
@@ -51,10 +50,19 @@ def time_metrics() -> frozenset[str]:
 
 def read_knowledge(text: str) -> Knowledge:
     """Rows of a table in TOML; raises ConfigError naming the row and the rule it breaks."""
+    return _rows(_read_toml(text))
+
+
+def _read_toml(text: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - mostly it is read from what was compiled
+
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"knowledge table: {error}") from error
+
+
+def _rows(table: dict[str, Any]) -> Knowledge:
     groups, prefixes, metrics = read_dictionary(table)
     return Knowledge(
         metric_groups=groups,
@@ -112,7 +120,7 @@ def _answers(entries: Iterable[dict[str, Any]]) -> tuple[Answer, ...]:
     return answers
 
 
-_CHECK_KEYS = frozenset(field.name for field in fields(Check)) - {"levels"} | {"level"}
+_CHECK_KEYS = frozenset(Check._fields) - {"levels"} | {"level"}
 
 
 def _check(entry: dict[str, Any]) -> Check:
@@ -168,7 +176,7 @@ def _level(entry: dict[str, Any]) -> Level:
     )
 
 
-_TOLD_KEYS = frozenset(field.name for field in fields(Told))
+_TOLD_KEYS = frozenset(Told._fields)
 _COMMAND = re.compile("`([^`]+)`")
 
 

@@ -1,11 +1,13 @@
 """The rows of the table: what stands in kube_proxy.toml, typed. Pure.
 
+They are NamedTuples because making a dozen of them costs a command a millisecond; dataclasses cost thirty.
+
 Queries are PromQL and group by `(ident, instance)`: a node is its `ident`, or its `instance` where a sender gives none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kpwatch.base.durations import parse_prometheus
@@ -76,8 +78,7 @@ class Change(NamedTuple):
     said: Text
 
 
-@dataclass(frozen=True, slots=True)
-class MetricGroup:
+class MetricGroup(NamedTuple):
     """A chapter of the dictionary; every metric stands in one."""
 
     id: str
@@ -86,8 +87,7 @@ class MetricGroup:
     title: Text
 
 
-@dataclass(frozen=True, slots=True)
-class MetricPrefix:
+class MetricPrefix(NamedTuple):
     """Families that are explained together, by how their names begin: nobody asks for them one by one."""
 
     prefix: str
@@ -96,8 +96,7 @@ class MetricPrefix:
     means: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric family, as the dictionary explains it."""
 
     name: str
@@ -135,8 +134,7 @@ class Metric:
         return begun and (not self.removed or version < read_version(self.removed))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Where a fleet column's value comes from: the sample's value, the value of a label, or a fixed text."""
 
     query: str
@@ -144,8 +142,7 @@ class Answer:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FleetColumn:
+class FleetColumn(NamedTuple):
     """One column of the fleet table; the first of `answers` that has a sample of the node gives its value."""
 
     id: str
@@ -157,8 +154,7 @@ class FleetColumn:
     """Whether 0 means "never" (kube-proxy up to 1.32 says so with timestamps)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """One severity of a check: it holds for the nodes of which `when` has a sample."""
 
     severity: Severity
@@ -177,8 +173,7 @@ class Level:
         return parse_prometheus(self.for_text) if self.for_text else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """A number (or a label's value) that a finding shows."""
 
     query: str
@@ -189,8 +184,7 @@ class Evidence:
     """What is shown is this label's value; "" = the sample's value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What a check says in one language."""
 
     summary: str
@@ -206,8 +200,7 @@ class Told:
     """What the check cannot see, where `blind_modes` says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One thing that can be wrong; levels from the worst on."""
 
     id: str
@@ -247,8 +240,7 @@ class Check:
     """Issues that tell of it, as `kubernetes/kubernetes#105742`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(NamedTuple):
     """The whole table."""
 
     metric_groups: tuple[MetricGroup, ...]
@@ -257,5 +249,5 @@ class Knowledge:
     fleet_columns: tuple[FleetColumn, ...]
     checks: tuple[Check, ...] = ()
     """In the order in which findings are told."""
-    terms: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, str] = MappingProxyType({})
     """Name -> expression; see expressions.py."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -56,6 +57,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 SCALAR_FUNCTIONS = frozenset({"pi", "scalar", "time"})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 
+_HERE = threading.local()
+"""Whether this thread's stack is known."""
+
 Result = TypeVar("Result")
 Cardinality = Literal["one-to-one", "many-to-one", "one-to-many", "many-to-many"]
 
@@ -79,6 +83,18 @@ def _parse(query: str, span: Span) -> Node:
     return on_known_stack(lambda: Converter(prepared).node(parse_natively(prepared.text), 0))
 
 
+def parse_ahead(queries: Iterable[str]) -> None:
+    """Parse several queries on one thread; what is wrong with one is told to whoever asks for it."""
+
+    def work() -> None:
+        _HERE.is_known = True
+        for query in queries:
+            with suppress(BadQuery):
+                parse(query)
+
+    on_known_stack(work)
+
+
 def forget_trees() -> None:
     """Parse everything anew."""
     _parse.cache_clear()
@@ -94,7 +110,9 @@ def parse_natively(text: str) -> promql_parser.Expr:
 
 
 def on_known_stack(work: Callable[[], Result]) -> Result:
-    """`work()` on a fresh thread with PARSER_STACK_BYTES of stack."""
+    """`work()` on a fresh thread with PARSER_STACK_BYTES of stack, or at once on one that `parse_ahead` has begun."""
+    if getattr(_HERE, "is_known", False):
+        return _without_panic(work)
     outcome: list[Result] = []
     failure: list[BaseException] = []
 
@@ -113,11 +131,22 @@ def on_known_stack(work: Callable[[], Result]) -> Result:
             threading.stack_size(previous)
     thread.join()
     if failure:
-        error = failure[0]
-        if isinstance(error, Exception):
-            raise error
-        raise BadQuery(f"parse error: the parser gave up on the query: {error}") from error
+        raise _told(failure[0]) from failure[0]
     return outcome[0]
+
+
+def _without_panic(work: Callable[[], Result]) -> Result:
+    try:
+        return work()
+    except BaseException as error:
+        raise _told(error) from error
+
+
+def _told(error: BaseException) -> Exception:
+    """An error that is no exception is a panic of the parser."""
+    if isinstance(error, Exception):
+        return error
+    return BadQuery(f"parse error: the parser gave up on the query: {error}")
 
 
 class Converter:
