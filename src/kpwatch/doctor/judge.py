@@ -29,8 +29,11 @@ SEVERITY_RANK = {"info": 0, "warning": 1, "critical": 2}
 _VERSION = 'max by (ident, instance, git_version) (kubernetes_build_info{job="kube-proxy"})'
 _DOWN = 'max by (ident, instance) (up{job="kube-proxy"}) == 0'
 _NODE_LABELS = ("ident", "instance")
-_SHARED_BY_AT_LEAST = 0.5
-"""Of the nodes judged, from two nodes on."""
+_MUCH_OF_THE_FLEET = 0.5
+_MANY_NODES = 25
+"""Or so many, however large the fleet is: nobody reads more findings that are alike."""
+_NODES_NAMED = 50
+"""With what is told of the fleet."""
 
 
 class Examined(Protocol):
@@ -110,7 +113,7 @@ class NodeVerdict:
         worst = max((SEVERITY_RANK[each.severity] for each in (*self.findings, *self.shared)), default=0)
         if worst:
             return "critical" if worst == SEVERITY_RANK["critical"] else "warning"
-        unknown = self.unknown or any(each.check.verdict == "unknown" for each in self.findings)
+        unknown = self.unknown or any(each.check.verdict == "unknown" for each in (*self.findings, *self.shared))
         return "unknown" if unknown else "ok"
 
 
@@ -349,11 +352,13 @@ class _Judge:
         shared = []
         for check in self._knowledge.checks:
             having = [node for node in nodes.values() if any(found.check is check for found in node.findings)]
-            if not check.shared or len(having) < max(2, _SHARED_BY_AT_LEAST * len(nodes)):
+            is_much = len(having) >= min(_MUCH_OF_THE_FLEET * len(nodes), _MANY_NODES)
+            if not check.shared or len(having) < check.shared or not is_much:
                 continue
             found = [next(found for found in node.findings if found.check is check) for node in having]
             worst = max(found, key=lambda each: SEVERITY_RANK[each.severity])
-            names = ", ".join(node.ident for node in having[:10]) + (", …" if len(having) > 10 else "")
+            names = ", ".join(node.ident for node in having[:_NODES_NAMED])
+            names += ", …" if len(having) > _NODES_NAMED else ""
             gaps = (str(len(having)), str(len(nodes)), names)
             since = min((each.since_seconds for each in found if each.since_seconds is not None), default=None)
             evidence = (Shown(Said("nodes"), Said("of", gaps).in_language("en")), *worst.evidence)

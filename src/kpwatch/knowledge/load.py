@@ -152,7 +152,7 @@ def _check(entry: dict[str, Any]) -> Check:
         fleet_only=entry.get("fleet_only", False),
         least_nodes=entry.get("least_nodes", 1),
         across=entry.get("across", False),
-        shared=entry.get("shared", False),
+        shared=entry.get("shared", 0),
         incidents=tuple(entry.get("incidents", ())),
     )
 

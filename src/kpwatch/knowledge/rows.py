@@ -234,8 +234,8 @@ class Check(NamedTuple):
     """Of fewer nodes it says nothing."""
     across: bool = False
     """Its queries look from node to node; all others ask about each node by itself."""
-    shared: bool = False
-    """Told once for the fleet where half of the nodes have it."""
+    shared: int = 0
+    """Of at least so many nodes it is told once for the fleet, if they are much of it; 0 = always of each node."""
     incidents: tuple[str, ...] = ()
     """Issues that tell of it, as `kubernetes/kubernetes#105742`."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from kpwatch.base.http import Failure
 from kpwatch.doctor.at_store import StoreDoctor
-from kpwatch.doctor.documents import Node
+from kpwatch.doctor.documents import Node, Reply, Scrape
 from kpwatch.knowledge.load import knowledge
 from kpwatch.model.labels import make_labels
 from kpwatch.model.memory_source import MemorySource
@@ -37,7 +37,6 @@ from tests.edited import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kpwatch.doctor.documents import Scrape
     from kpwatch.doctor.judge import FleetVerdict
 
     Captured = Callable[[str], Scrape]
@@ -290,6 +289,25 @@ def test_what_half_of_the_nodes_have_is_told_once(sick: int, is_shared: bool, ca
     assert [node.verdict for node in verdict.nodes] == ["critical"] * sick + ["ok"] * (50 - sick)
     own = sum(finding.check.id == "api-unreachable" for node in verdict.nodes for finding in node.findings)
     assert own == (0 if is_shared else sick)
+
+
+@pytest.mark.parametrize(
+    ("dead", "alive", "is_shared"), [(9, 0, False), (10, 10, True), (10, 11, False), (25, 75, True)]
+)
+def test_many_nodes_that_do_not_answer_are_told_once(
+    dead: int, alive: int, is_shared: bool, captured: Captured
+) -> None:
+    """From ten nodes on, if they are half of the fleet or 25; each remains critical by itself."""
+    scrape = old(captured)
+    gone = Scrape(
+        scrape.at_seconds,
+        dict.fromkeys(("metrics", "healthz"), Reply("http://x/", REFUSED, scrape.at_seconds, 0.0)),
+    )
+    verdict = judged(*nodes_of([[gone]] * dead + [[scrape]] * alive))
+    assert fleet_checks(verdict).get("unreachable") == ("critical" if is_shared else None)
+    assert [node.verdict for node in verdict.nodes].count("critical") == dead
+    own = sum(finding.check.id == "unreachable" for node in verdict.nodes for finding in node.findings)
+    assert own == (0 if is_shared else dead)
 
 
 def test_no_node_has_local_endpoints(captured: Captured) -> None:

@@ -184,13 +184,13 @@ def test_since_is_by_the_nodes_own_clock(captured: Captured) -> None:
 
 
 def test_half_the_fleet_is_named(captured: Captured) -> None:
-    """At most ten of them."""
+    """At most fifty of them."""
     scrape = with_values(captured("1.36.3-iptables-churn"), {})
-    nodes = [Node(f"node-{number:02}", (scrape, later(scrape, 15, {ERRORS: 9}))) for number in range(12)]
+    nodes = [Node(f"node-{number:02}", (scrape, later(scrape, 15, {ERRORS: 9}))) for number in range(52)]
     document = as_document(judged(*nodes), "en")
     (shared,) = (each for each in document["fleet"]["findings"] if each["check"] == "api-unreachable")
-    names = ", ".join(f"node-{number:02}" for number in range(10))
-    assert shared["evidence"][0] == {"what": "nodes", "value": f"12 of 12: {names}, …"}
+    names = ", ".join(f"node-{number:02}" for number in range(50))
+    assert shared["evidence"][0] == {"what": "nodes", "value": f"52 of 52: {names}, …"}
 
 
 DURATIONS = (
