@@ -270,8 +270,8 @@ def _rules(
     assert options.rules is not None, "there are rules"
     timeout_seconds = options.rules.timeout_seconds
 
-    def ask(query: str, at_ms: int) -> QueryResult:
-        return engine(timeout_seconds).instant(query, at_ms)
+    def ask(query: str, at_ms: int, *, lookback_ms: int | None = None) -> QueryResult:
+        return engine(timeout_seconds).instant(query, at_ms, lookback_ms=lookback_ms)
 
     data = options.data
     return make_ruler(options.rules, ask, StoreSink(store), data, telemetry=telemetry, clock=clock, log=log)

@@ -90,13 +90,17 @@ class RealPrometheus:
 
 @contextmanager
 def running_prometheus(
-    folder: Path, *arguments: str, tls: ssl.SSLContext | None = None, path: str | None = None
+    folder: Path,
+    *arguments: str,
+    tls: ssl.SSLContext | None = None,
+    path: str | None = None,
+    config: str = "global: {}\n",
 ) -> Iterator[RealPrometheus]:
     """A server with an empty database in `folder` that scrapes nothing; with `tls` it is asked over https.
 
     `path` is that of another than the installed one.
     """
-    (folder / "prometheus.yml").write_text("global: {}\n")
+    (folder / "prometheus.yml").write_text(config)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -8,7 +8,7 @@ marker.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,7 +17,7 @@ from kpwatch.model.labels import METRIC_NAME, make_labels
 from kpwatch.model.numbers import STALE_NAN
 from kpwatch.model.results import Scalar, Vector
 from kpwatch.rules.expand import Surroundings, expanded
-from kpwatch.rules.states import ALERT_NAME, AlertStates, Holds, Result, TooManyAlerts
+from kpwatch.rules.states import ALERT_NAME, ALERTS_FOR_STATE, Alert, AlertStates, Holds, Result, TooManyAlerts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
     from kpwatch.model.results import QueryResult
     from kpwatch.rules.parse import Rule
-    from kpwatch.rules.states import Alert
 
 Sample = tuple["Labels", float]
-Ask = Callable[[str, int], "QueryResult"]
-"""The value of a query at a time in Unix milliseconds; raises QueryError."""
+
+
+class Ask(Protocol):
+    """Evaluates PromQL."""
+
+    def __call__(self, query: str, at_ms: int, *, lookback_ms: int | None = None) -> QueryResult:
+        """The value of a query at a time in Unix milliseconds; raises QueryError."""
+        ...
 
 
 class Sink(Protocol):
@@ -107,9 +112,9 @@ class Evaluator:
         changed = running.alerts.update(moment.now, results, running.holds, limit)
         return changed, running.alerts.samples()
 
-    def vector(self, query: str, at_ms: int) -> list[Sample]:
+    def vector(self, query: str, at_ms: int, lookback_ms: int | None = None) -> list[Sample]:
         """A query's samples; a scalar is one without labels. Raises QueryError."""
-        value = self._ask(query, at_ms).value
+        value = self._ask(query, at_ms, lookback_ms=lookback_ms).value
         if isinstance(value, Scalar):
             return [((), value.value)]
         if not isinstance(value, Vector):
@@ -143,6 +148,26 @@ class Evaluator:
         if samples or gone:
             self._sink.write(moment.at_ms, [*samples, *gone])
         running.series = series
+
+    def saved(self, rule: Rule, now: float, outage_seconds: float) -> tuple[float, list[Alert]]:
+        """(when the rule's alerts were seen last, they as they were) by `ALERTS_FOR_STATE`; raises QueryError.
+
+        A series that was ended has no value, so what was over before is not found.
+        """
+        at_ms, lookback_ms = round(now * 1000), round(outage_seconds * 1000)
+        selector = f"{ALERTS_FOR_STATE}{{{ALERT_NAME}={json.dumps(rule.alert, ensure_ascii=False)}}}"
+        since = self.vector(selector, at_ms, lookback_ms)
+        seen = [value for _, value in self.vector(f"timestamp({selector})", at_ms, lookback_ms)] if since else []
+        alerts = []
+        own = {pair for pair in rule.labels if "{{" not in pair[1]}
+        for labels, active_at in since:
+            if not own <= set(labels):
+                continue  # of another rule with the same name
+            alert = Alert(tuple(pair for pair in labels if pair[0] != METRIC_NAME), (), 0.0, active_at)
+            if seen and max(seen) - active_at >= rule.for_seconds:
+                alert.state, alert.fired_at = "firing", active_at + rule.for_seconds
+            alerts.append(alert)
+        return max(seen, default=0.0), alerts
 
     def end(self, series: Sequence[Labels], at_ms: int) -> None:
         """Staleness markers for series that no rule makes any more; raises KpwatchError."""

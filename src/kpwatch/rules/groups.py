@@ -43,6 +43,8 @@ class RunningGroup:
         self.ending: list[Labels] = []
         """Series of rules that the file no longer has: to be ended with the next evaluation."""
         self.is_gone = False
+        self.is_unknown = False
+        """Nothing was saved of it: its alerts may stand in the samples."""
         digest = hashlib.blake2b(f"{group.file}\xff{group.name}".encode(), digest_size=8).digest()
         self._hash = int.from_bytes(digest, "big")
 

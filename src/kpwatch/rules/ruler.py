@@ -142,7 +142,13 @@ class Ruler:
             asked = self._woken.wait(self._options.reload_seconds)
             self._woken.clear()
             if not self._stopping and (asked or self._files.changed()):
-                self.reload()
+                self._reload_again()
+
+    def _reload_again(self) -> None:
+        try:
+            self.reload()
+        except Exception as error:  # noqa: BLE001 - the rules as they are go on
+            self._log.error(f"rules: {''.join(traceback.format_exception(error))}")
 
     def reload_soon(self) -> None:
         """Read all files again, on the room's thread; from anywhere, a signal handler too."""
@@ -190,18 +196,38 @@ class Ruler:
 
     def _restore(self, running: RunningGroup) -> None:
         down_at, saved = self._memory.load(running.key)
-        now = self._clock.unix_seconds()
-        settle = 2 * running.interval_seconds
-        tolerance = Tolerance(self._options.outage_seconds, self._options.grace_seconds, settle)
+        running.is_unknown = not down_at
+        now, tolerance = self._clock.unix_seconds(), self._tolerance(running)
         for rule in running.rules:
             alerts = saved_alerts(saved, rule.rule.alert, rule.rule.labels) if rule.rule.alert else []
             rule.alerts = AlertStates(restored(alerts, down_at, now, rule.holds, tolerance))
+
+    def _tolerance(self, group: RunningGroup) -> Tolerance:
+        return Tolerance(self._options.outage_seconds, self._options.grace_seconds, 2 * group.interval_seconds)
+
+    def _restore_from_samples(self, group: RunningGroup, due: float) -> None:
+        """As Prometheus does: for hubs without a data directory of their own, before an engine."""
+        group.is_unknown = False
+        outage_seconds = self._options.outage_seconds
+        for running in group.rules:
+            if not running.rule.alert:
+                continue
+            try:
+                down_at, alerts = self._evaluator.saved(running.rule, due, outage_seconds)
+            except KpwatchError as error:
+                self._log.warning(f"rules: the states of {running.rule.alert!r} before are not known: {error}")
+                continue
+            found = restored(alerts, down_at, due, running.holds, self._tolerance(group))
+            with group.lock:
+                running.alerts = AlertStates(found)
 
     # Evaluation.
 
     def _evaluate(self, group: RunningGroup, due: float) -> None:
         try:
             missed = group.missed
+            if group.is_unknown:
+                self._restore_from_samples(group, due)
             changed = group.evaluate(due, self._evaluator, self._clock)
             if group.is_gone:
                 return

@@ -53,6 +53,7 @@ class Scene:
         self.answers: dict[str, list[tuple[Labels, float]] | float | Exception] = {"sum(up)": 1.0, "up == 0": []}
         self.written: list[tuple[int, Labels, float]] = []
         self.told: list[Told] = []
+        self.lookbacks: set[int | None] = set()
         self.refuses: Exception | None = None
         self.telemetry = Registry()
         self.ruler = self.begin()
@@ -73,8 +74,9 @@ class Scene:
         self.clock.advance(down_seconds)
         self.ruler = self.begin()
 
-    def ask(self, query: str, at_ms: int) -> QueryResult:
-        answer = self.answers[query]
+    def ask(self, query: str, at_ms: int, *, lookback_ms: int | None = None) -> QueryResult:
+        self.lookbacks.add(lookback_ms)
+        answer = self.answers.get(query, [])
         if isinstance(answer, Exception):
             raise answer
         return QueryResult(Scalar(at_ms, answer) if isinstance(answer, float) else Vector(at_ms, answer))
@@ -243,6 +245,23 @@ def test_a_restart_keeps_states(scene: Scene) -> None:
     assert scene.states() == ["firing", "firing"]
     events = [(event["event"], event["labels"]["instance"]) for event in scene.ruler.history(0, 2e9, 10)]
     assert events == [("firing", "b"), ("firing", "a")]
+
+
+def test_states_stand_in_the_samples_too(scene: Scene) -> None:
+    """A hub whose data directory is gone takes them from ALERTS_FOR_STATE, within the outage tolerance."""
+    now = scene.clock.unix_seconds()
+    selector = 'ALERTS_FOR_STATE{alertname="Down"}'
+    labels = {name: (("alertname", "Down"), ("instance", name), ("severity", "critical")) for name in "ab"}
+    metric = (("__name__", "ALERTS_FOR_STATE"),)
+    scene.answers[selector] = [(metric + labels["a"], now - 500), (metric + labels["b"], now - 105)]
+    scene.answers[f"timestamp({selector})"] = [(labels["a"], now - 100), (labels["b"], now - 100)]
+    scene.answers["up == 0"] = [up("a", 0.0), up("b", 0.0)]
+    scene.pass_time()
+    assert scene.states() == ["firing", "pending"]
+    assert 3_600_000 in scene.lookbacks
+    active = {alert["labels"]["instance"]: alert["activeAt"] for alert in scene.ruler.alerts_document()["alerts"]}
+    assert active["a"] == "2023-11-14T22:05:00.000Z"
+    assert scene.ruler.history(0, 2e9, 10) == []
 
 
 def test_a_long_outage_is_no_news(scene: Scene) -> None:

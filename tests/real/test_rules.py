@@ -1,0 +1,208 @@
+"""Rules of a whole hub beside a real Prometheus, and told to a real Alertmanager."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.hub_scene import HubProcess, now_ms, series
+from tests.parts import program
+from tests.real.prometheus import running_prometheus
+from tests.servers import refused_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.real("prometheus")
+
+WAIT_SECONDS = 60
+RULES = """\
+groups:
+- name: g
+  interval: 1s
+  limit: 10
+  rules:
+  - {record: "job:up:sum", expr: sum by (job) (up), labels: {tier: one}}
+  - alert: Down
+    expr: up == 0 and on () job:up:sum == 1
+    for: 1s
+    keep_firing_for: 1s
+    labels: {severity: critical, half: "{{ $value | humanize }}"}
+    annotations:
+      summary: '{{ $labels.instance }} is down, {{ with query "job:up:sum" }}{{ . | first | value }}{{ end }} is up'
+  - alert: Never
+    expr: up > 5
+  - alert: Twice
+    expr: sum by (instance) (up) or label_replace(up, "instance", "a", "", "") * 2
+    labels: {instance: same}
+"""
+
+
+def until(found: Callable[[], Any], what: str) -> Any:
+    """What `found` gives once it is true; asked again and again, as nobody tells."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            result = found()
+        except (OSError, urllib.error.HTTPError):
+            result = None
+        if result:
+            return result
+        time.sleep(0.1)
+    raise AssertionError(f"waited {WAIT_SECONDS} s for {what}")
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def ups(a: float, b: float, at_ms: int | None = None) -> bytes:
+    at = now_ms() if at_ms is None else at_ms
+    return b"".join(
+        series({"__name__": "up", "job": "kube-proxy", "instance": name}, (at, value))
+        for name, value in (("a", a), ("b", b))
+    )
+
+
+def write(hub: HubProcess, body: bytes) -> None:
+    with hub.client() as client:
+        assert client.write(body).status == 204
+
+
+def states(url: str) -> dict[str, str]:
+    """State of each alert by its instance."""
+    alerts = get(f"{url}/api/v1/alerts")["data"]["alerts"]
+    return {alert["labels"]["instance"]: alert["state"] for alert in alerts if alert["labels"]["alertname"] == "Down"}
+
+
+def firing(url: str) -> bool:
+    return states(url) == {"a": "firing"}
+
+
+def timeless(found: Any) -> Any:
+    """A document without what differs from one run to the next."""
+    dropped = ("evaluationTime", "lastEvaluation", "activeAt", "file", "keepFiringSince", "lastError")
+    if isinstance(found, dict):
+        return {name: timeless(value) for name, value in found.items() if name not in dropped}
+    return [timeless(one) for one in found] if isinstance(found, list) else found
+
+
+def shapes(found: Any) -> Any:
+    """Names and kinds of a document."""
+    if isinstance(found, dict):
+        return {name: shapes(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [shapes(one) for one in found]
+    return "number" if isinstance(found, int | float) and not isinstance(found, bool) else type(found).__name__
+
+
+def test_rules_and_alerts_are_as_in_prometheus(tmp_path: Path) -> None:
+    """The same rules over the same samples: the same documents, series and errors."""
+    (tmp_path / "r.yml").write_text(RULES)
+    with (
+        running_prometheus(tmp_path, config=f"rule_files: ['{tmp_path}/r.yml']\n") as prometheus,
+        HubProcess(tmp_path / "hub", "--rules", str(tmp_path / "r.yml")) as hub,
+    ):
+        at_ms = now_ms()
+        write(hub, ups(0, 1, at_ms))
+        labels = {name: (("__name__", "up"), ("instance", name), ("job", "kube-proxy")) for name in "ab"}
+        prometheus.write({labels["a"]: [(at_ms, 0.0)], labels["b"]: [(at_ms, 1.0)]})
+        for url in (prometheus.url, hub.url):
+            until(lambda url=url: firing(url), f"a firing alert at {url}")
+        until(lambda: "err" in [rule["health"] for rule in rules(prometheus.url)], "the rule that fails, there")
+        until(lambda: "err" in [rule["health"] for rule in rules(hub.url)], "the rule that fails, here")
+        theirs, ours = (get(f"{url}/api/v1/rules")["data"]["groups"] for url in (prometheus.url, hub.url))
+        for group in theirs:
+            for rule in group["rules"]:
+                rule["query"] = rule["query"].replace("by(", "by (").replace("on()", "on ()")  # as version 3 has it
+        assert timeless(ours) == timeless(theirs)
+        assert shapes(ours) == shapes(theirs)
+        for one, other in zip(ours[0]["rules"], theirs[0]["rules"], strict=True):
+            assert one.get("lastError", "").startswith(other.get("lastError", ""))
+        ours, theirs = (timeless(get(f"{url}/api/v1/alerts")["data"]) for url in (hub.url, prometheus.url))
+        assert ours == theirs
+        for query in ("ALERTS", "job:up:sum", "count(ALERTS_FOR_STATE)"):
+            answers = [get(f"{url}/api/v1/query?query={query}")["data"]["result"] for url in (hub.url, prometheus.url)]
+            ours, theirs = ([(one["metric"], one["value"][1]) for one in answer] for answer in answers)
+            assert ours == theirs
+
+
+def rules(url: str) -> list[dict[str, Any]]:
+    return [rule for group in get(f"{url}/api/v1/rules")["data"]["groups"] for rule in group["rules"]]
+
+
+def test_rules_of_an_engine(tmp_path: Path) -> None:
+    """Queries go to it, what comes out is written to it."""
+    (tmp_path / "r.yml").write_text(RULES)
+    with running_prometheus(tmp_path) as prometheus:
+        at_ms = now_ms()
+        labels = {name: (("__name__", "up"), ("instance", name), ("job", "kube-proxy")) for name in "ab"}
+        prometheus.write({labels["a"]: [(at_ms, 0.0)], labels["b"]: [(at_ms, 1.0)]})
+        engine = ("--engine", prometheus.url, "--engine-write", f"{prometheus.url}/api/v1/write")
+        with HubProcess(tmp_path / "hub", *engine, "--rules", str(tmp_path / "r.yml")) as hub:
+            until(lambda: firing(hub.url), "a firing alert")
+            found = until(
+                lambda: prometheus.get("query", query='ALERTS{alertstate="firing"}')["result"], "ALERTS there"
+            )
+            assert found[0]["metric"]["instance"] == "a"
+            assert prometheus.get("query", query="job:up:sum")["result"][0]["value"][1] == "1"
+
+
+@contextmanager
+def running_alertmanager(folder: Path) -> Iterator[str]:
+    """A real Alertmanager that tells nobody; its URL."""
+    (folder / "am.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        program("prometheus-alertmanager"),
+        f"--config.file={folder}/am.yml",
+        f"--storage.path={folder}/am",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with (folder / "am.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: urllib.request.urlopen(f"{url}/-/ready", timeout=5).close() is None, "Alertmanager")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def test_alertmanagers_are_told(tmp_path: Path) -> None:
+    """Of the beginning and the end, though another one is dead; a restart goes on where the hub was."""
+    (tmp_path / "r.yml").write_text(RULES)
+    with running_alertmanager(tmp_path) as alertmanager:
+
+        def alerts() -> list[dict[str, Any]]:
+            return [one for one in get(f"{alertmanager}/api/v2/alerts") if one["labels"]["alertname"] == "Down"]
+
+        options = ("--rules", str(tmp_path / "r.yml"), "--external-label", "cluster=c1")
+        options += ("--alertmanager", f"http://127.0.0.1:{refused_port()}", alertmanager)
+        with HubProcess(tmp_path / "hub", *options) as hub:
+            write(hub, ups(0, 1))
+            (told,) = until(alerts, "the alert at the Alertmanager")
+            assert told["status"]["state"] == "active"
+            assert told["annotations"]["summary"] == "a is down, 1 is up"
+            labels = {"alertname": "Down", "cluster": "c1", "half": "0", "severity": "critical"}
+            assert told["labels"] == {**labels, "instance": "a", "job": "kube-proxy"}
+            hub.kill()
+        with HubProcess(tmp_path / "hub", *options) as hub:
+            assert firing(hub.url), "what fired before fires on"
+            write(hub, ups(1, 1))
+            until(lambda: not alerts(), "the end at the Alertmanager")
+            events = get(f"{hub.url}/api/kpwatch/v1/alerts/history")["data"]["events"]
+            assert [event["event"] for event in events] == ["resolved", "firing"], "told once, although it was killed"
