@@ -72,6 +72,7 @@ generate: .venv/dev.stamp
 	$(BIN)/python scripts/make-simulator-bodies
 	$(BIN)/python scripts/make-categraf-compat
 	$(BIN)/python scripts/make-check-pages
+	$(BIN)/python scripts/make-chart-readme
 
 # All tests again with many more examples for each property: an hour, not minutes.
 long: .venv/dev.stamp

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import kubernetes_validate
 import yaml
 
 from tests.parts import kubectl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -74,6 +76,14 @@ def with_component(overlay: str, component: str, folder: Path) -> list[Document]
 def _relative(path: Path, base: Path) -> str:
     up = len(base.parts) - 1
     return "../" * up + "/".join(path.parts[1:])
+
+
+def check_schemas(everything: Iterable[Document], version: str, foreign: frozenset[str] = frozenset()) -> None:
+    """Each document is one of that release, without a field that it does not know; the same one is looked at once."""
+    for text in {json.dumps(document, sort_keys=True) for document in everything}:
+        document = json.loads(text)
+        if document["kind"] not in foreign:
+            kubernetes_validate.validate(document, version, strict=True)
 
 
 def pods(everything: list[Document]) -> Iterator[Pod]:
