@@ -30,6 +30,7 @@ from kpwatch.api.router import Router
 from kpwatch.api.routes import Handlers, routes
 from kpwatch.api.rules import RulesApi
 from kpwatch.api.server import HttpServer, loopback
+from kpwatch.api.small import SAMPLES_MAX
 from kpwatch.api.status import ServerFacts, StatusApi
 from kpwatch.api.targets import TargetsApi
 from kpwatch.api.workers import Workers
@@ -141,10 +142,16 @@ class LazyEngine:
 
     def __call__(self, timeout_seconds: float, source: SeriesSource | None = None) -> Engine:
         """An engine over `source`, else over the store; engines hold nothing, so making one is free."""
+        return self._made(timeout_seconds, self._options.max_samples, source or self._store)
+
+    def small(self, timeout_seconds: float) -> Engine:
+        """An engine over the store for queries that nobody has to wait for."""
+        return self._made(timeout_seconds, min(self._options.max_samples, SAMPLES_MAX), self._store)
+
+    def _made(self, timeout_seconds: float, max_samples: int, source: SeriesSource) -> Engine:
         from kpwatch.promql.engine import Engine, EngineOptions  # noqa: PLC0415 - see the class
 
-        options = EngineOptions(max_samples=self._options.max_samples, timeout_seconds=timeout_seconds)
-        return Engine(source or self._store, options, self._clock)
+        return Engine(source, EngineOptions(max_samples=max_samples, timeout_seconds=timeout_seconds), self._clock)
 
     def warm_up(self) -> None:
         """Load what the first query would have to wait for."""
@@ -247,7 +254,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     handlers = Handlers(
         write=write,
         push=write.upload,
-        query=QueryApi(engine, workers, clock),
+        query=QueryApi(engine, workers, clock, engine.small),
         metadata=MetadataApi(store, workers),
         describing=DescribingApi(workers, knowledge, write.descriptions),
         targets=TargetsApi(engine, workers, clock),

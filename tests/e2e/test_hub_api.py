@@ -303,6 +303,24 @@ def test_limits_of_queries_are_options(tmp_path: Path) -> None:
             assert answer.json()["errorType"] == "timeout"
 
 
+def test_asking_again_and_again(tmp_path: Path) -> None:
+    """The loop answers what it knows as small: what came meanwhile is seen, too much is still refused."""
+    with HubProcess(tmp_path, "--query-max-samples", "60") as hub, hub.client() as client:
+
+        def ask(query: str) -> tuple[int, Any]:
+            answer = client.get("/api/v1/query", query=query, time=AT_MS / 1000)
+            return answer.status, answer.json().get("data", {}).get("result")
+
+        for count in range(1, 25):
+            body = series({"__name__": "metric", "job": "kube-proxy", "code": str(count)}, (AT_MS, 1.0))
+            assert client.write(body).status == 204
+            assert ask("count(metric)") == (200, [{"metric": {}, "value": [AT_MS / 1000, str(count)]}])
+            assert ask("1 +") == (400, None)
+        for count in range(60):
+            client.write(series({"__name__": "metric", "job": "kube-proxy", "le": str(count)}, (AT_MS, 1.0)))
+        assert [ask("count(metric)")[0] for _ in range(3)] == [422, 422, 422]
+
+
 def test_the_length_of_an_answer_is_an_option(tmp_path: Path) -> None:
     """What is longer is a 422 that names the option, wherever an answer grows with what is stored."""
     with HubProcess(tmp_path, "--query-max-answer", "1KB") as hub, hub.client() as client:

@@ -1,16 +1,20 @@
 """/query and /query_range: PromQL in, Prometheus' JSON out.
 
-Evaluation, writing and zipping happen on one of the bounded threads; the engine is made when the first query comes.
+Evaluation, writing and zipping happen on one of the bounded threads, but of what is known as small (`small.py`); the
+engine is made when the first query comes.
 """
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kpwatch.api.answers import Spent, query_answer
 from kpwatch.api.encoding import accepted_coding, encoded
 from kpwatch.api.forms import FormUpload, read_form
-from kpwatch.base.errors import BadQuery
+from kpwatch.api.small import SmallQueries
+from kpwatch.base.errors import BadQuery, QueryTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +55,7 @@ class EngineMaker(Protocol):
 class Question(NamedTuple):
     """What a request asks for."""
 
+    text: str
     evaluate: Callable[[QueryEngine], QueryResult]
     limit: int
 
@@ -58,8 +63,20 @@ class Question(NamedTuple):
 class QueryApi:
     """Handlers of the two query URLs, each for requests that are read and for those that are pushed."""
 
-    def __init__(self, engine: EngineMaker, workers: Workers, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: EngineMaker,
+        workers: Workers,
+        clock: Clock,
+        small_engine: Callable[[float], QueryEngine] | None = None,
+    ) -> None:
+        """`small_engine` evaluates within `small.SAMPLES_MAX` or raises QueryTooLarge, and waits for nobody.
+
+        None = every query is a thread's.
+        """
         self._engine = engine
+        self._small_engine = small_engine
+        self._small = SmallQueries()
         self._workers = workers
         self._clock = clock
 
@@ -75,25 +92,45 @@ class QueryApi:
 
     def push_instant(self, head: Head, reply: Reply) -> Upload:
         """As `instant`."""
-        return self._pushed(head, reply, self._instant)
+        return FormUpload(head, reply, self._serve_instant)
+
+    def _serve_instant(self, head: Head, form: Form, reply: Reply) -> None:
+        question = self._instant(form)
+        work, seconds = self._job(head, form, question)
+        clock, small, small_engine = self._clock, self._small, self._small_engine
+        took = math.inf
+
+        def timed(engine: Callable[[float], QueryEngine]) -> Answer:
+            nonlocal took
+            began_at = clock.monotonic_seconds()
+            answer = work(engine)
+            took = clock.monotonic_seconds() - began_at
+            return answer
+
+        def then(outcome: Answer | Exception) -> None:
+            small.took(question.text, took)
+            reply(outcome)
+
+        if small_engine is not None and question.text in small:
+            with suppress(QueryTooLarge):  # it is a thread's
+                return then(timed(small_engine))
+        self._workers.start(lambda: timed(self._engine), then, seconds)
+        return None
 
     def push_range(self, head: Head, reply: Reply) -> Upload:
         """As `range`."""
-        return self._pushed(head, reply, self._range)
+        return FormUpload(head, reply, self._serve_range)
 
-    def _pushed(self, head: Head, reply: Reply, question: Callable[[Form], Question]) -> Upload:
-        def serve(head: Head, form: Form, reply: Reply) -> None:
-            work, seconds = self._job(head, form, question(form))
-            self._workers.start(work, reply, seconds)
-
-        return FormUpload(head, reply, serve)
+    def _serve_range(self, head: Head, form: Form, reply: Reply) -> None:
+        work, seconds = self._job(head, form, self._range(form))
+        self._workers.start(work, reply, seconds)
 
     def _instant(self, form: Form) -> Question:
         limit = form.limit()
         at_ms = form.time_ms("time", self._clock.unix_ms())
         lookback_ms = _lookback_ms(form)
         query = form.text("query")
-        return Question(lambda engine: engine.instant(query, at_ms, lookback_ms=lookback_ms), limit)
+        return Question(query, lambda engine: engine.instant(query, at_ms, lookback_ms=lookback_ms), limit)
 
     def _range(self, form: Form) -> Question:
         limit = form.limit()
@@ -113,10 +150,12 @@ class QueryApi:
             )
         lookback_ms = _lookback_ms(form)
         query = form.text("query")
-        return Question(lambda engine: engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms), limit)
+        return Question(
+            query, lambda engine: engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms), limit
+        )
 
-    def _job(self, head: Head, form: Form, question: Question) -> tuple[Callable[[], Answer], float]:
-        """What a thread has to do for the answer, and the seconds it may take."""
+    def _job(self, head: Head, form: Form, question: Question) -> tuple[Callable[..., Answer], float]:
+        """What has to be done for the answer, by this engine or another, and the seconds it may take."""
         coding = accepted_coding(head)
         asked_seconds = form.duration_ms("timeout", 0) / 1000
         if asked_seconds < 0:
@@ -126,10 +165,10 @@ class QueryApi:
         asked_at = self._clock.monotonic_seconds()
         wants_stats = bool(form.text("stats"))
 
-        def work() -> Answer:
+        def work(engine: Callable[[float], QueryEngine] = self._engine) -> Answer:
             began_at = self._clock.monotonic_seconds()
             try:
-                result = question.evaluate(self._engine(seconds))
+                result = question.evaluate(engine(seconds))
             except BadQuery as error:
                 raise BadQuery(f'invalid parameter "query": {error}') from error
             ended_at = self._clock.monotonic_seconds()

@@ -14,11 +14,12 @@ import numpy as np
 
 from kpwatch.base.errors import BadQuery
 from kpwatch.model.gofloat import format_g
-from kpwatch.model.labels import METRIC_NAME, label_value
+from kpwatch.model.labels import metric_name
 from kpwatch.promql import binary
 from kpwatch.promql.aggregate import Request, aggregate, count_values
 from kpwatch.promql.counters import PLAIN
 from kpwatch.promql.functions import FUNCTIONS, Around, General, OverTime, Pointwise
+from kpwatch.promql.remembered import remembered
 from kpwatch.promql.select import grid_windows, newest, windows
 from kpwatch.promql.stacks import batches, for_each, unstacked
 from kpwatch.promql.tree import (
@@ -35,8 +36,9 @@ from kpwatch.promql.tree import (
 from kpwatch.promql.values import Floats, Grid, Integers, Value, empty_grid, single_row, stack, without_absent_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from kpwatch.model.labels import Labels
     from kpwatch.model.source import SeriesSource, Slice
     from kpwatch.promql.budget import Budget
     from kpwatch.promql.notes import Notes
@@ -195,13 +197,12 @@ class Evaluation:
 
     def _note_possible_gauges(self, grid: Grid, call: Call, node: Range | Subquery) -> None:
         places = call.places if isinstance(node, Range) else ("", "1:1")  # Prometheus loses a subquery's place
-        for name in {label_value(labels, METRIC_NAME): None for labels in grid.labels}:
-            if name and not name.endswith(COUNTER_SUFFIXES):
-                self._scope.notes.info(
-                    f'metric might not be a counter, name does not end in {"/".join(COUNTER_SUFFIXES)}: "{name}"',
-                    places,
-                    1,
-                )
+        for name in _names_of_no_counters(grid.labels):
+            self._scope.notes.info(
+                f'metric might not be a counter, name does not end in {"/".join(COUNTER_SUFFIXES)}: "{name}"',
+                places,
+                1,
+            )
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
@@ -298,6 +299,13 @@ def _spread(grid: Grid, steps: int) -> Grid:
     """One step's vector at every step."""
     shape = (len(grid.labels), steps)
     return Grid(grid.labels, np.broadcast_to(grid.values, shape), np.broadcast_to(grid.present, shape), grid.drop_name)
+
+
+@remembered
+def _names_of_no_counters(labels: Sequence[Labels]) -> list[str]:
+    """The names that do not end as counters' do, each once."""
+    names = dict.fromkeys(map(metric_name, labels))
+    return [name for name in names if name and not name.endswith(COUNTER_SUFFIXES)]
 
 
 def _warn_of_quantiles(q: Value, call: Call, notes: Notes) -> None:

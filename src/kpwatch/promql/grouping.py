@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 import numpy as np
 
 from kpwatch.model.labels import METRIC_NAME
+from kpwatch.promql.remembered import remembered
 from kpwatch.promql.values import Floats, Integers, Mask
 
 if TYPE_CHECKING:
@@ -39,11 +40,16 @@ class Groups(NamedTuple):
 
 def group_rows(rows: Sequence[Labels], names: Sequence[str], *, without: bool) -> Groups:
     """Group label sets by the named labels, or by all but the named and the metric's name."""
-    chosen = frozenset((*names, METRIC_NAME) if without else names)
+    return _grouped(rows, frozenset((*names, METRIC_NAME) if without else names), without)
+
+
+@remembered
+def _grouped(rows: Sequence[Labels], chosen: frozenset[str], without: bool) -> Groups:
     numbers: dict[Labels, int] = {}
     of_row = np.empty(len(rows), np.intp)
     for row, labels in enumerate(rows):
         of_row[row] = numbers.setdefault(_key(labels, chosen, without), len(numbers))
+    of_row.flags.writeable = False
     return Groups(list(numbers), of_row)
 
 

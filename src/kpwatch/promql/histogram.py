@@ -16,6 +16,7 @@ import numpy as np
 
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import label_value, metric_name
+from kpwatch.promql.remembered import remembered
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, stack
 
 if TYPE_CHECKING:
@@ -132,15 +133,25 @@ def _each_family(grid: Grid, notes: Notes, place: Sequence[str], evaluate: Calla
     return stack(answers, steps)
 
 
-def _families(grid: Grid, notes: Notes, place: Sequence[str]) -> Iterator[Family]:
+def _families(grid: Grid, notes: Notes, place: Sequence[str]) -> Sequence[Family]:
+    families, strangers = _sorted_out(grid.labels)
+    for labels in strangers:
+        name = metric_name(labels)
+        suffix = f' for metric name "{name}"' if name else ""
+        text = label_value(labels, BOUND_LABEL)
+        notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}"{suffix}', place)
+    return families
+
+
+@remembered
+def _sorted_out(buckets_labels: Sequence[Labels]) -> tuple[Sequence[Family], Sequence[Labels]]:
+    """Histograms with the same bounds together, and what is no bucket."""
     histograms: dict[Labels, list[tuple[float, int]]] = {}
-    for row, labels in enumerate(grid.labels):
+    strangers = []
+    for row, labels in enumerate(buckets_labels):
         key, bound = _bucket_of(labels)
         if bound is None:
-            name = metric_name(labels)
-            suffix = f' for metric name "{name}"' if name else ""
-            text = label_value(labels, BOUND_LABEL)
-            notes.warn(f'bucket label "le" is missing or has a malformed value of "{text}"{suffix}', place)
+            strangers.append(labels)
             continue
         histograms.setdefault(key, []).append((bound, row))
     by_bounds: dict[tuple[float, ...], list[tuple[Labels, list[int]]]] = {}
@@ -148,9 +159,15 @@ def _families(grid: Grid, notes: Notes, place: Sequence[str]) -> Iterator[Family
         buckets.sort()
         bounds = tuple(bound for bound, _ in buckets)
         by_bounds.setdefault(bounds, []).append((key, [row for _, row in buckets]))
-    for bounds, members in by_bounds.items():
-        rows = np.asarray([member_rows for _, member_rows in members]).T
-        yield Family(np.asarray(bounds), [key for key, _ in members], rows)
+    families = [
+        Family(
+            np.asarray(bounds),
+            [key for key, _ in members],
+            np.asarray([member_rows for _, member_rows in members]).T,
+        )
+        for bounds, members in by_bounds.items()
+    ]
+    return families, strangers
 
 
 @lru_cache(maxsize=BUCKETS_KEPT)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kpwatch.base.errors import QueryFailed
 from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.numbers import STALE_NAN_BITS
+from kpwatch.promql.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,11 +102,16 @@ def drop_names(grid: Grid) -> Grid:
     """Take the names of the rows marked so; series that become the same are merged."""
     if not grid.drop_name.any():
         return merge_same_labels(grid)
-    labels = [
-        tuple(pair for pair in row if pair[0] != METRIC_NAME) if drop else row
-        for row, drop in zip(grid.labels, grid.drop_name.tolist(), strict=True)
-    ]
+    labels = _without_names(grid.labels, grid.drop_name.tobytes())
     return merge_same_labels(replace(grid, labels=labels, drop_name=np.zeros(len(labels), np.bool_)))
+
+
+@remembered
+def _without_names(labels: Sequence[Labels], drops: bytes) -> list[Labels]:
+    return [
+        tuple(pair for pair in row if pair[0] != METRIC_NAME) if drop else row
+        for row, drop in zip(labels, drops, strict=True)
+    ]
 
 
 def merge_same_labels(grid: Grid) -> Grid:
@@ -113,10 +119,8 @@ def merge_same_labels(grid: Grid) -> Grid:
 
     Raises QueryFailed where two of them have a value at the same step (promql/engine.go, mergeSeriesWithSameLabelset).
     """
-    rows_of: dict[tuple[Labels, bool], list[int]] = {}
-    for row, key in enumerate(zip(grid.labels, grid.drop_name.tolist(), strict=True)):
-        rows_of.setdefault(key, []).append(row)
-    if len(rows_of) == len(grid.labels):
+    rows_of = _rows_of(grid.labels, grid.drop_name.tobytes())
+    if rows_of is None:
         return grid
     values, present = grid.values.copy(), grid.present.copy()
     for (labels, _), rows in rows_of.items():
@@ -131,6 +135,15 @@ def merge_same_labels(grid: Grid) -> Grid:
             present[first] |= present[other]
     kept = [rows[0] for rows in rows_of.values()]
     return Grid(grid.labels, values, present, grid.drop_name).take(kept)
+
+
+@remembered
+def _rows_of(labels: Sequence[Labels], drops: bytes) -> dict[tuple[Labels, int], list[int]] | None:
+    """The rows of each label set, None where each has but one."""
+    rows_of: dict[tuple[Labels, int], list[int]] = {}
+    for row, key in enumerate(zip(labels, drops, strict=True)):
+        rows_of.setdefault(key, []).append(row)
+    return None if len(rows_of) == len(labels) else rows_of
 
 
 def is_stale(values: Floats) -> Mask:

@@ -1,9 +1,9 @@
 """What queries decoded, for the next: dashboards ask the same again and again.
 
-A bounded memory of four kinds of things: heads of blocks, columns of blocks, columns of a target's blocks together,
-columns of the head's rows. Blocks never change under their key (what the row says and its checksum), a target counts
-how often its blocks change, rows of the head have numbers; so an entry is right or it is not used. Values are shared,
-and nobody may write to them.
+A bounded memory of five kinds of things: heads of blocks, columns of blocks, columns of a target's blocks together,
+columns of the head's rows, and names of columns. Blocks never change under their key (what the row says and its
+checksum), a target counts how often its blocks change, rows of the head have numbers, a number is one name for ever; so
+an entry is right or it is not used. Values are shared, and nobody may write to them.
 """
 
 from __future__ import annotations

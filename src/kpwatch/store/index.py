@@ -39,11 +39,21 @@ def find(catalog: Catalog, matchers: Sequence[Matcher], start_ms: int, end_ms: i
         own = target.columns
         known = shared.get(id(own))
         if known is None:
-            columns = own if matching is None else np.intersect1d(own, matching, assume_unique=True)
+            columns = own if matching is None else _common(own, matching)
             known = shared[id(own)] = (own, columns)
         if len(known[1]):
             found.append(Found(target, known[1]))
     return found
+
+
+def _common(own: Ids, matching: Ids) -> Ids:
+    """Those of `matching` that a target has; both ascend."""
+    if not len(own):
+        return own
+    places = own.searchsorted(matching)
+    places[places == len(own)] = 0
+    common: Ids = matching[own[places] == matching]
+    return common
 
 
 def _matching_targets(catalog: Catalog, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Target]:

@@ -54,13 +54,12 @@ def merge(parts: Sequence[Part]) -> list[Part]:
     """The same samples, each once, in as few parts as their times allow; each column is in exactly one part."""
     parts = [part for part in parts if part.rows and len(part.columns)]
     stacked = [_stack(parts, members, columns) for columns, members in _by_membership(parts)]
-    return _unite(stacked)
+    return stacked if len(stacked) == 1 else _unite(stacked)
 
 
 def clip(part: Part, start_ms: int, end_ms: int) -> Part:
     """The rows of a merged part within [start_ms, end_ms]."""
-    low = int(np.searchsorted(part.timestamps_ms, start_ms, "left"))
-    high = int(np.searchsorted(part.timestamps_ms, end_ms, "right"))
+    low, high = part.timestamps_ms.searchsorted((start_ms, end_ms + 1)).tolist()
     if low == 0 and high == part.rows:
         return part
     return Part(part.columns, part.timestamps_ms[low:high], part.bits[:, low:high])

@@ -1,15 +1,15 @@
 """Queries: what stands in memory and what stands in the database, as one.
 
-A query takes the head's rows first and opens a snapshot of the database after. Whatever is sealed in between is then
-in both, and `merge` makes it one again; nothing can be in neither. Readers have connections of their own and wait for
-nobody; the writer does not wait for them.
+A query takes the head's rows first, and opens a snapshot of the database after if not all it wants is in the cache.
+Whatever is sealed in between is then in both, and `merge` makes it one again; nothing can be in neither. Readers have
+connections of their own and wait for nobody; the writer does not wait for them.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from kpwatch.store.block import BlockReader, StoredPart
     from kpwatch.store.blocks import Listed
     from kpwatch.store.cache import Cache
-    from kpwatch.store.catalog import Catalog
+    from kpwatch.store.catalog import Catalog, Target
     from kpwatch.store.head import Head, HeadRow
     from kpwatch.store.index import Found
     from kpwatch.store.parts import Ids, Times
 
 IDLE_CONNECTIONS = 4
+LABELS_BYTES = 150
+"""What a label set takes; its texts are the catalog's."""
 
 
 class ReaderPool:
@@ -64,6 +66,11 @@ class ReaderPool:
         finally:
             connection.rollback()
             self._give_back(connection)
+
+    def require_open(self) -> None:
+        """Raise StoreClosed after `close`."""
+        if self._closed:
+            raise StoreClosed("the store is closed")
 
     def _take(self) -> sqlite3.Connection:
         with self._lock:
@@ -108,14 +115,19 @@ class Query:
         """The answer, target by target. `skip`: blocks not to look at; `report` is told of damaged ones."""
         heads = [head.rows(target.number) for target, _ in self._found]
         changed = [target.blocks_changed for target, _ in self._found]
-        with pool.snapshot() as connection:
-            for found, rows, blocks_changed in zip(self._found, heads, changed, strict=True):
-                parts = [
-                    *self._sealed(connection, found, blocks_changed, skip, report),
-                    *self._from_head(found, rows),
-                ]
-                for part in merge(parts):
-                    yield from self._slice(found.target.labels, part)
+        known = list(map(self._known, self._found, changed))
+        with ExitStack() as stack:
+            if None in known:
+                connection = stack.enter_context(pool.snapshot())
+            else:
+                pool.require_open()
+            for found, rows, blocks_changed, sealed in zip(self._found, heads, changed, known, strict=True):
+                if sealed is None:
+                    sealed = self._sealed(connection, found, blocks_changed, skip, report)  # noqa: PLW2901
+                unsealed = self._from_head(found, rows)
+                is_merged = not unsealed and len(found.columns) <= COLUMNS_MAX
+                for part in sealed if is_merged else merge([*sealed, *unsealed]):
+                    yield from self._slice(found.target, part)
 
     def _wanted_of(self, columns: Ids) -> Wanted:
         wanted = self._wanted.get(id(columns))
@@ -131,6 +143,19 @@ class Query:
         inside = (between(part, self._start_ms, self._end_ms) for part in parts)
         return [part for part in inside if part is not None]
 
+    def _known(self, found: Found, blocks_changed: int) -> list[Part] | None:
+        """What blocks have, merged, if that is known without looking; `blocks_changed` is of after the head's rows."""
+        target = found.target
+        if target.sealed_ms < self._start_ms:
+            return []  # and what is sealed from now on is in the head's rows
+        wanted = self._wanted_of(found.columns)
+        if len(wanted.columns) > COLUMNS_MAX:
+            return None
+        known: Sealed | None = self._cache.get(("blocks", target.number, wanted.key))
+        if known is not None and known.answers(blocks_changed, self._start_ms, self._end_ms):
+            return self._clipped(known.parts)
+        return None
+
     def _sealed(
         self,
         connection: sqlite3.Connection,
@@ -139,18 +164,14 @@ class Query:
         skip: set[int],
         report: Callable[[int, str], None],
     ) -> list[Part]:
-        """What blocks have. `blocks_changed` was read after the head's rows were taken and before the snapshot."""
-        target = found.target
-        sealed_ms = target.sealed_ms
-        if sealed_ms < self._start_ms:
-            return []  # and what is sealed from now on is in the head's rows
+        """What blocks have, merged if it is for the cache.
+
+        `blocks_changed` was read after the head's rows were taken and before the snapshot.
+        """
+        target, sealed_ms = found.target, found.target.sealed_ms
         wanted = self._wanted_of(found.columns)
         if len(wanted.columns) > COLUMNS_MAX:
             return self._clipped(self._from_blocks(connection, target.number, wanted, skip, report))
-        key = ("blocks", target.number, wanted.key)
-        known: Sealed | None = self._cache.get(key)
-        if known is not None and known.answers(blocks_changed, self._start_ms, self._end_ms):
-            return self._clipped(known.parts)
         failed: list[int] = []
 
         def fail(number: int, reason: str) -> None:
@@ -163,11 +184,13 @@ class Query:
                 part.bits.flags.writeable = False
             end_ms = self._end_ms if self._end_ms < sealed_ms else NEVER_MS
             size = sum(part.bits.nbytes + part.timestamps_ms.nbytes for part in parts)
+            key = ("blocks", target.number, wanted.key)
             self._budget.put(key, Sealed(blocks_changed, self._start_ms, end_ms, parts), size)
         return self._clipped(parts)
 
     def _clipped(self, parts: Iterable[Part]) -> list[Part]:
-        return [clip(part, self._start_ms, self._end_ms) for part in parts if self._overlaps(part.timestamps_ms)]
+        clipped = [clip(part, self._start_ms, self._end_ms) for part in parts if self._overlaps(part.timestamps_ms)]
+        return [part for part in clipped if part.rows]
 
     def _from_blocks(
         self,
@@ -213,22 +236,39 @@ class Query:
             self._budget.put(block, reader.parts, sum(part.size for part in reader.parts))
         return reader
 
-    def _slice(self, target: Labels, part: Part) -> Iterator[Slice]:
+    def _slice(self, target: Target, part: Part) -> Iterator[Slice]:
         """The part with its names; a column whose name was lost (it is in the quarantine) cannot be answered."""
         names = self._names_of(part.columns)
         bits = part.bits if names.lines is None else part.bits[names.lines]
         if names.columns:
-            yield Slice(OfTarget(target, names.columns), part.timestamps_ms, bits.T.view(np.float64))
+            yield Slice(self._series(target, part.columns, names), part.timestamps_ms, bits.T.view(np.float64))
+
+    def _series(self, target: Target, columns: Ids, names: _Names) -> OfTarget:
+        """The same objects, label sets too, for every query that the cache answers."""
+        if len(columns) > COLUMNS_MAX:
+            return OfTarget(target.labels, names.columns)
+        key = ("series", target.number, columns.tobytes())
+        series: OfTarget | None = self._cache.get(key)
+        if series is None or series.columns is not names.columns:
+            series = OfTarget(target.labels, names.columns)
+            self._budget.put(key, series, LABELS_BYTES * len(series))
+        return series
 
     def _names_of(self, columns: Ids) -> _Names:
-        key = columns.tobytes()
-        found = self._names.get(key)
+        key = ("names", columns.tobytes())
+        found = self._names.get(key[1])
         if found is None:
-            names = [self._catalog.columns[number] for number in columns.tolist()]
-            lines = [line for line, column in enumerate(names) if column is not None]
-            known = tuple(column for column in names if column is not None)
-            found = self._names[key] = _Names(known, None if len(known) == len(names) else lines)
+            known: _Names | None = self._cache.get(key)
+            found = self._names[key[1]] = known or self._found_names(columns)
+            if known is None and found.lines is None and len(columns) <= COLUMNS_MAX:
+                self._budget.put(key, found, 16 * len(columns))
         return found
+
+    def _found_names(self, columns: Ids) -> _Names:
+        names = [self._catalog.columns[number] for number in columns.tolist()]
+        lines = [line for line, column in enumerate(names) if column is not None]
+        known = tuple(column for column in names if column is not None)
+        return _Names(known, None if len(known) == len(names) else lines)
 
 
 class _Names(NamedTuple):

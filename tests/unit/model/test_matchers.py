@@ -29,6 +29,16 @@ TABLE = [
     ("job", "=~", "(?i)KUBE-PROXY", True),
     ("text", "=~", "a.b", True),
     ("text", "=~", "a", False),
+    ("text", "=~", ".*", True),
+    ("text", "!~", ".*", False),
+    ("text", "=~", ".+", True),
+    ("job", "=~", "a||b", False),
+    ("absent", "=~", "a||b", True),
+    ("absent", "=~", "|", True),
+    ("job", "=~", "kube-proxy", True),
+    ("job", "!~", "x|kube-proxy", False),
+    ("job", "=~", "x|kube.proxy", True),
+    ("job", "=~", "kube-proxy$", True),
 ]
 
 

@@ -48,8 +48,9 @@ def test_a_large_block_is_read_piece_by_piece(tmp_path: Path) -> None:
 
 def test_an_abandoned_query_gives_its_connection_back(tmp_path: Path) -> None:
     """Whoever stops iterating holds nothing open; of many at once some connections are kept for the next."""
-    with opened(tmp_path) as store:
+    with opened(tmp_path, cache_bytes=0) as store:
         store.append([frame(n, layout(0), T0, [n]) for n in range(20)]).result(60)
+        store.seal()
         queries = [iter(store.select([], *FOREVER)) for _ in range(IDLE_CONNECTIONS + 3)]
         for query in queries:
             next(query)
@@ -58,14 +59,17 @@ def test_an_abandoned_query_gives_its_connection_back(tmp_path: Path) -> None:
         assert len(store._pool._idle) == IDLE_CONNECTIONS
 
 
-def test_a_query_sees_one_moment(tmp_path: Path) -> None:
-    """What is appended, sealed and merged while it runs does not show up in its middle."""
+@pytest.mark.parametrize("known", [0, 5, 10])
+def test_a_query_sees_one_moment(tmp_path: Path, known: int) -> None:
+    """What is appended, sealed and merged while it runs does not show up in its middle, whatever the cache has."""
     with opened(tmp_path, seal_rows=2) as store:
         model: dict = {}
         for number in range(5):
             frames = [frame(n, layout(0), T0 + number, [number]) for n in range(10)]
             store.append(frames).result(60)
             remember(model, frames)
+        for number in range(known):
+            list(store.select([Matcher("ident", "=", f"node-{number}")], *FOREVER))
         query = iter(store.select([], *FOREVER))
         slices = [next(query)]
         store.append([frame(n, layout(0), T0 + 9, [9]) for n in range(10)]).result(60)

@@ -1,0 +1,74 @@
+"""What was worked out of many label sets, for the next query that meets the same ones.
+
+Grouping thousands of series means looking at every label of each, which costs more than adding up their numbers. But a
+dashboard asks the same again, and a store hands out the same objects again (its cache has them): then so do the
+functions here, and a sequence is recognised by the identities of its members. An entry holds its label sets, so that
+none of these identities can become somebody else's. The least recently used goes first; how many label sets are held is
+bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kpwatch.model.labels import Labels
+
+LABEL_SETS_KEPT = 1 << 18
+LABEL_SETS_MAX = 1 << 15
+"""Longer sequences are not remembered: no dashboard shows them."""
+
+Result = TypeVar("Result")
+More = ParamSpec("More")
+
+
+class _Memory:
+    """Thread-safe; nobody may change what it gives."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[Any, tuple[tuple[Labels, ...], Any]] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Any) -> tuple[tuple[Labels, ...], Any] | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+            return found
+
+    def put(self, key: Any, labels: tuple[Labels, ...], value: Any) -> None:
+        with self._lock:
+            if key not in self._entries:
+                self._held += len(labels) + 1
+            self._entries[key] = (labels, value)
+            while self._held > LABEL_SETS_KEPT:
+                _, (gone, _) = self._entries.popitem(last=False)
+                self._held -= len(gone) + 1
+
+
+_MEMORY = _Memory()
+
+
+def remembered(
+    work: Callable[Concatenate[Sequence[Labels], More], Result],
+) -> Callable[Concatenate[Sequence[Labels], More], Result]:
+    """`work` (pure, of label sets and of what can be hashed), which is not done again for the same label sets."""
+
+    def known_or_worked_out(labels: Sequence[Labels], /, *more: More.args, **named: More.kwargs) -> Result:
+        if len(labels) > LABEL_SETS_MAX:
+            return work(labels, *more, **named)
+        key = (work, more, tuple(named.items()), tuple(map(id, labels)))
+        found = _MEMORY.get(key)
+        if found is None:
+            held = tuple(labels)
+            found = held, work(held, *more, **named)
+            _MEMORY.put(key, *found)
+        result: Result = found[1]
+        return result
+
+    return known_or_worked_out

@@ -1,0 +1,58 @@
+"""What is worked out once of the same label sets."""
+
+from __future__ import annotations
+
+import gc
+
+from kpwatch.model.labels import Labels, make_labels
+from kpwatch.promql.grouping import group_rows
+from kpwatch.promql.remembered import LABEL_SETS_KEPT, LABEL_SETS_MAX, remembered
+
+
+def labels(number: int) -> Labels:
+    return make_labels({"__name__": "m", "ident": f"node-{number}"})
+
+
+def test_the_same_objects_are_asked_about_once() -> None:
+    """By identity and order, and by the other arguments."""
+    asked = []
+
+    @remembered
+    def names(rows: object, *more: object) -> int:
+        asked.append((rows, more))
+        return len(asked)
+
+    some = [labels(number) for number in range(3)]
+    assert names(some) == names(tuple(some)) == 1
+    assert names(some[::-1]) == 2
+    assert names(some, "x") == 3
+    assert names(some) == 1
+
+
+def test_other_label_sets_at_the_same_address() -> None:
+    """What is held cannot be mistaken for what came after it (a freed object's identity is given to the next)."""
+    for number in range(2000):
+        groups = group_rows([labels(number), labels(number + 1)], ["ident"], without=False)
+        assert [dict(one)["ident"] for one in groups.labels] == [f"node-{number}", f"node-{number + 1}"]
+        if number % 500 == 0:
+            gc.collect()
+
+
+def test_much_is_worked_out_each_time() -> None:
+    """Long sequences are not held; of short ones the oldest go."""
+    asked = []
+
+    @remembered
+    def count(rows: object) -> None:
+        asked.append(rows)
+
+    one, long = [labels(1)], [labels(1)] * (LABEL_SETS_MAX + 1)
+    count(long)
+    count(long)
+    assert len(asked) == 2
+    count(one)
+    for number in range(LABEL_SETS_KEPT // LABEL_SETS_MAX + 1):
+        count([labels(number)] * LABEL_SETS_MAX)
+    before = len(asked)
+    count(one)
+    assert len(asked) == before + 1
