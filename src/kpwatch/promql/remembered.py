@@ -3,14 +3,11 @@
 Grouping thousands of series means looking at every label of each, which costs more than adding up their numbers. But a
 dashboard asks the same again, and a store hands out the same objects again (its cache has them): then so do the
 functions here, and a sequence is recognised by the identities of its members. An entry holds its label sets, so that
-none of these identities can become somebody else's. The least recently used goes first; how many label sets are held is
-bounded.
+none of these identities can become somebody else's. How many label sets are held is bounded: all are let go then.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -27,28 +24,20 @@ More = ParamSpec("More")
 
 
 class _Memory:
-    """Thread-safe; nobody may change what it gives."""
+    """Shared by threads, without a lock: what two of them do at once may be forgotten, but is never wrong."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[Any, tuple[tuple[Labels, ...], Any]] = OrderedDict()
+        self._entries: dict[Any, tuple[tuple[Labels, ...], Any]] = {}
         self._held = 0
-        self._lock = threading.Lock()
 
     def get(self, key: Any) -> tuple[tuple[Labels, ...], Any] | None:
-        with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
-                self._entries.move_to_end(key)
-            return found
+        return self._entries.get(key)
 
     def put(self, key: Any, labels: tuple[Labels, ...], value: Any) -> None:
-        with self._lock:
-            if key not in self._entries:
-                self._held += len(labels) + 1
-            self._entries[key] = (labels, value)
-            while self._held > LABEL_SETS_KEPT:
-                _, (gone, _) = self._entries.popitem(last=False)
-                self._held -= len(gone) + 1
+        if self._held + len(labels) > LABEL_SETS_KEPT:
+            self._entries, self._held = {}, 0
+        self._held += len(labels) + 1
+        self._entries[key] = (labels, value)
 
 
 _MEMORY = _Memory()

@@ -39,7 +39,7 @@ def test_other_label_sets_at_the_same_address() -> None:
 
 
 def test_much_is_worked_out_each_time() -> None:
-    """Long sequences are not held; of short ones the oldest go."""
+    """Long sequences are not held; the others go where they have become many."""
     asked = []
 
     @remembered
