@@ -87,5 +87,6 @@ def compile_anchored(pattern: str) -> Callable[[str], bool]:
         compiled = re2.compile(pattern, options)
     except re2.error as error:
         reason = error.args[0] if error.args else error
-        raise BadQuery(f'bad regular expression "{pattern}": {reason!s}') from error
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise BadQuery(f'bad regular expression "{pattern}": {text}') from error
     return lambda candidate: compiled.fullmatch(candidate) is not None

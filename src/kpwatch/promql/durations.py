@@ -5,16 +5,19 @@
 `step()` and `range()` are those of the query that is asked (0 for one at an instant), so what they are worth is known
 only with its `Span`. Values are seconds until the end, where Prometheus makes milliseconds of them: a literal is
 rounded to nanoseconds first, what was computed is cut off.
+
+Who wants to show a query instead of evaluating it gives a `Shown`, which keeps what is written and numbers it.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kpwatch.base.errors import BadQuery
-from kpwatch.promql.numbers import MAX_DURATION_SECONDS, literal_value
+from kpwatch.model.gofloat import format_plain
+from kpwatch.promql.numbers import MAX_DURATION_SECONDS, is_duration, literal_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +53,51 @@ class Window(NamedTuple):
     is_subquery: bool
 
 
+Node = dict[str, Any]
+"""A duration's syntax as Prometheus' translate_ast.go shows it."""
+STAND_IN_MS = 9_000_000_000_000
+"""285 years: so many milliseconds and its number are what a shown duration is written as."""
+
+
+class Shown:
+    """The durations of a query that is shown: milliseconds of a literal, the syntax of anything else."""
+
+    def __init__(self) -> None:
+        self._durations: list[int | Node] = []
+
+    def add(self, value: _Value, milliseconds: Callable[[_Value], int]) -> int:
+        """The stand-in of a duration; raises BadQuery for a literal that is none."""
+        self._durations.append(milliseconds(value) if value.is_literal else value.node)
+        return STAND_IN_MS + len(self._durations) - 1
+
+    def of(self, stand_in_ms: int | None) -> tuple[int, Node | None]:
+        """(milliseconds, syntax) behind a stand-in: (0, None) where there is none."""
+        if not stand_in_ms:
+            return 0, None
+        found = self._durations[stand_in_ms - STAND_IN_MS]
+        return (found, None) if isinstance(found, int) else (0, found)
+
+
 class _Value(NamedTuple):
     seconds: float
     is_literal: bool
+    node: Node
+
+
+def _literal(seconds: float, *, is_duration: bool) -> _Value:
+    node = {"type": "numberLiteral", "val": format_plain(seconds), "duration": is_duration}
+    return _Value(seconds, is_literal=True, node=node)
+
+
+def _computed(seconds: float, operator: str, left: Node | None, right: Node | None) -> _Value:
+    node = {"type": "durationExpr", "op": operator, "lhs": left, "rhs": right, "wrapped": False}
+    return _Value(seconds, is_literal=False, node=node)
+
+
+def _negative(value: _Value) -> _Value:
+    if value.is_literal:
+        return _literal(-value.seconds, is_duration=value.node["duration"])
+    return _computed(-value.seconds, "-", None, value.node)
 
 
 def pieces_of(text: str) -> list[str]:
@@ -66,23 +111,33 @@ def pieces_of(text: str) -> list[str]:
     return pieces
 
 
-def parse_window(text: str, span: Span) -> Window:
-    """What `[…]` says, brackets included; raises BadQuery where it says nothing sensible."""
+def parse_window(text: str, span: Span, shown: Shown | None = None) -> Window:
+    """What `[…]` says, brackets included; raises BadQuery where it says nothing sensible.
+
+    With `shown` the durations are stand-ins.
+    """
     reader = _Reader(pieces_of(text[1:-1]), span)
-    window_ms = _positive_ms(reader.sum())
+
+    def milliseconds(value: _Value) -> int:
+        return _positive_ms(value) if shown is None else shown.add(value, _positive_ms)
+
+    window_ms = milliseconds(reader.sum())
     if not reader.take(":"):
         reader.end("subquery or range")
         return Window(window_ms, None, is_subquery=False)
-    step_ms = None if reader.done else _positive_ms(reader.sum())
+    step_ms = None if reader.done else milliseconds(reader.sum())
     reader.end("subquery selector")
     return Window(window_ms, step_ms, is_subquery=True)
 
 
-def parse_offset(pieces: list[str], span: Span) -> tuple[int, int]:
-    """The offset at the beginning of the pieces, in milliseconds, and how many of them it takes."""
+def parse_offset(pieces: list[str], span: Span, shown: Shown | None = None) -> tuple[int, int]:
+    """The offset at the beginning of the pieces, in milliseconds, and how many of them it takes.
+
+    With `shown` it is a stand-in.
+    """
     reader = _Reader(pieces, span)
     value = reader.operand()
-    return _milliseconds(value), reader.position
+    return _milliseconds(value) if shown is None else shown.add(value, _milliseconds), reader.position
 
 
 class _Reader:
@@ -112,73 +167,79 @@ class _Reader:
     def sum(self) -> _Value:
         value = self._product()
         while operator := self.take("+", "-"):
-            other = self._product().seconds
-            value = _Value(value.seconds + (other if operator == "+" else -other), is_literal=False)
+            other = self._product()
+            seconds = value.seconds + (other.seconds if operator == "+" else -other.seconds)
+            value = _computed(seconds, operator, value.node, other.node)
         return value
 
     def _product(self) -> _Value:
         value = self._signed()
         while operator := self.take("*", "/", "%"):
-            other = self._signed().seconds
-            if operator != "*" and other == 0:
+            other = self._signed()
+            if operator != "*" and other.seconds == 0:
                 raise BadQuery(f"parse error: {'division' if operator == '/' else 'modulo'} by zero")
-            value = _Value(_PRODUCTS[operator](value.seconds, other), is_literal=False)
+            value = _computed(_PRODUCTS[operator](value.seconds, other.seconds), operator, value.node, other.node)
         return value
 
     def _signed(self) -> _Value:
         """A sign binds as a product does: -2^2 is -(2^2)."""
         if sign := self.take("+", "-"):
             value = self._deeper(self._signed)
-            return _Value(-value.seconds, value.is_literal) if sign == "-" else value
+            return _negative(value) if sign == "-" else value
         return self._power()
 
     def _power(self) -> _Value:
         value = self._primary()
         if not self.take("^"):
             return value
-        exponent = self._deeper(self._signed_power).seconds
+        exponent = self._deeper(self._signed_power)
         try:
-            raised = value.seconds**exponent
+            raised = value.seconds**exponent.seconds
         except (OverflowError, ZeroDivisionError):
             raised = math.inf
-        return _Value(math.nan if isinstance(raised, complex) else raised, is_literal=False)
+        return _computed(math.nan if isinstance(raised, complex) else raised, "^", value.node, exponent.node)
 
     def _signed_power(self) -> _Value:
         if sign := self.take("+", "-"):
             value = self._deeper(self._signed_power)
-            return _Value(-value.seconds, value.is_literal) if sign == "-" else value
+            return _negative(value) if sign == "-" else value
         return self._power()
 
     def operand(self) -> _Value:
         """What an offset takes without brackets: one value with its signs."""
         if sign := self.take("+", "-"):
             value = self._deeper(self.operand)
-            return _Value(-value.seconds, value.is_literal) if sign == "-" else value
+            return _negative(value) if sign == "-" else value
         return self._primary()
 
     def _primary(self) -> _Value:
         if self.take("("):
             value = self._deeper(self.sum)
             self._expect(")")
-            return _Value(value.seconds, is_literal=False)
+            if value.is_literal:
+                value = _computed(value.seconds, "+", None, value.node)
+            return value._replace(node={**value.node, "wrapped": True})
         if name := self.take(*_FUNCTIONS_OF_TWO):
             self._expect("(")
-            first = self._deeper(self.sum).seconds
+            first = self._deeper(self.sum)
             self._expect(",")
-            second = self._deeper(self.sum).seconds
+            second = self._deeper(self.sum)
             self._expect(")")
-            return _Value(_FUNCTIONS_OF_TWO[name](first, second), is_literal=False)
+            seconds = _FUNCTIONS_OF_TWO[name](first.seconds, second.seconds)
+            return _computed(seconds, name, first.node, second.node)
         if name := self.take("step", "range"):
             self._expect("(")
             self._expect(")")
-            return _Value((self._span.step_ms if name == "step" else self._span.range_ms) / 1000, is_literal=False)
+            milliseconds = self._span.step_ms if name == "step" else self._span.range_ms
+            return _computed(milliseconds / 1000, name, None, None)
         if name := self.take(*_SPECIAL):
-            return _Value(_SPECIAL[name], is_literal=True)
+            return _literal(_SPECIAL[name], is_duration=False)
         if self.done or not (self._pieces[self.position][0].isdigit() or self._pieces[self.position][0] == "."):
             found = "the end" if self.done else f'"{self._pieces[self.position]}"'
             raise BadQuery(f"parse error: unexpected {found}, expected number, duration, step(), or range()")
         self.position += 1
-        return _Value(literal_value(self._pieces[self.position - 1]), is_literal=True)
+        text = self._pieces[self.position - 1]
+        return _literal(literal_value(text), is_duration=is_duration(text))
 
     def _expect(self, piece: str) -> None:
         if not self.take(piece):

@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import BadQuery
-from kpwatch.promql.durations import INSTANT, Span, parse_offset, parse_window
+from kpwatch.promql.durations import INSTANT, Shown, Span, parse_offset, parse_window
 from kpwatch.promql.numbers import literal_value
 from kpwatch.promql.places import find_places, places_of
 
@@ -90,14 +90,17 @@ def tokens(query: str) -> Iterator[Token]:
         yield Token(str(match.lastgroup), match.group())
 
 
-def prepare(query: str, span: Span = INSTANT) -> Prepared:
-    """The query as the parser takes it; raises BadQuery where a bound is exceeded or a literal is none."""
+def prepare(query: str, span: Span = INSTANT, shown: Shown | None = None) -> Prepared:
+    """The query as the parser takes it; raises BadQuery where a bound is exceeded or a literal is none.
+
+    With `shown` all durations are its stand-ins.
+    """
     size = len(query.encode("utf-8", "surrogatepass"))
     if size > MAX_QUERY_BYTES:
         raise BadQuery(f"the query has {size} bytes; at most {MAX_QUERY_BYTES} are accepted: shorten or split it")
     stream = list(tokens(query))
     _check_bounds(stream)
-    return _Rewriter(stream, span).run()
+    return _Rewriter(stream, span, shown).run()
 
 
 def _check_bounds(stream: list[Token]) -> None:
@@ -121,13 +124,14 @@ def _check_bounds(stream: list[Token]) -> None:
 class _Rewriter:
     """Goes over the tokens once, from the left."""
 
-    def __init__(self, stream: list[Token], span: Span) -> None:
+    def __init__(self, stream: list[Token], span: Span, shown: Shown | None) -> None:
         self._stream = stream
         self._places = places_of(stream)
         self._indexes = [index for index, (kind, _) in enumerate(stream) if kind != "space"]
         self._at = 0
         """The next of the indexes."""
         self._span = span
+        self._shown = shown
         self._text: list[str] = []
         self._times_ms: list[int] = []
         self._patterns: list[str] = []
@@ -154,7 +158,7 @@ class _Rewriter:
         elif kind == "number":
             piece = _plain_number(literal_value(piece))
         elif kind == "range":
-            window = parse_window(piece, self._span)
+            window = parse_window(piece, self._span, self._shown)
             step = "" if window.step_ms is None else _plain_duration(window.step_ms)
             piece = f"[{_plain_duration(window.range_ms)}{':' + step if window.is_subquery else ''}]"
         elif kind == "at":
@@ -212,7 +216,7 @@ class _Rewriter:
     def _offset(self) -> str:
         """The duration behind `offset`, which is read off the stream."""
         ahead = [self._stream[index].text for index in self._indexes[self._at + 1 :]]
-        milliseconds, taken = parse_offset(ahead, self._span)
+        milliseconds, taken = parse_offset(ahead, self._span, self._shown)
         self._at += taken
         return _plain_duration(milliseconds)
 

@@ -40,6 +40,11 @@ def literal_value(text: str) -> float:
     return number
 
 
+def is_duration(text: str) -> bool:
+    """Whether `literal_value` reads it as a duration."""
+    return _DURATION.fullmatch(text) is not None
+
+
 def _integer(text: str) -> int | None:
     """What Go's ParseInt makes of it with base 0, where that is not what a decimal float would be."""
     if _HEXADECIMAL.fullmatch(text):

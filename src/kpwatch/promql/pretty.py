@@ -97,7 +97,7 @@ _ONE_LINE: dict[str, Callable[[Syntax], str]] = {
     "aggregation": _aggregation,
     "binaryExpr": _binary,
     "subquery": lambda node: one_line(node["expr"]) + _brackets(node),
-    "matrixSelector": lambda node: f"{_selector(node)}[{duration(node['range'])}]{_at_and_offset(node)}",
+    "matrixSelector": lambda node: f"{_selector(node)}[{_duration(node, 'range')}]{_at_and_offset(node)}",
     "vectorSelector": lambda node: _selector(node) + _at_and_offset(node),
 }
 
@@ -129,8 +129,8 @@ def _selector(node: Syntax) -> str:
 
 
 def _brackets(node: Syntax) -> str:
-    step = duration(node["step"]) if node["step"] else ""
-    return f"[{duration(node['range'])}:{step}]{_at_and_offset(node)}"
+    step = _duration(node, "step") if node["step"] or node["stepExpr"] else ""
+    return f"[{_duration(node, 'range')}:{step}]{_at_and_offset(node)}"
 
 
 def _at_and_offset(node: Syntax) -> str:
@@ -139,9 +139,31 @@ def _at_and_offset(node: Syntax) -> str:
         text = f" @ {node['timestamp'] / 1000:.3f}"
     elif node["startOrEnd"]:
         text = f" @ {node['startOrEnd']}()"
-    if node["offset"]:
-        text += f" offset {'-' if node['offset'] < 0 else ''}{duration(abs(node['offset']))}"
+    if node["offset"] or node["offsetExpr"]:
+        text += f" offset {_duration(node, 'offset')}"
     return text
+
+
+def _duration(node: Syntax, name: str) -> str:
+    return _signed(node[name]) if node[f"{name}Expr"] is None else _computed(node[f"{name}Expr"])
+
+
+def _signed(milliseconds: int) -> str:
+    return f"{'-' if milliseconds < 0 else ''}{duration(abs(milliseconds))}"
+
+
+def _computed(node: Syntax) -> str:
+    """Arithmetic between brackets."""
+    if node["type"] == "numberLiteral":
+        return _signed(round(float(node["val"]) * 1000)) if node["duration"] else str(node["val"])
+    operator, sides = node["op"], [_computed(side) for side in (node["lhs"], node["rhs"]) if side is not None]
+    if operator in ("step", "range", "min_of", "max_of"):
+        text = f"{operator}({', '.join(sides)})"
+    elif len(sides) == 1:
+        text = ("-" if operator == "-" else "") + sides[0]
+    else:
+        text = f" {operator} ".join(sides)
+    return f"({text})" if node["wrapped"] else text
 
 
 def _names(names: Iterable[str]) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import promql_parser
 
 from kpwatch.model.gofloat import format_plain
+from kpwatch.promql.durations import INSTANT, Shown
 from kpwatch.promql.lexer import prepare, restore_bytes
-from kpwatch.promql.parse import MAX_TREE_DEPTH, Converter, matching_of, on_known_stack, parse, parse_natively
+from kpwatch.promql.parse import MAX_TREE_DEPTH, Converter, matching_of, on_known_stack, parse_natively
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,10 +28,19 @@ SCALAR, VECTOR, MATRIX, STRING = "scalar", "vector", "matrix", "string"
 
 
 def parse_syntax(query: str) -> Syntax:
-    """The syntax tree of a PromQL expression; raises BadQuery as `parse` does."""
-    parse(query)
-    prepared = prepare(query)
-    return on_known_stack(lambda: _Syntaxes(Converter(prepared)).node(parse_natively(prepared.text)))
+    """The syntax tree of a PromQL expression; raises BadQuery as `parse` does.
+
+    But for durations that only a query's times make right or wrong, such as `[step() - 1m]`.
+    """
+    shown = Shown()
+    prepared = prepare(query, INSTANT, shown)
+
+    def work() -> Syntax:
+        parsed = parse_natively(prepared.text)
+        Converter(prepared).node(parsed, 0)
+        return _Syntaxes(Converter(prepared), shown).node(parsed)
+
+    return on_known_stack(work)
 
 
 _TYPES = {"numberLiteral": SCALAR, "stringLiteral": STRING, "matrixSelector": MATRIX, "subquery": MATRIX}
@@ -39,8 +49,9 @@ _TYPES = {"numberLiteral": SCALAR, "stringLiteral": STRING, "matrixSelector": MA
 class _Syntaxes:
     """Turns promql-parser's nodes into objects."""
 
-    def __init__(self, converter: Converter) -> None:
+    def __init__(self, converter: Converter, shown: Shown) -> None:
         self._converter = converter
+        self._shown = shown
         self._binary_types: dict[int, str] = {}
         """By the id of a binary expression's object; all objects live until the tree is done."""
 
@@ -69,24 +80,37 @@ class _Syntaxes:
             "type": "vectorSelector",
             "name": parsed.name or "",
             "matchers": [{"name": one.name, "value": one.value, "type": one.op} for one in matchers],
-            **_when(selected.when),
+            **self._when(selected.when),
             "anchored": False,
             "smoothed": False,
         }
 
     def range(self, parsed: promql_parser.MatrixSelector) -> Syntax:
         known: Any = self._converter.range(parsed, 0)
-        return {**self.selector(parsed.vector_selector), "type": "matrixSelector", "range": known.range_ms}
+        selector = {**self.selector(parsed.vector_selector), "type": "matrixSelector"}
+        return {**selector, **self._duration("range", known.range_ms)}
 
     def subquery(self, parsed: promql_parser.SubqueryExpr) -> Syntax:
         known: Any = self._converter.subquery(parsed, -MAX_TREE_DEPTH)
         return {
             "type": "subquery",
             "expr": self.node(parsed.expr),
-            "range": known.range_ms,
-            "step": known.step_ms or 0,
-            **_when(known.when),
+            **self._duration("range", known.range_ms),
+            **self._duration("step", known.step_ms),
+            **self._when(known.when),
         }
+
+    def _when(self, when: When) -> Syntax:
+        is_edge = isinstance(when.at, str)
+        return {
+            **self._duration("offset", when.offset_ms),
+            "timestamp": None if is_edge else when.at,
+            "startOrEnd": when.at if is_edge else None,
+        }
+
+    def _duration(self, name: str, stand_in_ms: int | None) -> Syntax:
+        milliseconds, node = self._shown.of(stand_in_ms)
+        return {name: milliseconds, f"{name}Expr": node}
 
     def binary(self, parsed: promql_parser.BinaryExpr) -> Syntax:
         """A left-leaning chain is walked, not climbed: it may be as long as the query."""
@@ -153,15 +177,6 @@ _TURN: dict[type, Callable[[_Syntaxes, Any], Syntax]] = {
     promql_parser.Call: _Syntaxes.call,
     promql_parser.AggregateExpr: _Syntaxes.aggregation,
 }
-
-
-def _when(when: When) -> Syntax:
-    is_edge = isinstance(when.at, str)
-    return {
-        "offset": when.offset_ms,
-        "timestamp": None if is_edge else when.at,
-        "startOrEnd": when.at if is_edge else None,
-    }
 
 
 def _matched(link: promql_parser.BinaryExpr) -> Syntax:

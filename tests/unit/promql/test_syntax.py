@@ -18,7 +18,8 @@ QUERIES = [line for line in REAL.read_text().splitlines() if line and line[0] !=
 
 def selector(name: str, *matchers: tuple[str, str, str], **more: Any) -> dict[str, Any]:
     named = (*matchers, ("__name__", "=", name)) if name else matchers
-    plain = {"offset": 0, "timestamp": None, "startOrEnd": None, "anchored": False, "smoothed": False}
+    plain = {"offset": 0, "offsetExpr": None, "timestamp": None, "startOrEnd": None}
+    plain |= {"anchored": False, "smoothed": False}
     shown = [{"name": label, "type": op, "value": value} for label, op, value in named]
     return {"type": "vectorSelector", "name": name, "matchers": shown, **plain, **more}
 
@@ -26,6 +27,7 @@ def selector(name: str, *matchers: tuple[str, str, str], **more: Any) -> dict[st
 RATE = {"name": "rate", "argTypes": ["matrix"], "variadic": 0, "returnType": "vector"}
 NO_FILL = {"lhs": None, "rhs": None}
 UP = selector("up")
+UP_5M = selector("up", type="matrixSelector", range=300_000, rangeExpr=None)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +46,10 @@ UP = selector("up")
         ('"a"', {"type": "stringLiteral", "val": "a"}),
         ("(up)", {"type": "parenExpr", "expr": UP}),
         ("-up", {"type": "unaryExpr", "op": "-", "expr": UP}),
-        ("rate(up[5m])", {"type": "call", "func": RATE, "args": [selector("up", type="matrixSelector", range=300000)]}),
+        ("rate(up[5m])", {"type": "call", "func": RATE, "args": [UP_5M]}),
         ("up[5m:] @ end()", {
-            "type": "subquery", "expr": UP, "range": 300_000, "step": 0, "offset": 0, "timestamp": None,
-            "startOrEnd": "end",
+            "type": "subquery", "expr": UP, "range": 300_000, "rangeExpr": None, "step": 0, "stepExpr": None,
+            "offset": 0, "offsetExpr": None, "timestamp": None, "startOrEnd": "end",
         }),
         ("sum(up)", {
             "type": "aggregation", "op": "sum", "expr": UP, "param": None, "grouping": [], "without": False,
@@ -95,11 +97,47 @@ def test_trees(query: str, tree: dict) -> None:
         ('sum by ("a b") (up)', 'sum by ("a b") (up)'),
         ("1e30", "1000000000000000000000000000000"),
         ("up # why", "up"),
+        ("up[step()]", "up[step()]"),
+        ("rate(up[STEP( )*2 :1m])", "rate(up[step() * 2:1m])"),
+        ("up offset (step()*2)", "up offset (step() * 2)"),
+        ("up offset -step()", "up offset -step()"),
+        ("up offset -(1h/2)", "up offset -(1h / 2)"),
+        ("up offset +1m", "up offset 1m"),
+        ("up offset 0s", "up"),
+        ("up offset (0s)", "up offset (0s)"),
+        ("up[((1m))]", "up[(1m)]"),
+        ("up[min_of(step(), range()+1m)]", "up[min_of(step(), range() + 1m)]"),
+        ("up[-(-1h)]", "up[-(-1h)]"),
+        ("up[--1h]", "up[1h]"),
+        ("up[-1h*-1]", "up[-1h * -1]"),
+        ("up[-2^2+1h30m]", "up[-2 ^ 2 + 1h30m]"),
+        ("up[0x10+1_000]", "up[16 + 1000]"),
+        ("up[1m-2m-3m]", "up[1m - 2m - 3m]"),
+        ("up[5*1m:step()*2]", "up[5 * 1m:step() * 2]"),
+        ("up[(2^3)^2]", "up[(2 ^ 3) ^ 2]"),
+        ("up[+(step()+1)] @ 5", "up[(step() + 1)] @ 5.000"),
     ],
 )
 def test_layout(query: str, text: str) -> None:
     """One space, one order."""
     assert pretty(parse_syntax(query)) == text
+
+
+def test_computed_durations() -> None:
+    """Their syntax stands beside a zero, signs of literals within them."""
+    literal = {"type": "numberLiteral", "val": "-3600", "duration": True}
+    step = {"type": "durationExpr", "op": "step", "lhs": None, "rhs": None, "wrapped": False}
+    times = {"type": "durationExpr", "op": "*", "lhs": literal, "rhs": step, "wrapped": True}
+    assert parse_syntax("up[(-1h * step())]") == selector("up", type="matrixSelector", range=0, rangeExpr=times)
+
+
+@pytest.mark.parametrize(
+    "query", ["up[0s]", "up[-1m]", "up[1m:0s]", "up[inf]", "up[1m/0]", "up[300y]", "rate(up[(step()])"]
+)
+def test_durations_that_are_never_right(query: str) -> None:
+    """Literals are judged as they stand."""
+    with pytest.raises(BadQuery, match="parse error"):
+        parse_syntax(query)
 
 
 def test_long_queries_have_a_part_a_line() -> None:
