@@ -1,12 +1,14 @@
 """A store at hand as somebody who answers the checks' queries: a hub's own doctor.
 
 Queries about each node by itself are evaluated side by side, over samples that are read once: the last minutes of all
-metrics that are asked for, and the last hour of those few that are asked for so far back. What reaches further the
-engine evaluates over the store itself.
+metrics that are asked for, and the last hour of those few that are asked for so far back. The conditions that reach a
+day back are evaluated together over some nodes after the other, so that a day of a thousand nodes is never in memory.
+What else reaches far (the evidence of such a check) the engine evaluates over the store itself.
 """
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.doctor.across import Across
@@ -17,17 +19,17 @@ from kpwatch.model.results import Vector
 from kpwatch.promql.engine import Engine, EngineOptions
 from kpwatch.promql.needs import needs
 from kpwatch.promql.parse import parse_ahead
-from kpwatch.promql.side_by_side import SideBySide, narrowed
+from kpwatch.promql.side_by_side import SideBySide, identity_of, narrowed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kpwatch.doctor.judge import FleetVerdict
     from kpwatch.knowledge.expressions import Words
     from kpwatch.knowledge.rows import Check, Knowledge
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
-    from kpwatch.model.source import SeriesSource
+    from kpwatch.model.source import SeriesSource, Slice
     from kpwatch.promql.needs import Needs
 
 _MINUTE_MS = 60_000
@@ -35,6 +37,8 @@ _STRETCHES_MS = (6 * _MINUTE_MS, 12 * _MINUTE_MS, 70 * _MINUTE_MS)
 """A query is evaluated over the shortest that it does not reach beyond."""
 _READ_TOGETHER = ((6 * _MINUTE_MS, 12 * _MINUTE_MS), (70 * _MINUTE_MS,))
 """Most of the cost of reading is there for each node, however little is read of it."""
+_TARGETS_FAR = 50
+"""So many are evaluated at once over a day."""
 _ENOUGH_SCRAPES = 1000
 
 
@@ -48,6 +52,9 @@ class _Plan(NamedTuple):
     """Stretch -> what is kept of it."""
     read: dict[int, Matcher]
     """Longest of the stretches that are read together -> what is read."""
+    far: tuple[str, ...]
+    """Conditions that reach beyond all stretches."""
+    far_needs: Needs
 
 
 class StoreDoctor:
@@ -86,12 +93,35 @@ def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
     def needs_of(*some: int) -> Needs:
         return needs([query for query, its in stretches.items() if its in some], lookback_ms)
 
+    far_conditions = tuple(
+        query
+        for check in knowledge.checks
+        if not check.across
+        for query in (expand(level.when, knowledge.terms, in_cluster(check.window)) for level in check.levels)
+        if query not in stretches
+    )
     return _Plan(
         stretches,
         reach_ms,
         {stretch: needs_of(stretch) for stretch in _STRETCHES_MS},
         {together[-1]: needs_of(*together).names for together in _READ_TOGETHER},
+        far_conditions,
+        needs(far_conditions, lookback_ms),
     )
+
+
+def _some_targets(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
+    """Slices of some targets at a time; a target's follow each other."""
+    some: list[Slice] = []
+    targets = 0
+    for _, parts in groupby(slices, lambda part: identity_of(part.series[0])):
+        some += parts
+        targets += 1
+        if targets == _TARGETS_FAR:
+            yield some
+            some, targets = [], 0
+    if some:
+        yield some
 
 
 class _AtStore:
@@ -113,6 +143,7 @@ class _AtStore:
         self._at_ms = at_ms
         self._times = frozenset(row.name for row in knowledge.metrics if row.unit == "unix_seconds")
         self._read: dict[int, SideBySide] = {}
+        self._far: dict[str, list[tuple[Labels, float]]] | None = None
         self._engine = Engine(source, options)
         self._across = Across(knowledge.terms, self._ask)
 
@@ -132,9 +163,24 @@ class _AtStore:
         stretch_ms = self._plan.stretch_ms.get(query, 0)
         if stretch_ms and self._plan.reach_ms[query] + self._at_ms - at_ms <= stretch_ms:
             return self._read_ahead(stretch_ms).ask(query, at_ms, is_time=is_time)
+        if at_ms == self._at_ms and query in self._plan.far:
+            return self._ask_far()[query]
         value = self._engine.instant(query, at_ms).value
         assert isinstance(value, Vector), f"a row of the knowledge table is no instant vector: {query}"
         return value.samples
+
+    def _ask_far(self) -> dict[str, list[tuple[Labels, float]]]:
+        """What all conditions that reach far say now."""
+        if self._far is None:
+            answers: dict[str, list[tuple[Labels, float]]] = {query: [] for query in self._plan.far}
+            names, reach_ms, selectors = self._plan.far_needs
+            slices = self._source.select([names], self._at_ms - reach_ms, self._at_ms)
+            for some in _some_targets(narrowed(slices, selectors, self._at_ms - reach_ms)):
+                together = SideBySide(some, self._times, lambda source: Engine(source, self._options))
+                for query in self._plan.far:
+                    answers[query] += together.ask(query, self._at_ms)
+            self._far = answers
+        return self._far
 
     def _read_ahead(self, stretch_ms: int) -> SideBySide:
         if stretch_ms not in self._read:

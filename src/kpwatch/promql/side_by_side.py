@@ -146,14 +146,15 @@ def _by_target(slices: Iterable[Slice]) -> list[_Target]:
 
 def _by_identity(series: Sequence[Labels]) -> dict[tuple[str, ...], list[int]]:
     if isinstance(series, OfTarget):
-        return {_identity_of(series.target): list(range(len(series)))}
+        return {identity_of(series.target): list(range(len(series)))}
     found: dict[tuple[str, ...], list[int]] = {}
     for column, labels in enumerate(series):
-        found.setdefault(_identity_of(labels), []).append(column)
+        found.setdefault(identity_of(labels), []).append(column)
     return found
 
 
-def _identity_of(labels: Labels) -> tuple[str, ...]:
+def identity_of(labels: Labels) -> tuple[str, ...]:
+    """What tells targets apart."""
     return tuple(label_value(labels, name) for name in _IDENTITY)
 
 
