@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kpwatch.rules.expand import Surroundings, expanded
+from kpwatch.rules.parse import parse_rules
 from tests.e2e.hub_scene import HubProcess, now_ms, series
 from tests.parts import program
 from tests.real.prometheus import running_prometheus
@@ -20,11 +24,11 @@ from tests.servers import refused_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.real("prometheus")
 
 WAIT_SECONDS = 60
+UPS = (("a", 0.0), ("b", 1.0))
 RULES = """\
 groups:
 - name: g
@@ -139,6 +143,73 @@ def test_rules_and_alerts_are_as_in_prometheus(tmp_path: Path) -> None:
 
 def rules(url: str) -> list[dict[str, Any]]:
     return [rule for group in get(f"{url}/api/v1/rules")["data"]["groups"] for rule in group["rules"]]
+
+
+LINES = (Path(__file__).parent / "templates.txt").read_text().splitlines()
+
+
+def test_templates_are_as_in_prometheus(tmp_path: Path) -> None:
+    """Each line of templates.txt becomes the same text."""
+    rules = [{"alert": f"T{line}", "expr": "up == 0", "annotations": {"t": text}} for line, text in enumerate(LINES)]
+    (tmp_path / "r.yml").write_text(json.dumps({"groups": [{"name": "g", "interval": "1s", "rules": rules}]}))
+    samples = {name: ((("__name__", "up"), ("instance", name), ("job", "kube-proxy")), value) for name, value in UPS}
+    answers = {
+        "up": ["a", "b"], "sort(up)": ["a", "b"], "sort_desc(up)": ["b", "a"], "up == 1": ["b"], "up > 100": [],
+    }  # fmt: skip
+    around = Surroundings((), "http://h:1/p")
+    ours = {
+        f"T{line}": expanded(text, *samples["a"], lambda query: [samples[name] for name in answers[query]], around).text
+        for line, text in enumerate(LINES)
+    }
+    options = ("--web.external-url=http://h:1/p/", "--web.route-prefix=/")
+    with running_prometheus(tmp_path, *options, config=f"rule_files: ['{tmp_path}/r.yml']\n") as prometheus:
+        at_ms = now_ms()
+        prometheus.write({labels: [(at_ms, value)] for labels, value in samples.values()})
+
+        def theirs() -> dict[str, str]:
+            return {one["labels"]["alertname"]: one["annotations"]["t"] for one in prometheus.get("alerts")["alerts"]}
+
+        until(lambda: len(theirs()) == len(LINES), "all alerts")
+        assert theirs() == ours
+
+
+GROUP = "groups:\n- name: g\n  rules:\n  - {rule}\n"
+RULES_OF_PROMTOOL = [
+    "{alert: A, expr: up}", "{alert: A, expr: up, for: 5m, keep_firing_for: 1h30m, labels: {a: 1, b: true, c: ~}}",
+    "{alert: A, expr: 'up == ('}", "{alert: A}", "{expr: up}", "{alert: A, record: a, expr: up}",
+    "{record: 'a b', expr: up}", "{record: a, expr: up, for: 5m}", "{record: a, expr: up, for: 0s}",
+    "{record: a, expr: up, annotations: {}}", "{record: a, expr: up, annotations: {b: c}}",
+    "{alert: A, expr: up, for: 5x}", "{alert: A, expr: up, for: ''}", "{alert: A, expr: up, for: 30m1h}",
+    "{alert: A, expr: up, for: 0}", "{alert: A, expr: up, fro: 5m}", "{alert: A, expr: up, labels: {__name__: x}}",
+    "{alert: A, expr: up, labels: {a-b: x}}", "{alert: A, expr: up, annotations: {s: '{{ nope }}'}}",
+    "{alert: A, expr: up, expr: up}", "{alert: A, expr: [up]}", "just words", "{alert: A, expr: 1}",
+    "{record: a, expr: up, labels: {s: '{{ $x }}'}}", "{alert: 'A B', expr: up}", "{alert: A, expr: up, labels: }",
+    "{alert: A, expr: up, labels: []}",
+]  # fmt: skip
+FILES_OF_PROMTOOL = [
+    *(GROUP.replace("{rule}", rule) for rule in RULES_OF_PROMTOOL),
+    "", "{}", "groups:", "groups: []", "groups: {}", "foo: 1", "groups:\n- name: a\n- name: a", "groups:\n- rules: []",
+    "groups:\n- name: a\n  interval: x", "groups:\n- name: a\n  limit: -1", "groups:\n- name: a\n  rulse: []",
+    "groups:\n- name: 'a", "groups:\n- name: a\n   rules: []",
+]  # fmt: skip
+
+
+def test_files_are_taken_as_by_promtool(tmp_path: Path) -> None:
+    """What it takes is taken, what it refuses is refused."""
+    for number, text in enumerate(FILES_OF_PROMTOOL):
+        (tmp_path / f"{number}.yml").write_text(text)
+    command = [
+        program("promtool"),
+        "check",
+        "rules",
+        "--lint=none",
+        *(f"{n}.yml" for n in range(len(FILES_OF_PROMTOOL))),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
+    refused = {int(number) for number in re.findall(r"^ *FAILED:?\s*(\d+)\.yml", done.stderr, re.MULTILINE)}
+    ours = {number for number, text in enumerate(FILES_OF_PROMTOOL) if parse_rules(text, "f").problems}
+    assert {FILES_OF_PROMTOOL[number] for number in ours ^ refused} == set()
+    assert len(ours) > 20
 
 
 def test_rules_of_an_engine(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import quote_plus
 from kpwatch.base.errors import QueryFailed
 from kpwatch.rules.go_execute import execute
 from kpwatch.rules.go_functions import NAMES, functions
-from kpwatch.rules.go_parse import TemplateError, parse
+from kpwatch.rules.go_parse import parse
 from kpwatch.rules.go_print import Map, Struct
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def rendered(template: str, document: Document) -> str:
     try:
         made = parse(template, NAMES)
         return execute(made, _data(document), functions(_no_queries, document["externalURL"]), {})
-    except TemplateError as error:
+    except Exception as error:  # noqa: BLE001 - whatever a template does, the message goes out
         return f"<error expanding template: {error}>"
 
 

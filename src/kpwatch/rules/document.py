@@ -45,7 +45,7 @@ class Place:
 
     def items(self, what: str) -> list[Place]:
         """A list; null is an empty one."""
-        if self._is_null():
+        if self.is_null:
             return []
         if self.node.id != "sequence":
             raise self.wrong(f"{what}: expected a list, not a {self.node.id}")
@@ -53,7 +53,7 @@ class Place:
 
     def fields(self, what: str) -> dict[str, Place]:
         """A mapping; null is an empty one."""
-        if self._is_null():
+        if self.is_null:
             return {}
         if self.node.id != "mapping":
             raise self.wrong(f"{what}: expected a mapping, not a {self.node.id}")
@@ -66,7 +66,9 @@ class Place:
             found[name] = Place(place.node, place.line, place.column)
         return found
 
-    def _is_null(self) -> bool:
+    @property
+    def is_null(self) -> bool:
+        """Nothing, or null."""
         return self.node is None or (self.node.id == "scalar" and self.node.tag == _NULL)
 
 

@@ -52,6 +52,7 @@ def expanded(text: str, labels: Labels, value: float, query: Query, around: Surr
     try:
         template = read_template(text)
         made = execute(template, data, functions(query, around.external_url), dict(zip(VARIABLES, values, strict=True)))
-    except TemplateError as error:
-        return Expanded(f"<error expanding template: {error}>", str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a template does, the alert goes out
+        reason = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+        return Expanded(f"<error expanding template: {reason}>", reason)
     return Expanded(made, "")

@@ -137,7 +137,7 @@ def _by_verb(verb: str, value: Any, flags: str, precision: int | None) -> str | 
     elif kind == "float64" and (verb in "eEfFgG" or (verb == "v" and (sign or precision is not None))):
         shown = _float_text(value, "g" if verb == "v" else verb, sign, precision)
     elif kind == "int" and (verb in _INTEGERS or verb == "v"):
-        shown = format(value, f"{sign or '-'}{_INTEGERS.get(verb, 'd')}")
+        shown = _integer_text(value, verb, sign)
     elif kind == "string" and verb in "sqxX":
         text = value if precision is None else value[:precision]
         shown = _STRINGS[verb](text)
@@ -154,7 +154,14 @@ _STRINGS: dict[str, Callable[[str], str]] = {
     "x": lambda text: text.encode().hex(),
     "X": lambda text: text.encode().hex().upper(),
 }
-_INTEGERS = {"d": "d", "b": "b", "o": "o", "x": "x", "X": "X", "c": "c"}
+_INTEGERS = "dboxXcUq"
+
+
+def _integer_text(value: int, verb: str, sign: str) -> str:
+    if verb in "cUq":
+        character = chr(value) if 0 <= value <= 0x10FFFF else "\ufffd"
+        return {"c": character, "U": f"U+{value:04X}", "q": f"'{character}'"}[verb]
+    return format(value, f"{sign or '-'}{'d' if verb == 'v' else verb}")
 
 
 def _float_text(value: float, verb: str, sign: str, precision: int | None) -> str:

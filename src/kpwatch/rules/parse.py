@@ -154,9 +154,9 @@ def _known(place: Place, keys: tuple[str, ...], what: str) -> dict[str, Place]:
 
 
 def _duration(fields: dict[str, Place], key: str, default: float | None) -> float | None:
-    text = fields[key].text(key) if key in fields else ""
-    if not text:
+    if key not in fields or fields[key].is_null:
         return default
+    text = fields[key].text(key)
     try:
         return parse_prometheus(text)
     except ValueError as error:
@@ -165,9 +165,9 @@ def _duration(fields: dict[str, Place], key: str, default: float | None) -> floa
 
 def _limit(fields: dict[str, Place]) -> int:
     text = fields["limit"].text("limit") if "limit" in fields else ""
-    if not re.fullmatch(r"\d{1,15}|", text, re.ASCII):
+    if not re.fullmatch(r"-?\d{1,15}|", text, re.ASCII):
         raise fields["limit"].wrong(f"limit: {text!r}: expected a whole number; 0 = no limit")
-    return int(text or 0)
+    return max(0, int(text or 0))
 
 
 def _rule(place: Place, group_labels: dict[str, str]) -> Rule:
@@ -179,7 +179,7 @@ def _rule(place: Place, group_labels: dict[str, str]) -> Rule:
     expression = _expression(fields, place)
     if record:
         for key in _ONLY_ALERTS:
-            if key in fields:
+            if key in fields and _says_something(fields[key], key):
                 raise fields[key].wrong(f"invalid field {key!r} in recording rule {record!r}")
         if not _METRIC_NAME.fullmatch(record):
             raise fields["record"].wrong(f"invalid recording rule name: {record!r}")
@@ -195,6 +195,11 @@ def _rule(place: Place, group_labels: dict[str, str]) -> Rule:
         place.line,
         _shown(expression),
     )
+
+
+def _says_something(place: Place, key: str) -> bool:
+    """Whether it is more than the zero that Prometheus takes for nothing."""
+    return bool(place.fields(key)) if key == "annotations" else place.text(key) not in ("", "0", "0s")
 
 
 def _expression(fields: dict[str, Place], place: Place) -> str:

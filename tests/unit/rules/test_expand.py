@@ -38,6 +38,7 @@ def made(template: str, value: float = 12345.678) -> str:
          '12345.68   1.2|ab    |002.50|"x"|7|ff|%|12345.678'),
         ('{{ printf "%d %s %!" $value }}', "%!d(float64=12345.678) %!s(MISSING) %!!(MISSING)"),
         ('{{ printf "%s" "a" "b" }}', "a%!(EXTRA string=b)"),
+        ('{{ printf "%c %U %3c" 65 65 66 }}', "A U+0041   B"),
         ('{{ print 1 2 "a" "b" 3 }}', "1 2a b3".replace("a b", "ab")),
         ("{{ $value | humanize }} {{ humanize 0.0012 }} {{ humanize 0 }}", "12.35k 1.2m 0"),
         ("{{ humanize1024 1048576 }} {{ humanize1024 1 }}", "1Mi 1"),
@@ -98,6 +99,8 @@ def test_what_it_makes(template: str, text: str) -> None:
         ("(" * 200 + "{{ " + "(" * 200 + "1" + ")" * 200 + " }}", "parentheses in parentheses"),
         ("{{if true}}" * 200 + "{{end}}" * 200, "blocks in blocks"),
         ("{{ toTime 1e300 }}", "cannot be represented as a time"),
+        ("{{ humanizeTimestamp 1e300 }}", "cannot be represented as a time"),
+        ("{{ humanizeDuration $labels }}", "can't convert map[string]string to float"),
     ],
 )
 def test_what_fails(template: str, reason: str) -> None:

@@ -91,7 +91,7 @@ def test_a_wrong_rule_is_left_out(rule: str, column: int, reason: str) -> None:
         ("{rules: []}", "name: a group must have one"),
         ("{name: first}", "the name 'first' is repeated in the same file"),
         ("{name: b, interval: x}", "interval: 'x': expected a duration"),
-        ("{name: b, limit: -1}", "limit: '-1': expected a whole number"),
+        ("{name: b, limit: x}", "limit: 'x': expected a whole number"),
         ("{name: b, rulse: []}", "the key 'rulse' is none of name, interval"),
         ("{name: b, rules: {}}", "rules: expected a list, not a mapping"),
     ],
