@@ -15,6 +15,8 @@ come next.
 
 A new node sends what other nodes of its kind send, but for the few labels that say who it is. So where a series of an
 unknown target has a column that a known track begins with, that track is rewritten for the new target (`rewrite`).
+Where these labels are as long as the other's, all else is the same for both: such tracks share their bytes, in which
+the texts of their *own* are blanked too, and each has but these texts.
 
 Every series ends in one sample, `12 10 09 value(8) 10 time(6)` or, with a zero omitted, `12 07 10 time(6)`.
 """
@@ -47,11 +49,20 @@ _TIME_WORD = 8
 _BESIDE_BLANK_BYTES = 33
 """What a series of a track costs beside its bytes."""
 _PLACE_BYTES = 250
+_WORD_BYTES = 8
 _FIRST_SERIES = 4
 """So many are compared before all others are, where it is doubtful that a body follows."""
-_ALIKE = 3
-"""Tracks that begin with the same column and are tried for a new target: versions of one program."""
+_ALIKE = 6
+"""Tracks that begin with the same column and are tried for a new target: versions of one program, and names of nodes of
+several lengths."""
 _TWO_BYTES_MAX = 0x3FFF
+
+
+class Own(NamedTuple):
+    """Where a word of a text stands that is the target's own, once in each series."""
+
+    places: NDArray[np.int64]
+    word: np.uint64
 
 
 class Track(NamedTuple):
@@ -61,19 +72,30 @@ class Track(NamedTuple):
     columns: tuple[Column, ...]
     layout: Layout
     blank: bytes
+    """Shared where there is something in `own`, which is blanked then."""
     starts: NDArray[np.int64]
     """Where each series begins in `blank`, and where the last one ends; shape (series + 1,)."""
     valued: NDArray[np.int64]
     """Numbers of the series that have a value."""
     values_at: NDArray[np.int64]
     """Where those values begin in `blank`."""
+    own: tuple[Own, ...] = ()
 
     def block(self, index: int) -> bytes:
         """The labels of a series, as they stand in a body."""
-        begin, end = int(self.starts[index]), int(self.starts[index + 1])
-        _, content = decode_varint(self.blank, begin + 1)
+        series = self.content(index, index + 1)
+        _, begin = decode_varint(series, 1)
         has_value = index in self.valued
-        return self.blank[content : end - (VALUE_SAMPLE_BYTES if has_value else ZERO_SAMPLE_BYTES)]
+        return series[begin : len(series) - (VALUE_SAMPLE_BYTES if has_value else ZERO_SAMPLE_BYTES)]
+
+    def content(self, index: int, reached: int) -> bytes:
+        """Some series, with the texts that are the target's own."""
+        begin, end = int(self.starts[index]), int(self.starts[reached])
+        if not self.own:
+            return self.blank[begin:end]
+        content = bytearray(memoryview(self.blank)[begin:end])
+        exchange(words_of(content), self.own, index, reached, begin)
+        return bytes(content)
 
 
 class Place(NamedTuple):
@@ -125,7 +147,11 @@ class Tracks:
     def keep(self, track: Track) -> None:
         """Bodies may follow it from its beginning."""
         self._places.put(track.block(0), Place(track, 0))
-        others = [other for other in self.alike(track.columns[0]) if other.target != track.target]
+        others = [
+            other
+            for other in self.alike(track.columns[0])
+            if other.target != track.target and not (other.own and other.blank is track.blank)
+        ]
         self._alike.put(track.columns[0].number, (track, *others[: _ALIKE - 1]))
 
     def alike(self, column: Column) -> tuple[Track, ...]:
@@ -166,6 +192,7 @@ def _follow(place: Place, body: bytes, position: int, until: int) -> Followed | 
     valued, values_at = valued_between(track, index, index + count)
     content = bytearray(memoryview(body)[position : position + length])
     words, times = _take_words(content, values_at - base, starts[1 : count + 1] - base)
+    exchange(words_of(content), track.own, index, index + count, base)
     blank = track.blank if length == len(track.blank) else track.blank[base : base + length]
     if content != blank or (times != times[0]).any():
         count = _first_difference(content, blank, starts - base, times)
@@ -192,7 +219,7 @@ def make_track(
     if rest is not None:
         other, index = rest
         base = int(other.starts[index])
-        content += other.blank[base:]
+        content += other.content(index, len(other.columns))
         more_valued, more_at = valued_between(other, index, len(other.columns))
         valued = np.concatenate((valued, more_valued + (len(columns) - index)))
         values_at = np.concatenate((values_at, more_at + (int(starts[-1]) - base)))
@@ -208,10 +235,12 @@ def rewrite(track: Track, target: Labels, old: Sequence[bytes], new: Sequence[by
     and none is in the middle of something else.
     """
     count = len(track.columns)
-    if len(old) != len(new) or any(track.blank.count(field) != count for field in old):
+    blank = track.content(0, count)
+    if len(old) != len(new) or any(blank.count(field) != count for field in old):
         return None
+    if list(map(len, old)) == list(map(len, new)):
+        return _share(track, target, blank, old, new)
     longer = sum(map(len, new)) - sum(map(len, old))
-    blank = track.blank
     for before, after in zip(old, new, strict=True):
         blank = blank.replace(before, after)
     starts, values_at = track.starts, track.values_at  # names of nodes are often equally long: then these are shared
@@ -226,6 +255,70 @@ def rewrite(track: Track, target: Labels, old: Sequence[bytes], new: Sequence[by
     if len(blank) != starts[-1]:
         return None
     return Track(target, track.columns, track.layout, blank, starts, track.valued, values_at)
+
+
+def _share(track: Track, target: Labels, blank: bytes, old: Sequence[bytes], new: Sequence[bytes]) -> Track | None:
+    """A track with other texts of the same lengths: all else is one for both from now on.
+
+    What is shared has each of these texts blanked from its label's value on, so that it serves a third target as well.
+    """
+    content = bytearray(blank)
+    words, own = words_of(content), []
+    owned = {int(one.places[0]) for one in track.own}
+    for before, after in zip(old, new, strict=True):
+        begin = _value_at(before)
+        if before == after and blank.index(before) + begin not in owned:
+            continue
+        if before[:begin] != after[:begin]:
+            return None
+        fields = _occurrences(blank, before)
+        for place, length in _word_places(begin, len(before)):
+            part = np.uint64(int.from_bytes(after[place : place + length].ljust(_WORD_BYTES, b"\0"), "little"))
+            mask = np.uint64((1 << 8 * length) - 1)
+            words[fields + place] &= ~mask
+            own.append(Own(fields + place, part))
+    same = len(own) == len(track.own) and all(
+        np.array_equal(one.places, other.places) for one, other in zip(own, track.own, strict=True)
+    )
+    if same:
+        own = [Own(other.places, one.word) for one, other in zip(own, track.own, strict=True)]
+    shared = track.blank if same else bytes(content)
+    return Track(target, track.columns, track.layout, shared, track.starts, track.valued, track.values_at, tuple(own))
+
+
+def _value_at(field: bytes) -> int:
+    """Where the value of a label field begins; its length stands before it."""
+    _, position = decode_varint(field, 1)
+    length, position = decode_varint(field, position + 1)
+    return decode_varint(field, position + length + 1)[1]
+
+
+def _occurrences(content: bytes, field: bytes) -> NDArray[np.int64]:
+    places, at = [], content.find(field)
+    while at >= 0:
+        places.append(at)
+        at = content.find(field, at + len(field))
+    return np.array(places, np.int64)
+
+
+def _word_places(begin: int, end: int) -> list[tuple[int, int]]:
+    """(where it begins, bytes) of the words that make a text, none of which overlap."""
+    return [(place, min(_WORD_BYTES, end - place)) for place in range(begin, end, _WORD_BYTES)]
+
+
+def words_of(content: bytearray) -> NDArray[np.uint64]:
+    """The word at each byte, however it is aligned."""
+    return np.ndarray((max(0, len(content) - _WORD_BYTES + 1),), _WORD, content, 0, (1,))
+
+
+def exchange(words: NDArray[np.uint64], own: Sequence[Own], index: int, reached: int, base: int = 0) -> None:
+    """Blank the texts of a target's own in its series, which begin at `base`; done once more, they are there again.
+
+    A text that is another one is not blanked by it, so what is left differs from what is shared.
+    """
+    for places, word in own:
+        at = places[index:reached] - base if base or reached - index < len(places) else places
+        words[at] ^= word
 
 
 def _rewrite_lengths(content: NDArray[np.uint8], starts: NDArray[np.int64], longer: int) -> bool:
@@ -276,5 +369,7 @@ def _first_difference(content: bytearray, blank: bytes, starts: NDArray[np.int64
 
 def _place_bytes(key: bytes, place: Place) -> int:
     track, index = place
+    if track.own:
+        return _PLACE_BYTES * (1 + len(track.own)) + len(key)
     own = len(track.blank) + _BESIDE_BLANK_BYTES * len(track.columns) if index == 0 else 0
     return _PLACE_BYTES + len(key) + own

@@ -183,11 +183,17 @@ class WalkV1:
 
     def _follow_like(self, known: KnownSeries, position: int, block: bytes, time_field: bytes) -> int:
         """A series of a new target: take those that follow another target's track, rewritten; as `_follow`."""
-        for track in self._tracks.alike(known.column):
-            if track.target == known.target:
-                continue
-            fields = self._names.target_fields
-            rewritten = rewrite(track, known.target, fields(track.block(0)), fields(block))
+        fields = self._names.target_fields
+        own = fields(block)
+        others = [
+            (fields(track.block(0)), track)
+            for track in self._tracks.alike(known.column)
+            if track.target != known.target
+        ]
+        lengths = list(map(len, own))
+        others.sort(key=lambda other: list(map(len, other[0])) != lengths)  # first those that it can share bytes with
+        for theirs, track in others:
+            rewritten = rewrite(track, known.target, theirs, own)
             if rewritten is not None and (
                 end := self._follow(Place(rewritten, 0), position, block, time_field, is_new=True)
             ):

@@ -20,9 +20,11 @@ from kpwatch.receive.walk_v2 import labels_end, run_key
 from kpwatch.remote_write.snappy import decompress_into
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from kpwatch.receive.tracks import Tracks
+    from kpwatch.receive.tracks import Own, Tracks
     from kpwatch.receive.walk_v2 import Memory
 
 BUFFER_BYTES_MIN = 256 << 10
@@ -94,7 +96,7 @@ def known_1_0(buffer: Buffer, tracks: Tracks, samples_max: int) -> Decoded | Non
     count = len(track.columns)
     if count > samples_max:
         return None  # who reads it says so
-    taken = _take(buffer, track.blank, 0, track.values_at, track.starts[1:] - _TIME_WORD, _TIME_BITS)
+    taken = _take(buffer, track.blank, 0, track.values_at, track.starts[1:] - _TIME_WORD, _TIME_BITS, track.own)
     if taken is None:
         return None
     timestamp_ms, words = taken
@@ -136,6 +138,7 @@ def _take(
     values_at: NDArray[np.int64],
     times_at: NDArray[np.int64],
     time_bits: np.uint64,
+    own: Sequence[Own] = (),
 ) -> tuple[int, NDArray[np.uint64]] | None:
     """(timestamp_ms, values) where the rest of the body is `blank`; else None, with the buffer as it was.
 
@@ -149,8 +152,12 @@ def _take(
     timestamp_ms = six_byte_timestamp((int(first) >> 8).to_bytes(8, "little"), 0)
     if timestamp_ms is not None:
         words[times_at] = times - (first & time_bits)
+        for places, word in own:
+            words[places] ^= word
         if buffer.holds(blank, position):
             return timestamp_ms, values
+        for places, word in own:
+            words[places] ^= word
         words[times_at] = times
     words[values_at] = values
     return None

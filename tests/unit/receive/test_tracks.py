@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kpwatch.receive.decode import Decoder
 from kpwatch.receive.limits import ReceiveOptions
-from kpwatch.remote_write import v1
+from kpwatch.remote_write import snappy, v1
 from kpwatch.remote_write.protobuf import encode_varint
 from tests.unit.receive.bodies import NOW_MS, fresh_meaning, labels, meaning
 
@@ -174,3 +174,26 @@ def test_a_body_that_is_damaged_on_a_track(place: int, junk: bytes) -> None:
             known.decode(damaged)
     else:
         assert meaning(known.decode(damaged).frames) == expected
+
+
+@pytest.mark.parametrize("nodes", [("node-1", "node-2", "node-3"), ("a", "node-10", "b", "node-11", "c" * 9)])
+def test_nodes_of_a_kind_share_their_tracks(nodes: tuple[str, ...]) -> None:
+    """Names of equal length: one copy of the bytes. Each node is known, and none is taken for another."""
+    known = decoder()
+    for scrape in range(3):
+        for node in nodes:
+            body = b"".join(written(node, name, 1.5, NOW_MS + scrape) for name in NAMES)
+            decoded = known.decode_block(snappy.compress(body))
+            assert meaning(decoded.frames) == fresh_meaning(body)
+            assert scrape == 0 or decoded.in_runs == len(NAMES)
+    tracks = [place.track for place in known._tracks._places._entries.values() if place.track.own]
+    lengths = {len(node) for node in nodes}
+    assert len({id(track.blank) for track in tracks}) <= len(lengths)
+    assert len(tracks) >= len(nodes) - len(lengths)
+    mixed = bytearray(b"".join(written(nodes[0], name, 1.5, NOW_MS) for name in NAMES))
+    other = nodes[-1] if len(nodes[-1]) == len(nodes[0]) else nodes[2]
+    place = mixed.rindex(nodes[0].encode())
+    mixed[place : place + len(nodes[0])] = other.encode()
+    decoded = known.decode_block(snappy.compress(bytes(mixed)))
+    assert meaning(decoded.frames) == fresh_meaning(bytes(mixed))
+    assert {dict(frame.target)["ident"] for frame in decoded.frames} == {nodes[0], other}
