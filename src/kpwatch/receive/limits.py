@@ -31,9 +31,9 @@ class ReceiveOptions:
     label_cache_bytes: int = 128 << 20
     """Memory for labels that need not be read again, half of it for each protocol."""
     run_cache_bytes: int = 512 << 20
-    """Memory for series whose bytes are known: half for tracks.py, a quarter for symbol tables,
-    an eighth each for runs.py and orders.py.
+    """Memory for series whose bytes are known: half for tracks.py, a quarter for symbol tables, an eighth each for
+    runs.py and orders.py.
 
-    A node that sends 1.0 needs 0.2 MB of it: enough for 1,200, and a good part of it is never used for fewer."""
+    A foreign sender's 1.0 needs 0.2 MB of it a node, enough for 1,200; our agent's nodes share nearly all of theirs."""
     retry_after_seconds: int = 5
     """What 429 and 503 ask a sender to wait."""
