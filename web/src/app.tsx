@@ -20,6 +20,8 @@ interface Page {
 /* src/kpwatch/ui/pages.py has the same list of paths. */
 export const PAGES: readonly Page[] = [
   { path: "", words: "fleet", inMenu: true, load: () => Promise.resolve(FleetPage) },
+  { path: "node", words: "node", inMenu: false, load: async () => (await import("./pages/node")).NodePage },
+  { path: "slo", words: "slo", inMenu: true, load: async () => (await import("./pages/slo")).SloPage },
   { path: "table", words: "table", inMenu: true, load: async () => (await import("./pages/table")).TablePage },
 ];
 

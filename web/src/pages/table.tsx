@@ -3,19 +3,20 @@
  * URL: ?q=query &time=Unix seconds (absent: now) &filter=text &sort=column &hide=column,column &live=1
  * The URL is the only state besides the text that is being typed. */
 
-import type { JSX } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { AGE, arranged, columnsOf, factsOf, VALUE, type RowColumn } from "../base/columns";
 import { csv, download } from "../base/csv";
 import { askDictionary, meaningOf } from "../base/dictionary";
 import { EXAMPLES } from "../base/examples";
 import { absolute, inputTime } from "../base/format";
 import { useLive } from "../base/live";
-import { change, nextSort, readSort, usePlace, writeSort } from "../base/place";
+import { change, nextSort, readSort, usePlace, writeSort, type Params } from "../base/place";
 import { namesIn } from "../base/promql";
 import { run, type TableAnswer } from "../base/query";
 import type { ServerError } from "../base/server";
-import { language, t } from "../base/words";
+import { language, t, type Word } from "../base/words";
+import type { Graph as GraphType } from "../parts/graph";
 import { Grid } from "../parts/grid";
 import { QueryBox } from "../parts/querybox";
 
@@ -29,9 +30,11 @@ export function TablePage(): JSX.Element {
   const live = Boolean(params.live) && time === null;
   const typed = useRef(query);
   useEffect(() => { typed.current = query; }, [query]);
-  const known = useLive(query ? `table:${query}@${time ?? ""}` : null, (signal) => run(query, time, signal), live ? REFRESH_SECONDS : null);
+  const graph = params.tab === "graph";
+  const known = useLive(query && !graph ? `table:${query}@${time ?? ""}` : null, (signal) => run(query, time, signal), live ? REFRESH_SECONDS : null);
   const answer = known.answer;
 
+  useEffect(() => { if (query) remember(query); }, [query]);
   const go = (q: string): void => change({ q, sort: null, filter: null, hide: null }, { push: true });
   const submit = (): void => {
     const text = typed.current.trim();
@@ -45,6 +48,11 @@ export function TablePage(): JSX.Element {
         <form class="asking" onSubmit={(event) => { event.preventDefault(); submit(); }}>
           <QueryBox query={query} onChange={(text) => { typed.current = text; }} onRun={submit} autoFocus={!query} />
           <button type="submit" class="primary">{t("run")}</button>
+          <Menu title={t("history")} end>
+            {past().length === 0 && <p>{t("history_empty")}</p>}
+            {past().map((each) => <button key={each} type="button" onClick={() => go(each)}><code>{each}</code></button>)}
+          </Menu>
+          <ShareButton />
         </form>
         {known.error && !known.waiting && <QueryProblem error={known.error as ServerError} />}
         <Meanings query={query} />
@@ -54,14 +62,54 @@ export function TablePage(): JSX.Element {
           ))}
         </div>
         {answer && answer.notes.length > 0 && <ul class="notes">{answer.notes.map((note) => <li key={note}>{note}</li>)}</ul>}
-        <div class="finders">
-          <When time={time} live={live} />
-          {answer && <Found answer={answer} live={live} />}
+        <div class="tabs" role="group" aria-label={t("table")}>
+          <button type="button" aria-pressed={!graph} onClick={() => change({ tab: null }, { push: true })}>{t("as_table")}</button>
+          <button type="button" aria-pressed={graph} onClick={() => change({ tab: "graph" }, { push: true })}>{t("as_graph")}</button>
         </div>
+        {!graph && (
+          <div class="finders">
+            <When time={time} live={live} />
+            {answer && <Found answer={answer} live={live} />}
+          </div>
+        )}
+        {graph && <Suspended query={query} params={params} />}
       </div>
-      <Result answer={answer} query={query} waiting={known.waiting} failed={known.error !== null} />
+      {!graph && <Result answer={answer} query={query} waiting={known.waiting} failed={known.error !== null} />}
     </div>
   );
+}
+
+/** The graph's code comes with the first graph. */
+function Suspended(props: { query: string; params: Params }): JSX.Element {
+  const [graph, have] = useState<{ Graph: typeof GraphType } | null>(null);
+  useEffect(() => void import("../parts/graph").then(have), []);
+  return graph ? <graph.Graph {...props} onError={(error) => <QueryProblem error={error} />} /> : <p class="nothing">{t("loading")}</p>;
+}
+
+function ShareButton(): JSX.Element {
+  const [word, say] = useState<Word>("share");
+  const copy = (): void => void navigator.clipboard?.writeText(location.href).then(() => say("copied"));
+  return navigator.clipboard ? <button type="button" onClick={copy}>{t(word)}</button> : <></>; // without a secure origin the address bar has it
+}
+
+const HISTORY_KEY = "kpwatch.history";
+const MOST_REMEMBERED = 30;
+
+function past(): string[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(HISTORY_KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.filter((each) => typeof each === "string") : [];
+  } catch {
+    return []; // storage may be forbidden, or hold somebody else's words
+  }
+}
+
+function remember(query: string): void {
+  try {
+    localStorage.setItem(HISTORY_KEY, JSON.stringify([query, ...past().filter((each) => each !== query)].slice(0, MOST_REMEMBERED)));
+  } catch {
+    // Without storage there is no history; nothing else depends on it.
+  }
 }
 
 function QueryProblem({ error }: { error: ServerError }): JSX.Element {
@@ -133,7 +181,7 @@ function Found({ answer, live }: { answer: TableAnswer; live: boolean }): JSX.El
   );
 }
 
-export function Menu({ title, children }: { title: string; children: preact.ComponentChildren }): JSX.Element {
+export function Menu({ title, end, children }: { title: string; end?: boolean; children: ComponentChildren }): JSX.Element {
   const menu = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (event: MouseEvent): void => {
@@ -144,7 +192,7 @@ export function Menu({ title, children }: { title: string; children: preact.Comp
   }, []);
   return (
     <details
-      class="menu" ref={menu}
+      class={end ? "menu end" : "menu"} ref={menu}
       onKeyDown={(event) => {
         if (event.key !== "Escape" || !menu.current) return;
         menu.current.open = false;

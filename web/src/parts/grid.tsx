@@ -44,6 +44,8 @@ interface Props<Row> {
   readonly sort: Sort | null;
   readonly onSort: (column: string, downFirst: boolean) => void;
   readonly cards?: boolean;
+  /** All rows in the document, however many: for a table that does not scroll with the page. */
+  readonly plain?: boolean;
   readonly class?: string;
 }
 
@@ -58,7 +60,7 @@ export const scroller = (): HTMLElement => document.getElementById("content") ??
 
 export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
   const { label, columns, rows, sort, onSort, cards } = props;
-  const windowed = rows.length >= WINDOWED_FROM;
+  const windowed = rows.length >= WINDOWED_FROM && !props.plain;
   const table = useRef<HTMLTableElement>(null);
   const [first, last, rowPx] = useWindow(table, rows.length, windowed);
   const widths = useMemo(() => (windowed ? widthsOf(columns, rows) : null), [rows, columns.map(({ id, title }) => id + title).join(), windowed]);

@@ -1,0 +1,120 @@
+/* One node: the verdict with everything that was found, then its charts in the order a person asks.
+ *
+ * URL: ?ident=NAME &range=6h, or &from= &to= Unix seconds, &live=0 */
+
+import type { JSX } from "preact";
+import { askFindings, type Finding, type Judged } from "../base/findings";
+import { askFleet, toneWord, TONES, type Node } from "../base/fleet";
+import { absolute, duration } from "../base/format";
+import { useLive, useTick } from "../base/live";
+import { literally } from "../base/panels";
+import { linkTo, usePlace } from "../base/place";
+import { nodeSelector } from "../base/promql";
+import { hubTime, range } from "../base/server";
+import { spanOf, type Span } from "../base/span";
+import { language, t } from "../base/words";
+import { BoardView } from "../parts/board";
+import type { Marker } from "../parts/chart";
+import { Problem, Rich, Waiting } from "../parts/words";
+
+const REFRESH_SECONDS = 5;
+
+export function NodePage(): JSX.Element {
+  const { params } = usePlace();
+  const ident = params.ident ?? "";
+  const fleet = useLive(`fleet:${language()}`, askFleet, REFRESH_SECONDS);
+  const findings = useLive(`findings:${language()}`, askFindings, REFRESH_SECONDS);
+  const markers = useMarkers(ident);
+  useTick(1);
+  const node = fleet.shown?.nodes.find((each) => each.ident === ident);
+  const judged = findings.shown?.nodes.find((each) => each.ident === ident);
+  const shared = findings.shown?.fleet.findings.filter(({ check }) => judged?.shared?.includes(check)) ?? [];
+  if (!fleet.shown) return <div class="view page"><h1>{ident}</h1>{fleet.error ? <Problem error={fleet.error} again={fleet.again} /> : <Waiting />}</div>;
+  if (!node) return <div class="view page"><h1>{ident}</h1><p class="nothing">{t("no_such_node", { ident })} <a href={linkTo("")}>{t("to_fleet")}</a></p></div>;
+  return (
+    <div class="view page node">
+      <header class="head">
+        <h1 class="shown">{node.ident}</h1>
+        <span class="badge" data-tone={TONES.includes(node.tone) ? node.tone : "unknown"}>{toneWord(node.tone)}</span>
+        <Facts node={node} />
+        <a class="aside" href={linkTo("table", { q: nodeSelector(ident) })}>{t("all_series", { ident })}</a>
+      </header>
+      <Problem error={fleet.error ?? findings.error} again={fleet.again} />
+      {judged ? <Found judged={judged} shared={shared} ident={ident} /> : !findings.error && <Waiting />}
+      <BoardView id="node" params={params} idents={literally(ident)} markers={markers} />
+    </div>
+  );
+}
+
+function Facts({ node }: { node: Node }): JSX.Element {
+  const ago = (seconds: number | null): string => (seconds ? t("ago", { age: duration(hubTime() - seconds) }) : "–");
+  const facts: [string, string, number | null][] = [
+    [t("version"), node.version || "–", null], [t("mode"), node.mode || "–", null],
+    [t("last_sync"), ago(node.last_sync), node.last_sync], [t("last_sample"), ago(node.last_seen), node.last_seen],
+  ];
+  return <dl class="facts-list">{facts.map(([name, text, time]) => <div key={name}><dt>{name}</dt><dd title={time ? absolute(time) : undefined}>{text}</dd></div>)}</dl>;
+}
+
+function Found({ judged, shared, ident }: { judged: Judged; shared: readonly Finding[]; ident: string }): JSX.Element {
+  const all = [...judged.findings, ...shared];
+  return (
+    <div class="findings">
+      {all.length === 0 && <p class="fine">{t("nothing_found")}</p>}
+      {all.map((finding) => <FindingView key={finding.check} finding={finding} ident={ident} />)}
+      {judged.not_judged.length > 0 && (
+        <details class="notjudged">
+          <summary>{t("not_judged", { count: judged.not_judged.length })}</summary>
+          <ul>{judged.not_judged.map(({ check, why }) => <li key={check}><code>{check}</code> {why}</li>)}</ul>
+        </details>
+      )}
+    </div>
+  );
+}
+
+function FindingView({ finding, ident }: { finding: Finding; ident: string }): JSX.Element {
+  const since = finding.since ? new Date(finding.since).getTime() / 1000 : null;
+  return (
+    <article class="finding" data-tone={finding.severity}>
+      <h2>
+        <span class="badge" data-tone={finding.severity}>{toneWord(finding.severity)}</span> <a href={linkTo("dictionary", { name: finding.check, ident })}><code>{finding.check}</code></a> {finding.summary}
+      </h2>
+      {since !== null && <p class="since">{t("since", { time: absolute(since), age: duration(hubTime() - since) })}</p>}
+      <p><Rich text={finding.means} /></p>
+      <div class="columns">
+        <div>
+          <h3>{t("evidence")}</h3>
+          <dl class="evidence">{finding.evidence.map(({ what, value }) => <div key={what}><dt>{what}</dt><dd>{String(value)}</dd></div>)}</dl>
+        </div>
+        <div>
+          <h3>{t("what_to_do")}</h3>
+          <ol class="steps">{finding.do.map((step) => <li key={step}><Rich text={step.replaceAll("<node>", ident)} /></li>)}</ol>
+        </div>
+      </div>
+    </article>
+  );
+}
+
+/** Starts of kube-proxy's process, with the version that started, as markers in every chart. */
+function useMarkers(ident: string): (span: Span) => readonly Marker[] {
+  const selector = `{ident=${JSON.stringify(ident)},job="kube-proxy"}`;
+  const { params } = usePlace();
+  const span = spanOf(params);
+  const { shown } = useLive(`markers:${ident}:${span.preset ?? `${span.start}-${span.end}`}`, async (signal) => {
+    const [starts, builds] = await Promise.all([
+      range(`max by (ident) (process_start_time_seconds${selector})`, span.start, span.end, span.step, signal),
+      range(`max by (git_version) (kubernetes_build_info${selector})`, span.start, span.end, span.step, signal),
+    ]);
+    return markersOf(starts.flatMap(({ values = [] }) => values.map(([, value]) => Number(value))), builds.map(({ metric, values = [] }) => (
+      { version: metric.git_version ?? "", first: values[0]?.[0] ?? 0 }
+    )), span);
+  }, 60);
+  return () => shown ?? NONE;
+}
+
+const NONE: readonly Marker[] = [];
+
+export function markersOf(starts: readonly number[], builds: readonly { version: string; first: number }[], span: Span): Marker[] {
+  const restarts = [...new Set(starts)].filter((time) => time > span.start && time <= span.end).map((time) => ({ time, text: t("restart") }));
+  const changes = builds.length < 2 ? [] : builds.filter(({ first }) => first > span.start + span.step).map(({ version, first }) => ({ time: first, text: version }));
+  return [...restarts, ...changes];
+}

@@ -1,0 +1,169 @@
+/* Lines over time, by uPlot. All charts of a page share a cursor; dragging over one chooses its time for all of them. */
+
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { inUnit, type Line, type Threshold } from "../base/panels";
+import { change } from "../base/place";
+import type { Span } from "../base/span";
+import { language } from "../base/words";
+
+export interface Marker { readonly time: number; readonly text: string }
+
+interface Props {
+  readonly label: string;
+  readonly span: Span;
+  readonly lines: readonly Line[];
+  readonly unit: string;
+  readonly thresholds?: readonly Threshold[];
+  readonly markers?: readonly Marker[];
+  readonly height?: number;
+  readonly stacked?: boolean;
+}
+
+const SHARED = "time";
+const COLOURS = 8;
+
+export function Chart({ label, span, lines, unit, thresholds = [], markers = [], height = 190, stacked = false }: Props): JSX.Element {
+  const host = useRef<HTMLDivElement>(null);
+  const chart = useRef<uPlot | null>(null);
+  const drawn = useRef({ thresholds, markers });
+  drawn.current = { thresholds, markers };
+  const shape = JSON.stringify([unit, height, stacked, language(), lines.map(({ name }) => name)]);
+  const data = (): uPlot.AlignedData => [
+    Array.from({ length: span.steps }, (_, index) => span.start + index * span.step),
+    ...(stacked ? pile(lines) : lines.map(({ values }) => values as (number | null)[])),
+  ];
+
+  useLayoutEffect(() => {
+    const element = host.current;
+    if (!element) return undefined;
+    const make = (): void => {
+      chart.current?.destroy();
+      chart.current = new uPlot(optionsOf(element, { lines, unit, height, drawn, stacked }), data(), element);
+    };
+    make();
+    const resized = new ResizeObserver(() => {
+      if (chart.current && element.clientWidth > 0 && chart.current.width !== element.clientWidth) chart.current.setSize({ width: element.clientWidth, height });
+    });
+    resized.observe(element);
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    scheme.addEventListener("change", make);
+    return () => {
+      resized.disconnect();
+      scheme.removeEventListener("change", make);
+      chart.current?.destroy();
+      chart.current = null;
+    };
+  }, [shape]);
+  useEffect(() => {
+    const known = chart.current;
+    if (!known) return;
+    known.setData(data(), false);
+    known.setScale("x", { min: span.start, max: span.end });
+    known.redraw();
+  }, [lines, span.start, span.end, thresholds, markers]);
+  return <div class="chart" ref={host} role="img" aria-label={label} />;
+}
+
+function pile(lines: readonly Line[]): (number | null)[][] {
+  const sums: number[] = [];
+  return lines.map(({ values }) => values.map((value, at) => (value === null ? null : (sums[at] = (sums[at] ?? 0) + value))));
+}
+
+interface Look {
+  readonly lines: readonly Line[];
+  readonly unit: string;
+  readonly height: number;
+  readonly stacked: boolean;
+  readonly drawn: { current: { thresholds: readonly Threshold[]; markers: readonly Marker[] } };
+}
+
+function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }: Look): uPlot.Options {
+  const style = getComputedStyle(element);
+  const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
+  const [text, grid] = [colour("muted"), colour("line-soft")];
+  const font = `12px ${style.getPropertyValue("--sans")}`;
+  const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
+  return {
+    width: element.clientWidth || 400,
+    height,
+    padding: [10, 8, 0, 0],
+    cursor: { sync: { key: SHARED, setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
+    legend: { live: true },
+    scales: { x: { time: true }, y: { range: (_, low, high) => yRange(low, high) } },
+    axes: [
+      { ...axis, values: (chart, times) => times.map((time) => tick(time, (chart.scales.x?.max ?? 0) - (chart.scales.x?.min ?? 0))), space: 70 },
+      { ...axis, size: 68, values: (_, values) => values.map((value) => inUnit(unit, value)) },
+    ],
+    series: [
+      { value: (_, time) => (time === null ? "–" : new Date(time * 1000).toLocaleTimeString("en-GB")) },
+      ...lines.map(({ name }, index) => {
+        const stroke = colour(`line-${(index % COLOURS) + 1}`);
+        const fill = stacked ? { fill: `${stroke}44` } : {};
+        return { label: name || "value", stroke, ...fill, width: 1.5, points: { show: false }, spanGaps: false, value: (_: uPlot, value: number | null) => inUnit(unit, value) };
+      }),
+    ],
+    hooks: {
+      draw: [(chart) => drawLimits(chart, drawn.current.thresholds, colour), (chart) => drawMarkers(chart, drawn.current.markers, colour, font)],
+      setSelect: [(chart) => {
+        if (chart.select.width < 4) return;
+        const at = (px: number): number => Math.round(chart.posToVal(px, "x"));
+        change({ from: at(chart.select.left), to: Math.max(at(chart.select.left) + 10, at(chart.select.left + chart.select.width)), range: null }, { push: true });
+        chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+      }],
+    },
+  };
+}
+
+/** From 0 where values are positive, with room above; a flat line is not at the edge. */
+function yRange(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return [0, 1];
+  const [bottom, top] = [Math.min(0, low), Math.max(0, high)];
+  return bottom === top ? [0, 1] : [bottom < 0 ? bottom * 1.08 : 0, top > 0 ? top * 1.08 : 0];
+}
+
+const two = (number: number): string => String(number).padStart(2, "0");
+
+function tick(time: number, seconds: number): string {
+  const date = new Date(time * 1000);
+  const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  if (seconds < 600) return `${clock}:${two(date.getSeconds())}`;
+  return seconds <= 86_400 ? clock : `${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock}`;
+}
+
+function drawLimits(chart: uPlot, thresholds: readonly Threshold[], colour: (name: string) => string): void {
+  const { ctx, bbox } = chart;
+  for (const { value, severity } of thresholds) {
+    const y = chart.valToPos(value, "y", true);
+    if (value === 0 || y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.save();
+    ctx.strokeStyle = colour(severity);
+    ctx.setLineDash([6, 5]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.restore();
+  }
+}
+
+function drawMarkers(chart: uPlot, markers: readonly Marker[], colour: (name: string) => string, font: string): void {
+  const { ctx, bbox } = chart;
+  for (const { time, text } of markers) {
+    const x = chart.valToPos(time, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = colour("silent");
+    ctx.font = font;
+    ctx.textAlign = x > bbox.left + bbox.width / 2 ? "right" : "left";
+    ctx.fillText(text, x + (ctx.textAlign === "right" ? -4 : 4), bbox.top + 10);
+    ctx.setLineDash([2, 3]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.restore();
+  }
+}
