@@ -23,6 +23,10 @@ export const PAGES: readonly Page[] = [
   { path: "node", words: "node", inMenu: false, load: async () => (await import("./pages/node")).NodePage },
   { path: "slo", words: "slo", inMenu: true, load: async () => (await import("./pages/slo")).SloPage },
   { path: "table", words: "table", inMenu: true, load: async () => (await import("./pages/table")).TablePage },
+  { path: "dictionary", words: "dictionary", inMenu: true, load: async () => (await import("./pages/dictionary")).DictionaryPage },
+  { path: "alerts", words: "alerts", inMenu: true, load: async () => (await import("./pages/alerts")).AlertsPage },
+  { path: "targets", words: "targets", inMenu: true, load: async () => (await import("./pages/targets")).TargetsPage },
+  { path: "about", words: "about", inMenu: true, load: async () => (await import("./pages/about")).AboutPage },
 ];
 
 const loaded = new Map<string, ComponentType>([["", FleetPage]]);

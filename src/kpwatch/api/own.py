@@ -9,7 +9,7 @@ from kpwatch.api.encoding import accepted_coding, encoded, unless_known
 from kpwatch.api.params import Form
 from kpwatch.base.asgi import JSON, Answer
 from kpwatch.base.errors import BadQuery
-from kpwatch.knowledge.document import group_document, metric_document, prefix_document
+from kpwatch.knowledge.document import check_document, group_document, metric_document, prefix_document
 from kpwatch.knowledge.rows import LANGUAGES
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class OwnApi:
         return await self._json(request, lambda: self._findings(language))
 
     async def dictionary(self, request: Request) -> Answer:
-        """GET /dictionary: `{"groups": […], "prefixes": […], "metrics": […]}`, as `knowledge/document.py` has them."""
+        """GET /dictionary: `{"groups": […], "prefixes": […], "metrics": […], "checks": […]}`, as `knowledge/document.py` has them."""
         return await self._json(request, lambda: _dictionary(self._knowledge()), keeps=True)
 
     async def panels(self, request: Request) -> Answer:
@@ -113,4 +113,5 @@ def _dictionary(knowledge: Knowledge) -> dict[str, Any]:
         "groups": [group_document(row) for row in knowledge.metric_groups],
         "prefixes": [prefix_document(row) for row in knowledge.metric_prefixes],
         "metrics": [metric_document(row) for row in knowledge.metrics],
+        "checks": [check_document(row, knowledge.terms) for row in knowledge.checks],
     }

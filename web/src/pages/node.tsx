@@ -25,7 +25,6 @@ export function NodePage(): JSX.Element {
   const fleet = useLive(`fleet:${language()}`, askFleet, REFRESH_SECONDS);
   const findings = useLive(`findings:${language()}`, askFindings, REFRESH_SECONDS);
   const markers = useMarkers(ident);
-  useTick(1);
   const node = fleet.shown?.nodes.find((each) => each.ident === ident);
   const judged = findings.shown?.nodes.find((each) => each.ident === ident);
   const shared = findings.shown?.fleet.findings.filter(({ check }) => judged?.shared?.includes(check)) ?? [];
@@ -47,6 +46,7 @@ export function NodePage(): JSX.Element {
 }
 
 function Facts({ node }: { node: Node }): JSX.Element {
+  useTick(1);
   const ago = (seconds: number | null): string => (seconds ? t("ago", { age: duration(hubTime() - seconds) }) : "–");
   const facts: [string, string, number | null][] = [
     [t("version"), node.version || "–", null], [t("mode"), node.mode || "–", null],

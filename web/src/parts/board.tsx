@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { useLive } from "../base/live";
+import { useLive, useTick } from "../base/live";
 import { askBoards } from "../base/panels";
 import type { Params } from "../base/place";
 import { spanOf, type Span } from "../base/span";
@@ -21,6 +21,7 @@ interface Props {
 
 export function BoardView({ id, params, idents, markers }: Props): JSX.Element {
   const known = useLive(`boards:${language()}`, askBoards, null);
+  useTick(REFRESH_SECONDS);
   const tick = Math.floor(Date.now() / 1000 / REFRESH_SECONDS); // a new end for every refresh
   const span = useMemo(() => spanOf(params), [params.range, params.from, params.to, isLive(params, { preset: "" } as Span) ? tick : 0]);
   const boards = known.shown;
@@ -34,11 +35,14 @@ export function BoardView({ id, params, idents, markers }: Props): JSX.Element {
       {sections.map((section) => (
         <section key={section.id} class="section" aria-labelledby={`section-${section.id}`}>
           <h2 id={`section-${section.id}`}>{section.title}</h2>
-          <div class="panels">
-            {board.panels.filter((panel) => panel.section === section.id).map((panel) => (
-              <PanelView key={panel.id} panel={panel} span={span} idents={idents} refreshSeconds={refresh} markers={markers?.(span) ?? []} />
-            ))}
-          </div>
+          {[true, false].map((small) => {
+            const panels = board.panels.filter((panel) => panel.section === section.id && (panel.kind === "stat") === small);
+            return panels.length > 0 && (
+              <div key={String(small)} class={small ? "panels smaller" : "panels"}>
+                {panels.map((panel) => <PanelView key={panel.id} panel={panel} span={span} idents={idents} refreshSeconds={refresh} markers={markers?.(span) ?? []} />)}
+              </div>
+            );
+          })}
         </section>
       ))}
     </div>

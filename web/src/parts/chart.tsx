@@ -94,7 +94,7 @@ function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }
     legend: { live: true },
     scales: { x: { time: true }, y: { range: (_, low, high) => yRange(low, high) } },
     axes: [
-      { ...axis, values: (chart, times) => times.map((time) => tick(time, (chart.scales.x?.max ?? 0) - (chart.scales.x?.min ?? 0))), space: 70 },
+      { ...axis, size: 28, values: (chart, times) => times.map((time) => tick(time, (chart.scales.x?.max ?? 0) - (chart.scales.x?.min ?? 0))), space: 70 },
       { ...axis, size: 68, values: (_, values) => values.map((value) => inUnit(unit, value)) },
     ],
     series: [

@@ -1,0 +1,123 @@
+/* Alerts: what fires, since when and why; the rules behind it; silences; faults in rule files.
+ *
+ * URL: ?q=text &state=firing, pending or inactive */
+
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import { absolute, count, duration } from "../base/format";
+import { useLive, useTick } from "../base/live";
+import { change, linkTo, usePlace } from "../base/place";
+import { ask, hubTime, type Metric } from "../base/server";
+import { t, type Word } from "../base/words";
+import { Copyable } from "../parts/copyable";
+import { Problem, Rich, Waiting } from "../parts/words";
+
+interface Alert { readonly labels: Metric; readonly annotations: Metric; readonly state: "firing" | "pending"; readonly activeAt?: string; readonly value?: string }
+interface Rule {
+  readonly name: string; readonly type: "alerting" | "recording"; readonly state?: string; readonly query: string; readonly duration?: number;
+  readonly health: string; readonly lastError?: string; readonly alerts?: readonly Alert[]; readonly annotations?: Metric; readonly labels?: Metric;
+}
+interface Group { readonly name: string; readonly file: string; readonly rules: readonly Rule[] }
+interface Silence { readonly id: string; readonly comment?: string; readonly createdBy?: string; readonly endsAt?: string; readonly matchers?: readonly { name: string; value: string }[]; readonly status?: { state: string } }
+interface Trouble { readonly file: string; readonly line: number | null; readonly where: string; readonly reason: string }
+interface Told { readonly groups: readonly Group[]; readonly silences: readonly Silence[]; readonly problems: readonly Trouble[] }
+
+const REFRESH_SECONDS = 10;
+const STATES = ["firing", "pending", "inactive"] as const;
+const TONES = { firing: "critical", pending: "warning", inactive: "ok" } as const;
+
+export function AlertsPage(): JSX.Element {
+  const { params } = usePlace();
+  const known = useLive("alerts", askAlerts, REFRESH_SECONDS);
+  useTick(1);
+  const told = known.shown;
+  const rules = useMemo(() => told?.groups.flatMap((group) => group.rules.map((rule) => ({ rule, group }))) ?? [], [told]);
+  const alerting = rules.filter(({ rule }) => rule.type === "alerting");
+  const words = (params.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const shown = rules
+    .filter(({ rule }) => !params.state || rule.state === params.state)
+    .filter(({ rule, group }) => words.every((word) => JSON.stringify([rule.name, group.name, rule.query, rule.alerts?.map(({ labels }) => labels)]).toLowerCase().includes(word)))
+    .sort((a, b) => order(a.rule) - order(b.rule));
+  return (
+    <div class="view page alerts">
+      <h1 class="shown">{t("alerts")}</h1>
+      <Problem error={known.error} again={known.again} />
+      {!told && !known.error && <Waiting />}
+      {told && told.problems.length > 0 && <ul class="notes">{told.problems.map((each, index) => <li key={index}><code>{each.file}{each.line ? `:${each.line}` : ""}</code> {each.where} {each.reason}</li>)}</ul>}
+      {told && rules.length === 0 && (
+        <section class="empty"><h2>{t("no_rules")}</h2><p><Rich text={t("no_rules_lead")} /></p><Copyable lines={"kpwatch publish --for prometheus --out published\nkpwatch hub --rules published/prometheus/rules/*.yml"} /></section>
+      )}
+      {rules.length > 0 && (
+        <>
+          <div class="finders">
+            <div class="verdicts" role="group" aria-label={t("verdict")}>
+              {STATES.map((state) => {
+                const size = alerting.filter(({ rule }) => rule.state === state).length;
+                return (
+                  <button key={state} type="button" data-tone={size > 0 ? TONES[state] : undefined} aria-pressed={params.state === state} onClick={() => change({ state: params.state === state ? null : state }, { push: true })}>
+                    <b>{count(size)}</b> <span>{t(wordOf(state))}</span>
+                  </button>
+                );
+              })}
+            </div>
+            <input type="search" placeholder={t("filter_rules")} aria-label={t("filter_rules")} value={params.q ?? ""} onInput={(event) => change({ q: event.currentTarget.value })} />
+          </div>
+          <div class="entries">{shown.map(({ rule, group }) => <RuleView key={`${group.file}/${group.name}/${rule.name}/${rule.query}`} rule={rule} group={group} />)}</div>
+          {shown.length === 0 && <p class="nothing">{t("no_match")}</p>}
+          <section class="section"><h2>{t("silences")}</h2>
+            {told?.silences.length === 0 && <p class="meaning">{t("no_silences")}</p>}
+            <ul class="plain">{told?.silences.map((each) => <li key={each.id}><code>{each.matchers?.map(({ name, value }) => `${name}=${value}`).join(", ")}</code> {each.comment} {each.createdBy} {each.endsAt && t("until", { time: absolute(Date.parse(each.endsAt) / 1000) })}</li>)}</ul>
+          </section>
+        </>
+      )}
+    </div>
+  );
+}
+
+const wordOf = (state: (typeof STATES)[number] | "recording"): Word => (state === "pending" ? "pending_word" : state);
+
+const order = (rule: Rule): number => (rule.health === "err" ? -1 : rule.type === "recording" ? 9 : STATES.indexOf(rule.state as "firing"));
+
+async function askAlerts(signal: AbortSignal): Promise<Told> {
+  const about = await ask<{ paths: Record<string, unknown> }>("api/kpwatch/v1/openapi.json", {}, signal);
+  const has = (path: string): boolean => path in about.paths;
+  const [rules, problems, silences] = await Promise.all([
+    ask<{ data: { groups: Group[] } }>("api/v1/rules", {}, signal),
+    has("/api/kpwatch/v1/rules/problems") ? ask<{ problems: Trouble[] }>("api/kpwatch/v1/rules/problems", {}, signal) : { problems: [] },
+    has("/api/kpwatch/v1/silences") ? ask<Silence[] | { silences: Silence[] }>("api/kpwatch/v1/silences", {}, signal) : [],
+  ]);
+  const list = Array.isArray(silences) ? silences : silences.silences ?? [];
+  return { groups: rules.data.groups, problems: problems.problems, silences: list.filter(({ status }) => status?.state !== "expired") };
+}
+
+function RuleView({ rule, group }: { rule: Rule; group: Group }): JSX.Element {
+  const state = rule.type === "recording" ? "recording" : (rule.state as (typeof STATES)[number] | undefined) ?? "inactive";
+  const tone = rule.health === "err" ? "warning" : state === "recording" ? "unknown" : TONES[state];
+  return (
+    <details class="entry" open={state === "firing"}>
+      <summary>
+        <span class="badge" data-tone={tone}>{t(rule.health === "err" ? "rule_error" : wordOf(state))}</span> <b>{rule.name}</b>
+        <span class="title">{group.name}{rule.alerts && rule.alerts.length > 0 ? ` · ${t("alerts_count", { count: rule.alerts.length })}` : ""}</span>
+      </summary>
+      <div class="body">
+        {rule.lastError && <p class="problem">{rule.lastError}</p>}
+        {rule.alerts?.map((alert) => <AlertView key={JSON.stringify(alert.labels)} alert={alert} />)}
+        <pre tabIndex={0}><code>{rule.query}</code></pre>
+        <p class="links"><a href={linkTo("table", { q: rule.query })}>{t("open_in_explorer")}</a> <span>{rule.duration ? t("held_for", { age: duration(rule.duration) }) : ""} <code>{group.file}</code></span></p>
+      </div>
+    </details>
+  );
+}
+
+function AlertView({ alert }: { alert: Alert }): JSX.Element {
+  const { ident, alertname: _, ...labels } = alert.labels;
+  const since = alert.activeAt ? Date.parse(alert.activeAt) / 1000 : null;
+  return (
+    <div class="alert">
+      <span class="badge" data-tone={TONES[alert.state]}>{t(wordOf(alert.state))}</span>
+      {ident && <a href={linkTo("node", { ident })}>{ident}</a>}
+      <span class="title">{alert.annotations.summary ?? Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(", ")}</span>
+      {since !== null && <span class="since" title={absolute(since)}>{duration(hubTime() - since)}</span>}
+    </div>
+  );
+}
