@@ -36,6 +36,13 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "metric": ("Only this metric.", _TEXT),
     "state": ("active, dropped or any.", _TEXT),
     "scrapePool": ("Only targets of this job.", _TEXT),
+    "type": ("alert or record: only such rules.", {"type": "string", "enum": ["alert", "record"]}),
+    "rule_name[]": ("Only rules of these names.", _TEXTS),
+    "rule_group[]": ("Only groups of these names.", _TEXTS),
+    "file[]": ("Only groups of these files.", _TEXTS),
+    "exclude_alerts": ("true: leave alerts out.", _TEXT),
+    "group_limit": ("So many groups at most.", _COUNT),
+    "group_next_token": ("Where the last answer ended.", _TEXT),
     "lang": ("The language of what is said: en or zh.", {"type": "string", "enum": ["en", "zh"]}),
     "ignore_host": ("false: where a series has neither ident nor agent_hostname, its host becomes ident.", _TEXT),
 }

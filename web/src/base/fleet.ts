@@ -2,7 +2,7 @@
 
 import { compare, sorted } from "./format";
 import { ask } from "./server";
-import { hasWords, language, t, type Said } from "./words";
+import { hasWords, language, t } from "./words";
 
 export type Severity = "info" | "warning" | "critical";
 
@@ -36,12 +36,12 @@ export interface Fleet {
   readonly findings: readonly Brief[];
 }
 
-type Told = Partial<Node> & { ident: string; verdict?: string; state?: string; condition?: ({ id: string } & Said) | null };
-interface FleetAnswer { time: number; nodes: Told[]; fleet?: { findings: Brief[] } }
+type Told = Partial<Node> & { ident: string; verdict: string; silent: boolean; findings: Brief[] };
+interface FleetAnswer { time: number; nodes: Told[]; fleet: { findings: Brief[] } }
 
 export async function askFleet(signal: AbortSignal): Promise<Fleet> {
   const answer = await ask<FleetAnswer>("api/kpwatch/v1/fleet", { lang: language() }, signal);
-  return { time: answer.time, nodes: answer.nodes.map(nodeOf), findings: answer.fleet?.findings ?? [] };
+  return { time: answer.time, nodes: answer.nodes.map(nodeOf), findings: answer.fleet.findings };
 }
 
 const BLANK = {
@@ -50,13 +50,9 @@ const BLANK = {
 
 /** A field the hub leaves out is null, never undefined. */
 function nodeOf(told: Told): Node {
-  const silent = told.silent ?? told.state === "silent";
-  const verdict = told.verdict ?? (told.state === "silent" ? "unknown" : told.state) ?? "unknown";
-  const findings = told.findings ?? (told.condition ? [{ check: told.condition.id, severity: verdict as Severity, summary: said(told.condition) }] : []);
-  return { ...BLANK, ...told, silent, tone: silent && !["critical", "warning"].includes(verdict) ? "silent" : verdict, findings, key: told.ident };
+  const tone = told.silent && !["critical", "warning"].includes(told.verdict) ? "silent" : told.verdict;
+  return { ...BLANK, ...told, tone, key: told.ident };
 }
-
-const said = (text: Said): string => text[language()];
 
 /** The verdicts, worst first. A word the hub knows and this page does not is shown as it is, after these. */
 export const TONES = ["critical", "silent", "warning", "info", "unknown", "ok"];

@@ -83,11 +83,11 @@ async function askAlerts(signal: AbortSignal): Promise<Told> {
   const has = (path: string): boolean => path in about.paths;
   const [rules, problems, silences] = await Promise.all([
     ask<{ data: { groups: Group[] } }>("api/v1/rules", {}, signal),
-    has("/api/kpwatch/v1/rules/problems") ? ask<{ problems: Trouble[] }>("api/kpwatch/v1/rules/problems", {}, signal) : { problems: [] },
+    has("/api/kpwatch/v1/rules/problems") ? ask<{ data: { problems: Trouble[] } }>("api/kpwatch/v1/rules/problems", {}, signal) : { data: { problems: [] } },
     has("/api/kpwatch/v1/silences") ? ask<Silence[] | { silences: Silence[] }>("api/kpwatch/v1/silences", {}, signal) : [],
   ]);
   const list = Array.isArray(silences) ? silences : silences.silences ?? [];
-  return { groups: rules.data.groups, problems: problems.problems, silences: list.filter(({ status }) => status?.state !== "expired") };
+  return { groups: rules.data.groups, problems: problems.data.problems, silences: list.filter(({ status }) => status?.state !== "expired") };
 }
 
 function RuleView({ rule, group }: { rule: Rule; group: Group }): JSX.Element {

@@ -42,6 +42,8 @@ export function Chart({ label, span, lines, unit, thresholds = [], markers = [],
     const make = (): void => {
       chart.current?.destroy();
       chart.current = new uPlot(optionsOf(element, { lines, unit, height, drawn, stacked }), data(), element);
+      const legend = element.querySelector<HTMLElement>(".u-legend");
+      if (legend) legend.tabIndex = 0; // it scrolls where there are many series
     };
     make();
     const resized = new ResizeObserver(() => {
@@ -89,7 +91,7 @@ function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }
   return {
     width: element.clientWidth || 400,
     height,
-    padding: [10, 8, 0, 0],
+    padding: [10, 18, 0, 0],
     cursor: { sync: { key: SHARED, setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     legend: { live: true },
     scales: { x: { time: true }, y: { range: (_, low, high) => yRange(low, high) } },
