@@ -55,7 +55,7 @@ class OwnApi:
         return await self._json(request, lambda: self._findings(language))
 
     async def dictionary(self, request: Request) -> Answer:
-        """GET /dictionary: `{"groups": […], "prefixes": […], "metrics": […], "checks": […]}`, as `knowledge/document.py` has them."""
+        """GET /dictionary: lists `groups`, `prefixes`, `metrics` and `checks`, as `knowledge/document.py` has them."""
         return await self._json(request, lambda: _dictionary(self._knowledge()), keeps=True)
 
     async def panels(self, request: Request) -> Answer:

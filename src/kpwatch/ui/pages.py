@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from kpwatch.base.asgi import Handler, Request
 
-VIEWS = ("/", "/node", "/slo", "/table", "/dictionary", "/alerts", "/targets", "/about")  # web/src/app.tsx has the same list
+# web/src/app.tsx has the same list.
+VIEWS = ("/", "/node", "/slo", "/table", "/dictionary", "/alerts", "/targets", "/about")
 CONTENT_TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
