@@ -51,7 +51,15 @@ def narrowed(slices: Iterable[Slice], selectors: Collection[Sequence[Matcher]], 
         begin = int(np.searchsorted(part.timestamps_ms, start_ms))
         if begin == len(part.timestamps_ms):
             continue
-        series = part.series if isinstance(part.series, OfTarget) else OfTarget((), tuple(part.series))
+        series = part.series
+        if not isinstance(series, OfTarget):  # of a source that knows no targets
+            lines = [
+                line for line, labels in enumerate(series) if any(matches_all(matchers, labels) for matchers in asked)
+            ]
+            if lines:
+                kept = [series[line] for line in lines]
+                yield Slice(kept, part.timestamps_ms[begin:], part.values[begin:, lines])
+            continue
         if id(series.columns) not in wanted:
             lines = [
                 line

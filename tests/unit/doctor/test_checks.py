@@ -352,6 +352,39 @@ def test_silence_takes_kept_samples(seconds: int, checks: set[str]) -> None:
     assert told["speaks"] & {"agent-stale", "silent-node"} == set()
 
 
+KNOWN = (
+    # seconds since the agent's own last word, and since the cluster last had the node (None: never said)
+    (10, 10, "an agent without kube-proxy"),
+    (400, 10, "no agent"),
+    (400, 4000, "a node that is gone"),
+    (400, None, "nobody says which nodes exist"),
+)
+
+
+@pytest.mark.parametrize(("agent_seconds", "cluster_seconds", "case"), KNOWN)
+def test_silence_says_what_is_known_of_the_node(agent_seconds: int, cluster_seconds: int | None, case: str) -> None:
+    """When its agent spoke of itself, and when the cluster had it: that tells the reasons of silence apart."""
+    now_ms = 1_800_000_000_000
+    source = MemorySource()
+
+    def add(name: str, age_seconds: int, **labels: str) -> None:
+        last = now_ms - age_seconds * 1000
+        times = [last - number * 15_000 for number in reversed(range(40))]
+        source.add(make_labels({"__name__": name, "ident": "node"} | labels), times, [1.0] * len(times))
+
+    add("up", 10, ident="other", job="kube-proxy", instance="http://other:10249/metrics")
+    add("up", 400, job="kube-proxy", instance="http://node:10249/metrics")
+    add("kpwatch_agent_info", agent_seconds, job="kpwatch-agent", version="1")
+    if cluster_seconds is not None:
+        add("kpwatch_kubernetes_node_info", cluster_seconds, job="kpwatch-agent", agent_hostname="discovers")
+    node, _ = StoreDoctor(knowledge(), source, EngineOptions()).verdict(now_ms).nodes
+    [silence] = [finding for finding in node.findings if finding.check.id == "silent-node"]
+    said = {getattr(shown.what, "en", ""): shown.value for shown in silence.evidence}
+    assert said["the agent's own last word"] == now_ms / 1000 - agent_seconds, case
+    cluster = said.get("when the cluster last had it")
+    assert cluster == (None if cluster_seconds is None else now_ms / 1000 - cluster_seconds), case
+
+
 # --- what is no kube-proxy --------------------------------------------------------------------------------------------
 
 
