@@ -47,6 +47,8 @@ class Connection:
         self._tls_context: ssl.SSLContext | None = None
         self._dial_timeout_seconds = dial_timeout_seconds
         self._sock: socket.socket | None = None
+        self._watched_events = 0
+        """For which the loop calls `_ready`; 0 before a connection stands."""
         self._addresses: list[Address] = []
         self._exchange: Exchange | None = None
         self._timers: list[Timer] = []
@@ -231,24 +233,41 @@ class Connection:
         if self._dial_apart:
             self._cancel_timers()  # of the connection that this one replaces
             self._limit_exchange()
-        self._loop.watch(self._sock, READ | WRITE, self._transfer)
-        self._transfer()
+        self._send()
 
-    def _transfer(self) -> None:
+    def _send(self) -> None:
+        """As much as goes now; most requests go at once, so that nothing need be told to the loop."""
         exchange, sock = self._exchange, self._sock
         assert exchange is not None
         assert sock is not None
         try:
-            if exchange.unsent:
-                exchange.unsent = exchange.unsent[sock.send(exchange.unsent) :]
-                if not exchange.unsent:
-                    self._loop.watch(sock, READ, self._transfer)
+            exchange.unsent = exchange.unsent[sock.send(exchange.unsent) :]
         except OSError as error:
             if not _would_block(error):
                 # A server may answer and close before it has read the whole body (413): what it said counts.
                 exchange.unsent = memoryview(b"")
-                self._loop.watch(sock, READ, self._transfer)
+        events = READ | WRITE if exchange.unsent else READ
+        if events != self._watched_events:
+            self._watched_events = events
+            self._loop.watch(sock, events, self._ready)
+
+    def _ready(self) -> None:
+        if self._exchange is None:
+            self._look_at_idle()
+            return
+        if self._exchange.unsent:
+            self._send()
         self._receive()
+
+    def _look_at_idle(self) -> None:
+        """A kept connection is ready: unless that is TLS' own affair it was closed, or says what nobody asked for."""
+        assert self._sock is not None
+        try:
+            self._sock.recv(1)
+        except OSError as error:
+            if _would_block(error):
+                return
+        self._drop_socket()
 
     def _receive(self) -> None:
         exchange, sock = self._exchange, self._sock
@@ -288,9 +307,7 @@ class Connection:
     def _finish(self, *, keep: bool) -> None:
         exchange = self._exchange
         assert exchange is not None
-        if keep and not exchange.unsent and self._sock is not None:
-            self._loop.unwatch(self._sock)
-        else:
+        if not keep or exchange.unsent:
             self._drop_socket()
         self._done(exchange.outcome())
 
@@ -316,6 +333,7 @@ class Connection:
             self._loop.unwatch(self._sock)
             self._sock.close()
             self._sock = None
+            self._watched_events = 0
 
 
 def _would_block(error: OSError) -> bool:
