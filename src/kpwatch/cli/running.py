@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import sys
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _ENDING = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated", signal.SIGQUIT: "quit"}
 """Signals that end the agent, by the names Go gives them."""
+
+SETTLED_SECONDS = 5.0
+"""After the start: the targets have been scraped, the receivers have answered."""
+
+_GARBAGE_THRESHOLDS = (20_000, 20, 20)
+"""A scrape makes many short-lived tuples and no cycles."""
 
 _WITHOUT_EFFECT = {
     signal.SIGUSR2: "there is no profiler here",
@@ -66,9 +73,17 @@ def _drive(agent: Agent, configuration: Configuration, log: Logger, *, once: boo
     reload = partial(agent.loop.call_from_thread, partial(reloader.reload, "SIGHUP"))
     _on_signals(agent.stop, reload, log)
     reloader.start()
+    agent.loop.call_later(SETTLED_SECONDS, _settle_down)
     agent.run()
     log.info("exited")
     return 0
+
+
+def _settle_down() -> None:
+    """What the start leaves behind goes, what stays is not looked at again by every collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 def _allow_open_files() -> None:

@@ -38,7 +38,8 @@ TAIL_TIMESTAMP_MAX_MS = (1 << 42) - 1
 SAMPLE_PREFIX = b"\x12\x10\x09"  # field 2, sixteen bytes: 09 value(8) 10 timestamp(6)
 SAMPLE_BYTES = 2 + 16
 VALUE_BYTES = 8
-_pack_double = struct.Struct("<d").pack
+pack_value = struct.Struct("<d").pack
+"""A sample's value: eight bytes, NaN payload kept."""
 _unpack_double = struct.Struct("<d").unpack_from
 
 
@@ -70,11 +71,6 @@ def block_of_head(head: bytes) -> bytes:
     return head[decode_varint(head, 1)[1] : -len(SAMPLE_PREFIX)]
 
 
-def pack_value(value: float) -> bytes:
-    """A sample's value: eight bytes, NaN payload kept."""
-    return _pack_double(value)
-
-
 def timestamp_tail(timestamp_ms: int) -> bytes:
     """What comes after the value; raises ValueError outside [TAIL_TIMESTAMP_MIN_MS, TAIL_TIMESTAMP_MAX_MS]."""
     if not TAIL_TIMESTAMP_MIN_MS <= timestamp_ms <= TAIL_TIMESTAMP_MAX_MS:
@@ -92,7 +88,7 @@ def encode_samples(samples: Sequence[tuple[int, float]]) -> bytes:
     """The sample fields of a TimeSeries; they are the same in 2.0."""
     fields = []
     for timestamp_ms, value in samples:
-        sample = b"\x09" + _pack_double(value) + b"\x10" + encode_varint(timestamp_ms)
+        sample = b"\x09" + pack_value(value) + b"\x10" + encode_varint(timestamp_ms)
         fields.append(b"\x12" + encode_varint(len(sample)) + sample)
     return b"".join(fields)
 

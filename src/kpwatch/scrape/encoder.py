@@ -107,12 +107,14 @@ class SeriesEncoder:
             self._relay(change)
             return
         self.added = 0
+        changed, pack = change.changed, pack_value
         parts, part_of_slot, map_of_slot = self._parts, self._part_of_slot, self._map_of_slot
-        for slot, value in change.changed:
+        if map_of_slot:
+            changed = [(slot, map_of_slot[slot](value) if slot in map_of_slot else value) for slot, value in changed]
+        for slot, value in changed:
             place = part_of_slot[slot]
             if place >= 0:
-                shown = map_of_slot[slot](value) if slot in map_of_slot else value
-                parts[place] = parts[place][:-VALUE_BYTES] + pack_value(shown)
+                parts[place] = parts[place][:-VALUE_BYTES] + pack(value)
 
     @property
     def symbols(self) -> int:
