@@ -18,6 +18,7 @@ gets it from `with_ident`. What is printed by `--test` is what comes before that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from kpwatch.model.gofloat import format_g
@@ -103,9 +104,14 @@ def normal_number(text: str) -> str:
         return text
 
 
+@lru_cache(maxsize=256)
+def _legal_label(label: str) -> str:
+    return label.translate(_LABEL_ESCAPES)
+
+
 def on_the_wire(labels: Labels, ident: Literal["add", "rename", "off"]) -> Labels:
     """`labels` with legal label names and, by the writer's mode, `agent_hostname` as `ident` where that is absent."""
-    pairs = {label.translate(_LABEL_ESCAPES): value for label, value in labels}
+    pairs = {_legal_label(label): value for label, value in labels}
     if ident != "off" and AGENT_HOSTNAME in pairs and IDENT not in pairs:
         pairs[IDENT] = pairs[AGENT_HOSTNAME]
         if ident == "rename":

@@ -9,11 +9,17 @@ from __future__ import annotations
 from kpwatch.base.errors import BadInput
 
 _MAX_VARINT_BYTES = 10
+_ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
+"""Nearly all numbers in what we write are as small as these."""
 _UINT64_MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def encode_varint(number: int) -> bytes:
     """`number` in [-2**63, 2**64) as a varint; a negative one takes ten bytes."""
+    if 0 <= number <= 0x7F:
+        return _ONE_BYTE[number]
+    if 0 < number <= 0x3FFF:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     number &= _UINT64_MASK
     encoded = bytearray()
     while number > 0x7F:

@@ -19,6 +19,7 @@ block before need not read it again.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import BadInput, TooLarge
@@ -45,20 +46,16 @@ _unpack_double = struct.Struct("<d").unpack_from
 
 def encode_labels(pairs: Iterable[tuple[str, str]]) -> bytes:
     """The label block of one series; the caller has sorted the pairs and removed empty values."""
-    fields = []
-    for name, value in pairs:
-        name_bytes = name.encode()
-        value_bytes = value.encode()
-        label = (
-            b"\n"
-            + encode_varint(len(name_bytes))
-            + name_bytes
-            + b"\x12"
-            + encode_varint(len(value_bytes))
-            + value_bytes
-        )
-        fields.append(b"\n" + encode_varint(len(label)) + label)
-    return b"".join(fields)
+    return b"".join([_encode_label(name, value) for name, value in pairs])
+
+
+@lru_cache(maxsize=256)
+def _encode_label(name: str, value: str) -> bytes:
+    """One label field; a target's own come again with each of its series."""
+    name_bytes, value_bytes = name.encode(), value.encode()
+    lengths = encode_varint(len(name_bytes)), encode_varint(len(value_bytes))
+    label = b"\n" + lengths[0] + name_bytes + b"\x12" + lengths[1] + value_bytes
+    return b"\n" + encode_varint(len(label)) + label
 
 
 def series_head(label_block: bytes) -> bytes:
