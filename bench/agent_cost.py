@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from bench.lib.programs import Found
     from bench.lib.rig import Figures
+    from kpwatch.model.encoded import Protocol
 
 START_SECONDS = 60.0
 WARM_CYCLES = 3
@@ -50,12 +51,17 @@ class Setting(NamedTuple):
 
     targets: int
     interval_seconds: float
+    protocol: Protocol = "1.0"
+    """What the sink speaks."""
 
     def __str__(self) -> str:
-        return f"{self.targets} target{'s' * (self.targets > 1)}, {self.interval_seconds:g} s"
+        version = "" if self.protocol == "1.0" else f", Remote Write {self.protocol}"
+        return f"{self.targets} target{'s' * (self.targets > 1)}, {self.interval_seconds:g} s{version}"
 
 
 SINGLE, FLEET = Setting(1, 1.0), Setting(200, 5.0)
+SINGLE_2_0 = Setting(1, 1.0, "2.0")
+"""Ours alone: no peer writes 2.0 by default."""
 SHORT = Setting(1, 0.25)
 SOAK = Setting(1, 0.15)
 """15 s a hundred times as fast."""
@@ -93,7 +99,7 @@ GOALS = (
     Goal("1 target: anonymous, MB", "<= 9", 9, str(SINGLE), "anonymous_mb"),
     Goal("200 targets, 5 s: CPU per scrape", "<= 0.5x vmagent", 0.5, str(FLEET), "cpu_ms", ratio=True),
     Goal("200 targets: RSS", "<= 0.65x vmagent", 0.65, str(FLEET), "resident_mb", ratio=True),
-    Goal("wire bytes per sample, Remote Write 2.0", "<= 8", 8, "", "wire_bytes"),
+    Goal("wire bytes per sample, Remote Write 2.0", "<= 8", 8, str(SINGLE_2_0), "wire_bytes"),
     Goal("wire bytes per sample, Remote Write 1.0", "<= 23", 23, str(SINGLE), "wire_bytes"),
     Goal("start to first sample sent, s", "<= 0.25", 0.25, str(SINGLE), "first_seconds"),
 )
@@ -111,7 +117,7 @@ class Measured:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kpwatch-bench-")))
-            self._rig = stack.enter_context(Rig(self._setting.targets))
+            self._rig = stack.enter_context(Rig(self._setting.targets, speaks_2_0=self._setting.protocol == "2.0"))
             task = Task(self._rig.targets, self._rig.sink, self._setting.interval_seconds, folder)
             command = self.agent.prepare(self._found.path, task)
             self.program = stack.enter_context(Program(command, folder / "log", cwd=folder))
@@ -181,6 +187,8 @@ def run_rounds(
     agents: Sequence[tuple[Agent, Found]], setting: Setting, *, rounds: int, seconds: float, together: bool
 ) -> dict[str, Cost]:
     """Medians of the rounds, by agent."""
+    if setting.protocol != "1.0":
+        agents = [row for row in agents if row[0].name == OURS]
     groups = [list(agents)] if together else [[agent] for agent in agents]
     costs: dict[str, list[Cost]] = {agent.name: [] for agent, _ in agents}
     for round_number in range(rounds):
@@ -229,6 +237,8 @@ def main() -> int:
         return 0
     settings = [SINGLE if count == 1 else Setting(count, 5.0) for count in map(int, arguments.targets.split(","))]
     rules = {"rounds": arguments.rounds, "seconds": arguments.seconds, "together": arguments.together}
+    if SINGLE in settings:
+        settings.append(SINGLE_2_0)
     if arguments.short:
         settings, rules = [SHORT], {"rounds": 1, "seconds": 8.0, "together": False}
     results = {str(setting): run_rounds(agents, setting, **rules) for setting in settings}

@@ -28,7 +28,7 @@ import cramjam
 
 from bench.lib import recording
 from bench.lib.serve import Request, Server
-from kpwatch.remote_write import snappy, v1
+from kpwatch.remote_write import snappy, v1, v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +45,9 @@ _LIMIT_BYTES = 64 << 20
 _DECODED_AT_MOST = 150
 """Requests that `report` opens to count samples; the others are taken to be like them."""
 _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+_ALL_WRITTEN = b"HTTP/1.1 204 No Content\r\nX-Prometheus-Remote-Write-Samples-Written: 1000000000\r\n\r\n"
+"""Of a receiver of 2.0: as many as were sent, and more."""
+_V2 = b"proto=io.prometheus.write.v2.request"
 _WRONG_ENCODING = b"HTTP/1.1 415 Unsupported Media Type\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -114,21 +117,24 @@ class _Targets:
 
 
 class _Sink:
-    def __init__(self, *, only_snappy: bool) -> None:
+    def __init__(self, *, only_snappy: bool, speaks_2_0: bool) -> None:
         self._only_snappy = only_snappy
+        self._speaks_2_0 = speaks_2_0
         self.first_request_ns = 0
         self.forget()
 
     def forget(self) -> None:
-        self.requests: list[tuple[bool, bytes]] = []
+        self.requests: list[tuple[bool, bool, bytes]] = []
+        """(zstd, 2.0, body)"""
 
     def answer(self, request: Request) -> bytes:
         zstd = b"content-encoding: zstd" in request.head
         if zstd and self._only_snappy:
             return _WRONG_ENCODING
         self.first_request_ns = self.first_request_ns or time.monotonic_ns()
-        self.requests.append((zstd, request.body))
-        return _NO_CONTENT
+        is_2_0 = self._speaks_2_0 and _V2 in request.head
+        self.requests.append((zstd, is_2_0, request.body))
+        return _ALL_WRITTEN if is_2_0 else _NO_CONTENT
 
     def samples(self) -> float:
         """Samples in all requests, by a decoder, not by a guess."""
@@ -136,22 +142,24 @@ class _Sink:
         opened = self.requests[::step]
         if not opened:
             return 0.0
-        counted = sum(_count_samples(zstd, body) for zstd, body in opened)
-        return counted * sum(len(body) for _, body in self.requests) / sum(len(body) for _, body in opened)
+        counted = sum(_count_samples(*request) for request in opened)
+        return counted * sum(len(body) for *_, body in self.requests) / sum(len(body) for *_, body in opened)
 
     def encodings(self) -> str:
-        zstd = sum(zstd for zstd, _ in self.requests)
+        zstd = sum(zstd for zstd, *_ in self.requests)
         return " + ".join(name for name, count in (("snappy", len(self.requests) - zstd), ("zstd", zstd)) if count)
 
 
-def _count_samples(zstd: bool, body: bytes) -> int:
+def _count_samples(zstd: bool, is_2_0: bool, body: bytes) -> int:
     content = bytes(cramjam.zstd.decompress(body)) if zstd else snappy.decompress(body, _LIMIT_BYTES)
-    return sum(len(series.samples) for series in v1.decode_series(content))
+    series = v2.decode_request(content) if is_2_0 else v1.decode_series(content)
+    return sum(len(one.samples) for one in series)
 
 
-def serve(count: int, *, only_snappy: bool) -> None:
+def serve(count: int, *, only_snappy: bool, speaks_2_0: bool) -> None:
     """Be the rig until stdin ends."""
-    server, targets, sink = Server(), _Targets(count), _Sink(only_snappy=only_snappy)
+    server, targets = Server(), _Targets(count)
+    sink = _Sink(only_snappy=only_snappy, speaks_2_0=speaks_2_0)
     ports = [server.listen(targets.answerer(number)) for number in range(count)]
 
     def figures() -> Figures:
@@ -159,7 +167,7 @@ def serve(count: int, *, only_snappy: bool) -> None:
             sum(targets.scrapes),
             min(targets.scrapes),
             len(sink.requests),
-            sum(len(body) for _, body in sink.requests),
+            sum(len(body) for *_, body in sink.requests),
             0.0,
             sink.encodings(),
             sink.first_request_ns,
@@ -186,8 +194,9 @@ def serve(count: int, *, only_snappy: bool) -> None:
 class Rig:
     """A rig in a process of its own; a context manager."""
 
-    def __init__(self, targets: int, *, only_snappy: bool = True) -> None:
-        command = [sys.executable, __file__, str(targets), *(["only-snappy"] if only_snappy else [])]
+    def __init__(self, targets: int, *, only_snappy: bool = True, speaks_2_0: bool = False) -> None:
+        wishes = {"only-snappy": only_snappy, "speaks-2.0": speaks_2_0}
+        command = [sys.executable, __file__, str(targets), *(wish for wish, wanted in wishes.items() if wanted)]
         self._popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         ports = self._answer()
         self.targets = [f"127.0.0.1:{port}" for port in ports["targets"]]
@@ -224,4 +233,4 @@ class Rig:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), only_snappy="only-snappy" in sys.argv[2:])
+    serve(int(sys.argv[1]), only_snappy="only-snappy" in sys.argv, speaks_2_0="speaks-2.0" in sys.argv)
