@@ -46,6 +46,7 @@ ALLOWED = {
     "fcntl": "one agent a spool: its lock",
     "fnmatch": "by pathlib",
     "functools": "caches",
+    "gc": "what a start leaves behind is let go",
     "heapq": "the loop's timers",
     "importlib": "by inspect",
     "inspect": "by dataclasses",

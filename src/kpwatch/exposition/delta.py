@@ -58,13 +58,19 @@ class Layout(NamedTuple):
 class Skeleton:
     """What does not change from scrape to scrape: which lines there are, and what the rest looked like."""
 
-    __slots__ = ("__weakref__", "heads", "pieces", "slots_of_piece")
+    __slots__ = ("__weakref__", "heads", "pieces", "slots_of_piece", "types")
 
     def __init__(
-        self, heads: tuple[bytes, ...], slots_of_piece: tuple[tuple[int, ...], ...], pieces: tuple[bytes, ...]
+        self,
+        heads: tuple[bytes, ...],
+        types: dict[str, str],
+        slots_of_piece: tuple[tuple[int, ...], ...],
+        pieces: tuple[bytes, ...],
     ) -> None:
         self.heads = heads
         """Of each slot."""
+        self.types = types
+        """Of the families."""
         self.slots_of_piece = slots_of_piece
         """For each line of each piece its slot, or _NO_SLOT."""
         self.pieces = pieces
@@ -85,10 +91,11 @@ class Skeletons:
         """One that is like `made`: somebody's, or `made` itself."""
         key = zlib.crc32(b"\n".join(made.heads))
         known = self._known.setdefault(key, made)
-        return known if (known.heads, known.slots_of_piece) == (made.heads, made.slots_of_piece) else made
+        alike = (known.heads, known.types, known.slots_of_piece) == (made.heads, made.types, made.slots_of_piece)
+        return known if alike else made
 
 
-_NOTHING = Skeleton((), (), ())
+_NOTHING = Skeleton((), {}, (), ())
 
 
 class DeltaParser:
@@ -238,13 +245,13 @@ class DeltaParser:
         }
         pieces = body.split(self._separator)
         slots_of_piece = _slots_of_pieces(pieces, slot_of_line, apart=not self._together)
-        self._skeleton = self._skeletons.share(Skeleton(heads, slots_of_piece, tuple(pieces)))
+        self._skeleton = self._skeletons.share(Skeleton(heads, parsed.types, slots_of_piece, tuple(pieces)))
         self._wanted = None
         self.errors = parsed.errors
         self._pieces = [] if self.refuses else self._skeleton.shared(pieces)
         self.exemplars = parsed.exemplars
         self.duplicates = len(parsed.samples) - len(samples)
-        return Layout(parsed._replace(samples=samples), self._skeleton.heads)
+        return Layout(parsed._replace(samples=samples, types=self._skeleton.types), self._skeleton.heads)
 
 
 def _slots_of_pieces(

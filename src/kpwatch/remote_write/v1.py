@@ -39,6 +39,7 @@ TAIL_TIMESTAMP_MAX_MS = (1 << 42) - 1
 SAMPLE_PREFIX = b"\x12\x10\x09"  # field 2, sixteen bytes: 09 value(8) 10 timestamp(6)
 SAMPLE_BYTES = 2 + 16
 VALUE_BYTES = 8
+TAIL_BYTES = 7
 pack_value = struct.Struct("<d").pack
 """A sample's value: eight bytes, NaN payload kept."""
 _unpack_double = struct.Struct("<d").unpack_from

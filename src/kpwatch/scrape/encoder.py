@@ -12,12 +12,17 @@ it is back, would be out of order, for which receivers refuse a whole request.
 Two heads may come down to one series (a deleted label, a renamed one): the first keeps the name, the others are
 counted as duplicates and not sent, because a request with one series twice is refused by receivers. What is said
 `about` every scrape (`up`, `scrape_*`) is ours: a target's own gives way to it.
+
+An agent of many targets has an encoder `rest` after each scrape: the parts are in the block that was just made, a
+tenth of their size, and are cut out of it when the next body comes.
 """
 
 from __future__ import annotations
 
+import struct
 from array import array
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.exposition.delta import Layout, Values
 from kpwatch.exposition.text import Parsed, Sample, family_of
@@ -26,8 +31,9 @@ from kpwatch.model.numbers import STALE_NAN_BYTES
 from kpwatch.relabel.identity import on_the_wire
 from kpwatch.relabel.pipeline import LEFT_OUT, Pipeline
 from kpwatch.remote_write import snappy
+from kpwatch.remote_write.blocks import LIMIT_BYTES
 from kpwatch.remote_write.codecs import CODECS
-from kpwatch.remote_write.v1 import VALUE_BYTES, pack_value, timestamp_tail
+from kpwatch.remote_write.v1 import TAIL_BYTES, VALUE_BYTES, pack_value, timestamp_tail
 from kpwatch.scrape.about import ABOUT_NAMES
 
 if TYPE_CHECKING:
@@ -43,6 +49,26 @@ _NOWHERE = -1
 _FIRST_LEFT_OUT = -2
 """Places of slots without a part: this and what is below it name a row of LEFT_OUT."""
 _NEVER_STALE = b""
+
+
+class _Resting(NamedTuple):
+    """Parts of series in a block that begins with them."""
+
+    block: bytes
+    lengths: bytes
+    """Of the parts, as the array of integers that `_cutter` reads."""
+    begin: int
+    """What comes before them in the block's content."""
+
+    def parts(self) -> list[bytes]:
+        content = snappy.decompress(self.block, LIMIT_BYTES)
+        return list(_cutter(self.lengths).unpack_from(content, self.begin))
+
+
+@lru_cache(maxsize=16)
+def _cutter(lengths: bytes) -> struct.Struct:
+    """What cuts parts with these lengths, a timestamp behind each, out of a body; targets alike have the same one."""
+    return struct.Struct("".join(f"{length}s{TAIL_BYTES}x" for length in array("I", lengths)))
 
 
 class SeriesEncoder:
@@ -65,7 +91,9 @@ class SeriesEncoder:
         self._heads: tuple[bytes, ...] = ()
         """As exposed, of the latest layout's slots."""
         self._parts: list[bytes] = []
-        """Series of the latest body, each up to the end of its value."""
+        """Series of the latest body, each up to the end of its value; empty while they are at rest."""
+        self._resting: _Resting | None = None
+        self._latest_block = b""
         self._part_of_slot: Sequence[int] = ()
         """Its place among the parts, or why it has none."""
         self._value_maps: dict[bytes, Callable[[float], float]] = {}
@@ -93,6 +121,7 @@ class SeriesEncoder:
         self._codec = older._codec  # the parts' own; of 2.0 they mean nothing to another
         self._own_blocks, self._own_maps = {}, {}
         self._reserve_ours()
+        older._wake()
         self._inherited, self._own_live, self._gone = older._live(), older._own_live, older._gone
 
     def _reserve_ours(self) -> None:
@@ -103,6 +132,7 @@ class SeriesEncoder:
 
     def feed(self, change: Values | Layout) -> None:
         """Take in what a body changed."""
+        self._wake()
         if isinstance(change, Layout):
             self._relay(change)
             return
@@ -116,6 +146,17 @@ class SeriesEncoder:
             if place >= 0:
                 parts[place] = parts[place][:-VALUE_BYTES] + pack(value)
 
+    def rest(self) -> None:
+        """Keep the parts in little room until they are needed; of use directly after `encode`."""
+        if self._is_live and self._parts and self._resting is None:
+            lengths = array("I", map(len, self._parts))
+            self._resting = _Resting(self._latest_block, lengths.tobytes(), len(self._codec.request(b"")))
+            self._parts = []
+
+    def _wake(self) -> None:
+        if self._resting is not None:
+            self._parts, self._resting = self._resting.parts(), None
+
     @property
     def symbols(self) -> int:
         """Texts that go with every request; those of series long gone are among them."""
@@ -128,6 +169,7 @@ class SeriesEncoder:
 
     def encode(self, timestamp_ms: int, own: Iterable[OwnSample]) -> EncodedScrape:
         """Everything live, our own samples, and markers for what is gone, at `timestamp_ms`."""
+        self._wake()
         own_live = self._encode_own(own)
         markers = self._gone + [head for block, head in self._own_live.items() if block not in own_live]
         parts = list(self._parts) if self._is_live else []
@@ -144,6 +186,7 @@ class SeriesEncoder:
 
     def end(self) -> None:
         """The scrape failed: what was live is gone."""
+        self._wake()
         self._gone += filter(None, self._live().values())
         self._is_live, self._inherited = False, {}
         self.duplicates = self.added = 0
@@ -257,4 +300,5 @@ class SeriesEncoder:
     def _finish(self, parts: list[bytes], stamped: list[bytes], timestamp_ms: int) -> EncodedScrape:
         tail = timestamp_tail(timestamp_ms)
         series = tail.join([*parts, b"".join(stamped)])
-        return EncodedScrape(snappy.compress(self._codec.request(series)), len(parts) + len(stamped), timestamp_ms)
+        self._latest_block = snappy.compress(self._codec.request(series))
+        return EncodedScrape(self._latest_block, len(parts) + len(stamped), timestamp_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from tests.unit.exposition.bodies import body_sequences, openmetrics_sequences
 from tests.unit.scrape.wire import LIMIT_BYTES, Sent, is_marker, named, sent, sent_in, series_bytes
 
 if TYPE_CHECKING:
-    from kpwatch.model.encoded import EncodedScrape
+    from types import FrameType
+
+    from kpwatch.model.encoded import EncodedScrape, Protocol
     from kpwatch.scrape.encoder import IdentMode
 
 IDENTITY = Identity(
@@ -124,6 +127,50 @@ def test_of_openmetrics_too(bodies: list[bytes | None]) -> None:
             lasting.feed(change)
             fresh.feed(DeltaParser().feed(body, "openmetrics"))
         assert _said(lasting.encode(now_ms, [UP])) == _said(fresh.encode(now_ms, [UP]))
+
+
+@pytest.mark.parametrize("protocol", ["1.0", "2.0"])
+@given(bodies=body_sequences())
+def test_rest_changes_no_byte(protocol: Protocol, bodies: list[bytes | None]) -> None:
+    """An encoder that rests after every scrape sends what one does that never rests, markers included."""
+    sides = [(DeltaParser(), SeriesEncoder(IDENTITY, "rename", protocol=protocol)) for _ in range(2)]
+    for number, body in enumerate(bodies):
+        blocks = []
+        for parser, encoder in sides:
+            if body is None:
+                parser.forget()
+                encoder.end()
+            else:
+                encoder.feed(parser.feed(body))
+            blocks.append(encoder.encode(T0 + number, [UP]).block)
+        sides[0][1].rest()
+        assert blocks[0] == blocks[1]
+
+
+def calls_of_a_scrape(lines: int) -> int:
+    """Python functions called for a body of so many lines of which one changed."""
+    parser, encoder = DeltaParser(), SeriesEncoder(IDENTITY, "rename")
+    body = b"".join(b"# TYPE m%d gauge\nm%d 1\n" % (number, number) for number in range(lines // 2))
+    encoder.feed(parser.feed(body))
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        encoder.feed(parser.feed(body.replace(b"m7 1\n", b"m7 2\n")))
+        encoder.encode(T0, [UP])
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_line_that_did_not_change_costs_no_call() -> None:
+    """Python calls as many functions for 4,000 lines as for 1,000."""
+    calls_of_a_scrape(1000)  # fills what is remembered of names and numbers
+    assert calls_of_a_scrape(1000) == calls_of_a_scrape(4000)
 
 
 def test_labels_go_out_sorted_with_ident() -> None:
