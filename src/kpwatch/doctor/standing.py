@@ -1,8 +1,8 @@
 """A hub's standing doctor: verdicts as a document, made when they are asked for and kept a while.
 
-Many pages that ask cost as much as one, and judging takes at most a tenth of the time. Whoever finds the verdict too
-old judges anew; whoever asks meanwhile is given the old one, unless it is far too old. Nothing that judges is loaded
-before it is asked: a hub starts in half a second.
+Many pages that ask cost as much as one, and judging takes a tenth of the time, where that is soon enough. Whoever finds
+the verdict too old judges anew; whoever asks meanwhile is given the old one, unless it is far too old. Nothing that
+judges is loaded before it is asked: a hub starts in half a second.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Writer = Callable[[FleetVerdict, Language], Document]
 
 FRESH_SECONDS = 5.0
+FRESH_AT_MOST_SECONDS = 15.0
+"""However long judging took: on a busy machine a node that has just come would wait for minutes."""
 OLD_SECONDS = 60.0
 """An older verdict is given to nobody."""
 
@@ -108,7 +110,9 @@ class StandingDoctor:
         if self._known is None or began > self._known.fresh_until:
             verdict = self._judge_at(self._clock.unix_ms())
             took_seconds = self._clock.monotonic_seconds() - began
-            self._known = _Known(verdict, began + max(FRESH_SECONDS, 10 * took_seconds))
+            self._known = _Known(
+                verdict, began + min(max(FRESH_SECONDS, 10 * took_seconds), FRESH_AT_MOST_SECONDS + took_seconds)
+            )
         return self._known
 
 
