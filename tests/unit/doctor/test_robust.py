@@ -66,16 +66,15 @@ def test_other_pages_are_unknown_with_a_reason(with_health: bool, captured: Capt
     if not with_health:
         absent = Answer(404, {}, b"404 page not found\n")
         scrape = with_replies(scrape, healthz=absent, livez=absent, proxy_mode=absent)
-    nodes = []
     for name, page in OTHER_PAGES.items():
         other = with_metrics(scrape, *page)
-        nodes.append(Node(name, (other, later(other, 15))))
-    verdict = judged(*nodes)
-    got = {node.ident: (node.verdict, [finding.check.id for finding in node.findings]) for node in verdict.nodes}
-    assert got == {name: ("unknown", ["not-kube-proxy"]) for name in OTHER_PAGES}
-    assert all(node.findings[0].evidence and node.not_judged for node in verdict.nodes)
-    assert exit_code(as_document(verdict, "en")) == 3
-    assert told(verdict)
+        verdict = judged(Node(name, (other, later(other, 15))))
+        (node,) = verdict.nodes
+        assert (name, node.verdict, [each.check.id for each in node.findings]) == (name, "unknown", ["not-kube-proxy"])
+        assert node.findings[0].evidence
+        assert node.not_judged
+        assert exit_code(as_document(verdict, "en")) == 3
+        assert told(verdict)
 
 
 @pytest.mark.parametrize("name", [IPTABLES, "1.20.2-iptables-churn", "1.36.3-nftables-sync-fail-70s"])
