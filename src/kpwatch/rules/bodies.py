@@ -29,7 +29,7 @@ Document = dict[str, Any]
 TITLE = "[{{ .Status | toUpper }}] {{ .GroupLabels.alertname }} ({{ len .Alerts }})"
 TEXT = """\
 {{ range .Alerts }}**{{ if eq .Status "firing" }}🔥{{ else }}✅{{ end }} {{ .Labels.alertname }}**\
-{{ with .Labels.severity }} [{{ . }}]{{ end }}{{ with .Labels.ident }} {{ . }}{{ end }}
+{{ with .Labels.severity }} [{{ . }}]{{ end }}{{ with .Labels.ident }} {{ . }}{{ else }} {{ .Labels.instance }}{{ end }}
 {{ with .Annotations.summary }}{{ . }}
 {{ end }}{{ with .Annotations.summary_zh }}{{ . }}
 {{ end }}{{ with .Annotations.description }}{{ . }}
@@ -44,7 +44,7 @@ def fingerprint(labels: Mapping[str, str]) -> str:
     """Of an alert, as Alertmanager makes it: FNV-1a of names and values."""
     number = 14695981039346656037
     for name in sorted(labels):
-        for byte in name.encode() + b"\xff" + labels[name].encode() + b"\xff":
+        for byte in f"{name}\0{labels[name]}\0".encode("utf-8", "replace").replace(b"\0", b"\xff"):
             number = (number ^ byte) * 1099511628211 & 0xFFFFFFFFFFFFFFFF
     return f"{number:016x}"
 
@@ -117,7 +117,7 @@ def _no_queries(_: str) -> list[Any]:
 
 def shortened(text: str, limit_bytes: int) -> str:
     """At most so many bytes of UTF-8, with … at a cut."""
-    encoded = text.encode()
+    encoded = text.encode("utf-8", "replace")
     if len(encoded) <= limit_bytes:
         return text
     return encoded[: limit_bytes - 3].decode("utf-8", "ignore") + "…"

@@ -123,7 +123,7 @@ class Memory:
 
     def remember(self, at: float, documents: Iterable[dict[str, Any]]) -> None:
         """Events, oldest first."""
-        rows = [(at, json.dumps(document, ensure_ascii=False)) for document in documents]
+        rows = [(at, json.dumps(document)) for document in documents]
         if rows:
             self._write("INSERT INTO event (at, document) VALUES (?, ?)", rows)
             self._write("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", [(HISTORY_ROWS,)])
@@ -151,7 +151,7 @@ class Memory:
             self._write(f"DELETE FROM {table} WHERE {where}", [key])  # noqa: S608 - of the table above
             return
         marks = ", ".join("?" * (len(key) + 1))
-        row = (*key, json.dumps(document, ensure_ascii=False))
+        row = (*key, json.dumps(document))
         self._write(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", [row])  # noqa: S608 - of the table above
 
 

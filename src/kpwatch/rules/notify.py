@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -115,7 +116,8 @@ class Alertmanager:
         while batch := self._next(pause):
             try:
                 documents = [postable(one, self._around) for one in batch]
-                self._poster.post(json.dumps(documents, ensure_ascii=False).encode(), path=ALERTS_PATH)
+                body = json.dumps(documents, ensure_ascii=False).encode("utf-8", "replace")
+                self._poster.post(body, path=ALERTS_PATH)
             except KpwatchError as error:
                 self._failed.add()
                 pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LAST_PAUSE_SECONDS)
@@ -123,6 +125,9 @@ class Alertmanager:
                 self._put_back(batch)
                 if self._stopping:
                     return
+            except Exception as error:  # noqa: BLE001 - a mistake of ours is not to silence what comes after it
+                self._dropped.add(len(batch))
+                self._log.error(f"alerts: {''.join(traceback.format_exception(error))}")
             else:
                 pause = 0.0
                 self._sent.add(len(batch))

@@ -54,6 +54,7 @@ class Poster:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._client: Any = None
+        self._is_tls = False
 
     def post(self, body: bytes, *, path: str = "", query: str = "", content_type: str = "application/json") -> bytes:
         """The answer's body; raises NotTaken where it is no 2xx or there is none, ConfigError for a secret's file."""
@@ -68,9 +69,15 @@ class Poster:
             headers["authorization"] = f"Bearer {secret_of(address.bearer_token_file)}"
         elif address.basic_auth_file:
             headers["authorization"] = f"Basic {base64.b64encode(secret_of(address.basic_auth_file).encode()).decode()}"
-        if self._client is None:
+        is_tls = url.lower().startswith("https:")
+        if self._client is None or self._is_tls is not is_tls:
+            self.close()
+            self._is_tls = is_tls
             self._client = httpx2.Client(
-                verify=self._verify(), timeout=address.timeout_seconds, trust_env=False, follow_redirects=False
+                verify=is_tls and self._verify(),
+                timeout=address.timeout_seconds,
+                trust_env=False,
+                follow_redirects=False,
             )
         try:
             with self._client.stream("POST", url, content=body, headers=headers) as response:

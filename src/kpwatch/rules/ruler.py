@@ -231,9 +231,9 @@ class Ruler:
             changed = group.evaluate(due, self._evaluator, self._clock)
             if group.is_gone:
                 return
+            self._send(group, due)
             self._memory.save(group, due)
             self._memory.remember(due, [event_document(rule, group, alert, due) for rule, alert in changed])
-            self._send(group, due)
             self._count_evaluation(group, missed)
         except Exception as error:  # noqa: BLE001 - the others go on
             self._failures.add()

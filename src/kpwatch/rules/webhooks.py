@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -223,8 +224,10 @@ class Webhook:
             return
         try:
             self._send(name, alerts, now)
-        except KpwatchError as error:
+        except Exception as error:  # noqa: BLE001 - a mistake of ours is a failure like another: counted, tried again
             self._failed.add()
+            if not isinstance(error, KpwatchError):
+                self._log.error(f"webhook {self._options.name}: {''.join(traceback.format_exception(error))}")
             group.pause_seconds = min(max(group.pause_seconds * 2, FIRST_PAUSE_SECONDS), LAST_PAUSE_SECONDS)
             group.not_before = now + group.pause_seconds
             self._log.warning(f"webhook {self._options.name}: {error}; it is sent again", about=f"webhook {name}")
@@ -268,12 +271,12 @@ class Webhook:
         document = message(options.name, shown[:most], truncated, name, self._around.external_url)
         signed = kind.sign(secret_of(options.secret_file), now) if kind.sign and options.secret_file else Signed()
         if options.body:
-            body = rendered(options.body, document).encode()
+            body = rendered(options.body, document).encode("utf-8", "replace")
         else:
             title = shortened(rendered(options.title, document), 200)
             text = shortened(rendered(options.text or kind.text, document), kind.text_bytes)
             content = {**signed.fields, **kind.body(title, text, document)}
-            body = json.dumps(content, ensure_ascii=False).encode()
+            body = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
         answer = self._poster.post(body, query=signed.query)
         if refused(kind, answer):
             said = self._poster.without_secrets(answer.decode("utf-8", "replace"), options.address.url)

@@ -280,6 +280,16 @@ def test_wecom_and_slack(scene: Scene) -> None:
     (body,) = scene.bodies()
     assert (body["text"], body["attachments"][0]["color"]) == ("[FIRING] Other (1)", "danger")
     assert "a is down" in body["attachments"][0]["text"]
+    assert "Other* a\n" in body["attachments"][0]["text"], "which node it is"
+
+
+def test_a_text_that_is_no_text_goes_out(scene: Scene) -> None:
+    """What cannot be UTF-8 is replaced; nobody is left untold."""
+    for number, kind in enumerate(("json", "slack")):
+        webhook = scene.webhook(kind, wait_seconds=0.0)
+        webhook.tell([scene.told("\udc80", alert=f"X{number}")])
+        webhook.look(f"X{number}")
+    assert len(scene.bodies()) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
