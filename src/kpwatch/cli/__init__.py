@@ -30,6 +30,7 @@ VERBS: dict[str, Verb] = {
     "restore": Verb("restore", "put a backup into an empty data directory"),
     "delete": Verb("delete", "delete series from a hub's data"),
     "check": Verb("check", "find everything wrong in a configuration, a metrics page or rules"),
+    "publish": Verb("publish", "boards, rules and runbooks for Nightingale, Grafana, Prometheus"),
     "simulate": Verb("simulate", "serve a fleet of kube-proxies replayed from real ones"),
 }
 

@@ -97,6 +97,8 @@ class Panel:
     states: tuple[State, ...] = ()
     columns: tuple[str, ...] = ()
     """Labels that a table shows in the place of the value."""
+    record: str = ""
+    """Name of the recording rule that keeps its first query; "" = none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ def _panel(entry: dict[str, Any], known: tuple[list[str], list[str]], terms: Map
         thresholds=tuple(_thresholds(entry)),
         states=tuple(_state(each) for each in entry.get("state", ())),
         columns=tuple(entry.get("columns", ())),
+        record=entry.get("record", ""),
     )
     if not panel.queries or not panel.boards:
         raise ValueError("expected at least one query and one board")

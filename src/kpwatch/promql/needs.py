@@ -44,6 +44,11 @@ def needs(queries: Iterable[str], lookback_ms: int) -> Needs:
     return Needs(Matcher(METRIC_NAME, "=~", "|".join(sorted(patterns))), reach_ms, frozenset(selectors))
 
 
+def selectors(query: str) -> list[Selector]:
+    """Every selector in a query."""
+    return [selector for selector, _ in _selectors(parse(query), 0)]
+
+
 def _selectors(node: object, window_ms: int) -> Iterator[tuple[Selector, int]]:
     """Every selector below `node`, with how far it reaches back; `@` is not for tables of now."""
     match node:

@@ -1,0 +1,80 @@
+"""Rule files and their unit tests: Prometheus itself reads and runs them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpwatch.knowledge.load import knowledge
+from kpwatch.publish.alerts import all_alerts, is_ours, plain_alerts
+from kpwatch.publish.catalogue import Wishes, documents_for
+from kpwatch.publish.files import write_documents
+from kpwatch.publish.prometheus import annotations_of
+from kpwatch.publish.scenes import SCENES
+from tests.parts import program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kpwatch.publish.alerts import Alert
+
+TESTS = ("kube-proxy", "kube-proxy-slow", "kube-proxy-plain", "kube-proxy-plain-slow")
+
+
+def promtool(*arguments: str | Path) -> str:
+    """What it prints; it must say that all is well."""
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return done.stdout
+
+
+def test_prometheus_takes_the_rule_files(rules: Path) -> None:
+    """Debian's promtool finds no fault in them, nor a rule that is there twice."""
+    files = sorted((rules / "rules").iterdir())
+    assert [file.name for file in files] == ["kube-proxy-plain.yml", "kube-proxy-records.yml", "kube-proxy.yml"]
+    assert "duplicate" not in promtool("check", "rules", *files)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TESTS)
+def test_each_alert_fires_at_the_node_that_has_the_fault_and_nowhere_else(rules: Path, name: str) -> None:
+    """With its labels and its annotations filled in; nothing fires in a healthy fleet."""
+    assert "SUCCESS" in promtool("test", "rules", rules / "tests" / f"{name}.yml")
+
+
+@pytest.mark.parametrize("alerts", [all_alerts(knowledge()), plain_alerts(knowledge())], ids=["all", "plain"])
+def test_each_alert_has_a_scene_in_which_it_fires(alerts: list[Alert]) -> None:
+    """Each severity of each check."""
+    shown = {(scene.check, severity) for scene in SCENES for severity in scene.fires}
+    assert {(alert.check.id, alert.severity) for alert in alerts} - shown == set()
+
+
+def test_plain_rules_ask_for_nothing_that_only_our_agent_knows() -> None:
+    """Only `up` and what kube-proxy says itself; an alert is left out where nothing would be left of it."""
+    kept = plain_alerts(knowledge())
+    words = {word for alert in kept for word in re.findall(r"[a-z_][a-z0-9_]+", alert.expr)}
+    assert {word for word in words if is_ours(word)} == set()
+    gone = {alert.check.id for alert in all_alerts(knowledge())} - {alert.check.id for alert in kept}
+    assert gone == {"frozen", "healthz-failing", "metrics-refused", "mode-skew", "node-draining", "node-missing"}
+
+
+def test_alerts_say_what_to_do_in_two_languages() -> None:
+    """Commands name the node; the runbook's URL begins where the user serves the runbooks."""
+    (alert, *_) = (alert for alert in all_alerts(knowledge()) if alert.check.id == "sync-failing")
+    said = annotations_of(alert, "https://runbooks.example/")
+    assert said["summary"].startswith("{{ $labels.ident }}: Rule syncs keep failing")
+    assert said["summary_zh"].startswith("{{ $labels.ident }}: ")
+    assert "spec.nodeName={{ $labels.ident }}" in said["description"]
+    assert "1. " in said["description_zh"]
+    assert said["runbook_url"] == "https://runbooks.example/sync-failing.md"
+
+
+def test_the_same_again_changes_no_byte(rules: Path) -> None:
+    """Nor is a file written anew."""
+    again = list(
+        write_documents(rules.parent, documents_for("prometheus", Wishes(runbooks="https://runbooks.example")))
+    )
+    assert {what for what, _ in again} == {"unchanged"}
