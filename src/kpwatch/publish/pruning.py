@@ -63,7 +63,7 @@ def _name(selector: Syntax) -> str:
 def _has_label(node: Syntax, label: str) -> bool:
     kind = node["type"]
     if kind == "aggregation":
-        return (label in node["grouping"]) != node["without"]
+        return (label in node["grouping"]) is not bool(node["without"])
     if kind == "binaryExpr":
         return _has_label(node["lhs"], label) or (
             node["op"] not in ("and", "unless") and _has_label(node["rhs"], label)
