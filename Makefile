@@ -73,6 +73,7 @@ generate: .venv/dev.stamp
 	$(BIN)/python scripts/make-categraf-compat
 	$(BIN)/python scripts/make-check-pages
 	$(BIN)/python scripts/make-chart-readme
+	$(BIN)/python scripts/make-runbooks
 
 # All tests again with many more examples for each property: an hour, not minutes.
 long: .venv/dev.stamp

@@ -49,9 +49,10 @@ Series = dict["Labels", dict[int, float]]
 
 
 class Edit(NamedTuple):
-    """From FAULT on, a metric's samples ("" = all) at the first node: what they were then, another number, or none."""
+    """From FAULT on, a metric's samples at the first node: what they were then, another number, or none."""
 
     metric: str
+    """How its name ends."""
     becomes: str
     """freeze, set or drop."""
     number: float = 0.0
@@ -93,7 +94,7 @@ class Scene(NamedTuple):
 IPTABLES, NFTABLES, OLD = ("1.36.3-iptables",), ("1.36.3-nftables",), ("1.30.3-iptables",)
 HEALTHY = (IPTABLES, NFTABLES, OLD)
 """Where nothing may fire."""
-BUCKET = "kubeproxy_sync_proxy_rules_duration_seconds_bucket"
+BUCKET = "sync_proxy_rules_duration_seconds_bucket"
 CW, C, W, INFO = ("critical", "warning"), ("critical",), ("warning",), ("info",)
 
 SCENES = (
@@ -317,7 +318,7 @@ _KEPT_FRAMES: dict[tuple[NodeSpec, int], list[Frame]] = {}
 
 def _edit(series: Series, edit: Edit) -> None:
     for labels, values in list(series.items()):
-        if edit.metric in ("", label_value(labels, METRIC_NAME)) and _is_meant(labels, edit.matching):
+        if metric_name(labels).endswith(edit.metric) and _is_meant(labels, edit.matching):
             at_fault = next((values[at] for at in reversed(values) if at <= FAULT), 0.0)
             for at in [at for at in values if at > FAULT]:
                 if edit.becomes == "drop":
