@@ -161,4 +161,9 @@ class Builder:
         assert done.returncode == 0, f"Containerfile:{step.line}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
-BUILD_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+BUILD_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "PIP_CERT": "/etc/ssl/certs/ca-certificates.crt",
+}
+"""As a builder behind a company's proxy has it: this machine's CAs are in the root, and pip believes them."""

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import zoneinfo
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,6 @@ from tests.conftest import REPOSITORY
 from tests.deploy.containerfile import Builder, read, settings
 from tests.deploy.manifests import UID
 from tests.parts import program, require
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEXT = (REPOSITORY / "Containerfile").read_text()
 STAGES = read(TEXT)
@@ -147,7 +145,8 @@ def test_the_containerfiles_own_steps(stage: str, captures: list[Path], tmp_path
         capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout[-2000:]
-    shutil.copy("/etc/resolv.conf", debian / "etc" / "resolv.conf")
+    for name in ("resolv.conf", "ssl/certs/ca-certificates.crt"):
+        shutil.copy(Path("/etc") / name, debian / "etc" / name)
 
     def new_root(name: str) -> Path:
         root = tmp_path / name
