@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from kpwatch.upstream.options import UpstreamOptions
 
 
+WARM_UP_END_SECONDS = 10.0
+"""How long the end of a warm-up is waited for."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueryOptions:
     """What one query and all queries together may cost."""
@@ -185,6 +189,7 @@ class Hub:
         self._workers = workers
         self._own = own
         self._server = server
+        self._warming: threading.Thread | None = None
         self.rules = rules
 
     @property
@@ -229,6 +234,8 @@ class Hub:
         if self.rules is not None:
             self.rules.stop()
         self.store.close()
+        if self._warming is not None:  # a thread that is within a C++ library when Python ends takes the process down
+            self._warming.join(WARM_UP_END_SECONDS)
 
 
 def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | None = None) -> Hub:
