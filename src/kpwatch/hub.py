@@ -219,7 +219,8 @@ class Hub:
             raise
         if self.rules is not None:
             self.rules.start()
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
+        self._warming.start()
 
     def _warm_up(self) -> None:
         self._engine.warm_up()
