@@ -110,10 +110,12 @@ class Loop:
 
     def _turn(self) -> None:
         watched = self._selector.get_map()
-        for key, _ in self._selector.select(self._wait_seconds()):
+        ready = self._selector.select(self._wait_seconds())
+        now = self.clock.monotonic_seconds()
+        for key, _ in ready:
             if watched.get(key.fd) is key:  # a callback before this one may have unwatched it
                 self._call(key.data)
-        now = self.clock.monotonic_seconds()
+        # Only what was due when the sockets were looked at: what arrived while others were served is no timeout.
         while self._timers and self._timers[0].due_seconds <= now:
             callback = heapq.heappop(self._timers).callback
             if callback is not None:

@@ -217,3 +217,26 @@ def test_a_closed_loop_is_no_trap_for_threads(run: Run) -> None:
     loop.close()
     loop.call_from_thread(run.say("never"))
     assert (run.done, run.errors) == ([], [])
+
+
+def test_what_came_while_others_were_served_is_in_time(run: Run) -> None:
+    """An answer that arrives during a long callback is read before the timer that would have given it up."""
+    first, to_first = socket.socketpair()
+    second, to_second = socket.socketpair()
+    with first, to_first, second, to_second:
+        timer = run.loop.call_later(3.0, run.say("given up"))
+
+        def work_long() -> None:
+            run.loop.unwatch(first)
+            run.clock.advance(10.0)
+            to_second.send(b"x")
+
+        def answered() -> None:
+            timer.cancel()
+            run.say("answered", stop=True)()
+
+        run.loop.watch(first, READ, work_long)
+        run.loop.watch(second, READ, answered)
+        to_first.send(b"x")
+        run.loop.run()
+    assert run.done == ["answered"]
