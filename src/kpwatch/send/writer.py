@@ -137,7 +137,8 @@ class Writer:
         if self.busy or self._pause_seconds:
             return
         if self._queue.samples >= self._batch_samples or self._negotiation.version == "2.0":
-            self._arm(0.0)
+            if self._timer is None or self._timer.due_seconds > self._loop.clock.monotonic_seconds():
+                self._arm(0.0)  # one that is due already must not be put off by every scrape that comes
         elif self._timer is None:
             self._arm(LINGER_SECONDS)
 
