@@ -321,6 +321,7 @@ class Connection:
         assert exchange is not None
         self._cancel_timers()
         self._exchange = None
+        exchange.let_go()
         exchange.done(outcome)
 
     def _cancel_timers(self) -> None:

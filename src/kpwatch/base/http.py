@@ -198,6 +198,11 @@ class Exchange:
         self._chunks: list[bytes] = []
         self._size_bytes = 0
 
+    def let_go(self) -> None:
+        """Forget the answer's bytes and the parser, which knows us as we know it: nobody need look for that circle."""
+        self._chunks = []
+        del self._parser
+
     @property
     def over(self) -> bool:
         """Whether nothing that may still come matters."""
