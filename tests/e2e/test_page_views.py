@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real("chromium"), pytest.mark.slow]
 
-ARRIVAL_MS = 40_000
+ARRIVAL_MS = 60_000
 FAILING = "10.206.0.11"
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
