@@ -7,8 +7,8 @@
     $name       an entry of [terms], which may hold words itself
     $each_name  one that is of each node by itself; queries that look from node to node are made of such terms alone
 
-In a cluster `increase` does not see a counter appear, so $grown adds the whole of one that was absent $window ago, if
-the node was watched then already or its process is younger. At a desk the source holds the zeros that are missing.
+In a cluster `increase` does not see a counter appear, so $grown takes the whole of one that was absent $window ago, if
+the node was seen without it then or its process is younger. At a desk the source holds the zeros that are missing.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _grown(metric: str, words: Words) -> str:
     if words.desk:
         return f"increase({metric}[$recent])"
     young = f"timestamp(process_start_time_seconds) - process_start_time_seconds < {parse_prometheus(words.window):g}"
-    watched = f"(up offset $window or {young})"
+    watched = f"(up offset $window == 1 or {young})"
     return (
-        f"(increase({metric}[$window]) or ({metric} unless {metric} offset $window) and on (ident, instance) {watched})"
+        f"(({metric} unless {metric} offset $window) and on (ident, instance) {watched} or increase({metric}[$window]))"
     )

@@ -20,10 +20,9 @@ TERMS = {"failed": "failed", "one": "b", "two": "$one + $one", "round": "$round"
         ("$two\n  > 0", "(b + b) > 0", "(b + b) > 0"),
         (
             "sum($grown($failed)) > 0",
-            ("sum((increase(failed[2m]) or (failed unless failed offset 2m) "
-            "and on (ident, instance) (up offset 2m or timestamp(process_start_time_seconds) - "
-                "process_start_time_seconds "
-            "< 120))) > 0"),
+            ("sum(((failed unless failed offset 2m) and on (ident, instance) (up offset 2m == 1 or "
+            "timestamp(process_start_time_seconds) - process_start_time_seconds < 120) "
+            "or increase(failed[2m]))) > 0"),
             "sum(increase(failed[5m])) > 0",
         ),
     ],
