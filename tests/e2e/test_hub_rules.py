@@ -85,7 +85,8 @@ def test_a_hub_without_rules_has_none(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "data") as hub, hub.client() as client:
         assert names(client) == []
         assert client.get("/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"] == []
-        assert client.get(f"{OWN}/silences").status == 404
+        assert client.get(f"{OWN}/silences").json()["data"]["silences"] == []
+        assert client.request("DELETE", f"{OWN}/silences/nope").status == 404
         assert client.request("POST", "/-/reload").status == 200
         assert not (tmp_path / "data" / "rules.db").exists()
 

@@ -84,10 +84,9 @@ async function askAlerts(signal: AbortSignal): Promise<Told> {
   const [rules, problems, silences] = await Promise.all([
     ask<{ data: { groups: Group[] } }>("api/v1/rules", {}, signal),
     has("/api/kpwatch/v1/rules/problems") ? ask<{ data: { problems: Trouble[] } }>("api/kpwatch/v1/rules/problems", {}, signal) : { data: { problems: [] } },
-    has("/api/kpwatch/v1/silences") ? ask<Silence[] | { silences: Silence[] }>("api/kpwatch/v1/silences", {}, signal) : [],
+    has("/api/kpwatch/v1/silences") ? ask<{ data: { silences: Silence[] } }>("api/kpwatch/v1/silences", {}, signal) : { data: { silences: [] } },
   ]);
-  const list = Array.isArray(silences) ? silences : silences.silences ?? [];
-  return { groups: rules.data.groups, problems: problems.data.problems, silences: list.filter(({ status }) => status?.state !== "expired") };
+  return { groups: rules.data.groups, problems: problems.data.problems, silences: silences.data.silences.filter(({ status }) => status?.state !== "expired") };
 }
 
 function RuleView({ rule, group }: { rule: Rule; group: Group }): JSX.Element {

@@ -34,7 +34,8 @@ export function TablePage(): JSX.Element {
   const known = useLive(query && !graph ? `table:${query}@${time ?? ""}` : null, (signal) => run(query, time, signal), live ? REFRESH_SECONDS : null);
   const answer = known.answer;
 
-  useEffect(() => { if (query) remember(query); }, [query]);
+  const [asked, setAsked] = useState(past);
+  useEffect(() => { if (query) setAsked(remember(query)); }, [query]);
   const go = (q: string): void => change({ q, sort: null, filter: null, hide: null }, { push: true });
   const submit = (): void => {
     const text = typed.current.trim();
@@ -49,8 +50,8 @@ export function TablePage(): JSX.Element {
           <QueryBox query={query} onChange={(text) => { typed.current = text; }} onRun={submit} autoFocus={!query} />
           <button type="submit" class="primary">{t("run")}</button>
           <Menu title={t("history")} end>
-            {past().length === 0 && <p>{t("history_empty")}</p>}
-            {past().map((each) => <button key={each} type="button" onClick={() => go(each)}><code>{each}</code></button>)}
+            {asked.length === 0 && <p>{t("history_empty")}</p>}
+            {asked.map((each) => <button key={each} type="button" onClick={() => go(each)}><code>{each}</code></button>)}
           </Menu>
           <ShareButton />
         </form>
@@ -104,12 +105,15 @@ function past(): string[] {
   }
 }
 
-function remember(query: string): void {
+/** The queries asked, this one first. */
+function remember(query: string): string[] {
+  const asked = [query, ...past().filter((each) => each !== query)].slice(0, MOST_REMEMBERED);
   try {
-    localStorage.setItem(HISTORY_KEY, JSON.stringify([query, ...past().filter((each) => each !== query)].slice(0, MOST_REMEMBERED)));
+    localStorage.setItem(HISTORY_KEY, JSON.stringify(asked));
   } catch {
-    // Without storage there is no history; nothing else depends on it.
+    // Without storage the history ends with the page; nothing else depends on it.
   }
+  return asked;
 }
 
 function QueryProblem({ error }: { error: ServerError }): JSX.Element {
