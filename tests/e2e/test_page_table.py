@@ -242,7 +242,9 @@ def test_names_are_completed(visit: Visit, filled_hub: tuple[str, float]) -> Non
     box.press_sequentially(" by (no")
     expect(page.get_by_role("option", name="no_such")).to_have_count(0)
     page.keyboard.press("Escape")
-    box.fill("sum(many_total)")
+    page.keyboard.press("ControlOrMeta+a")
+    box.press_sequentially("sum(many_total)")
+    page.keyboard.press("Escape")
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr")).to_have_count(1)
 

@@ -53,7 +53,7 @@ def repeats(peer: Peer) -> None:
 def write(directory: Path, server: Server, port: int, *, wrong: bool = False) -> None:
     """A configuration with all of them."""
     known = tables(SECRET_TABLES)
-    assert known.keys() == {"writers", "heartbeat", "http_provider", "instances"}, "a new table with secrets"
+    assert known.keys() == {"writers", "heartbeat", "http_provider", "instances", "kpwatch.kubernetes"}, "a new table"
     with_user = server.url("/x?token=" + MARK).replace("://", f"://me:{MARK}-url@")
     down = f"http://me:{MARK}-down@127.0.0.1:{refused_port()}/m?token={MARK}"
     (directory / "input.prometheus").mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,8 @@ def write(directory: Path, server: Server, port: int, *, wrong: bool = False) ->
         f"{secret_lines(known['heartbeat'], server.port)}\n"
         f"[http_provider]\n{secret_lines(known['http_provider'], server.port)}\n"
         f'[kpwatch]\nhttp_address = "127.0.0.1:{port}"\nspool_dir = "{directory / "spool"}"\nself_metrics = false\n'
+        f'[kpwatch.kubernetes]\nenable = true\napi_server = "{server.url("")}"\n'
+        f"{secret_lines(known['kpwatch.kubernetes'], server.port)}\n"
     )
     (directory / "token").write_text(f"{MARK}-file")
     (directory / "input.prometheus/p.toml").write_text(
@@ -102,7 +104,7 @@ def test_secrets_are_shown_nowhere(form: str, tmp_path: Path) -> None:
     with Server(repeats) as server:
         write(tmp_path, server, port)
         with AgentProcess(tmp_path, "-debug", "--log-format", form) as agent:
-            for path in ("/x?", "/w", "/h", "/t", "/f"):
+            for path in ("/x?", "/w", "/h", "/t", "/f", "/api/v1/nodes"):
                 server.wait_for(lambda path=path: any(path in request.target for request in server.requests), path)
             assert any(MARK in "".join(request.headers.values()) for request in server.requests), "they are used"
             agent.wait_for_line("post to ", 3)

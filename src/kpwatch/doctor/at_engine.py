@@ -1,6 +1,7 @@
 """An engine elsewhere as somebody who answers the checks' queries: a hub's, or any server with Prometheus' API.
 
-All conditions are asked at one time, several at once, before the first is looked at.
+All conditions are asked at one time, several at once, before the first is looked at. One that is refused or too slow
+leaves its check not judged; an engine that does not answer several of them is asked no more.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from kpwatch.base.errors import QueryError
+from kpwatch.base.errors import QueryError, UpstreamDown, UpstreamSlow
 from kpwatch.doctor.judge import standing_queries
 from kpwatch.knowledge.expressions import expand, in_cluster
 from kpwatch.model.results import Vector
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Answers = list[tuple["Labels", float]]
 _AT_ONCE = 4
+_MOST_UNANSWERED = 4
 _ENOUGH_SCRAPES = 1000
 
 
@@ -40,7 +42,9 @@ class AtEngine:
     desk = False
 
     def __init__(self, engine: InstantEngine, knowledge: Knowledge, at_ms: int) -> None:
+        """Asks for all conditions; raises UpstreamDown or UpstreamSlow where the engine does not answer."""
         self._engine = engine
+        self._unanswered: list[QueryError] = []
         self._terms = knowledge.terms
         self._at_ms = at_ms
         self._known: dict[str, Answers | QueryError] = {}
@@ -80,10 +84,17 @@ class AtEngine:
         wanted = list(dict.fromkeys(queries))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             self._known = dict(zip(wanted, pool.map(self._ask, wanted), strict=True))
+        if len(self._unanswered) >= _MOST_UNANSWERED:
+            raise self._unanswered[0]
 
     def _ask(self, query: str, before_seconds: float = 0.0) -> Answers | QueryError:
+        if len(self._unanswered) >= _MOST_UNANSWERED:
+            return self._unanswered[0]
         try:
             value = self._engine.instant(query, self._at_ms - round(before_seconds * 1000)).value
+        except (UpstreamDown, UpstreamSlow) as error:
+            self._unanswered.append(error)
+            return error
         except QueryError as error:
             return error
         return list(value.samples) if isinstance(value, Vector) else []

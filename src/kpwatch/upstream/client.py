@@ -218,12 +218,13 @@ class Upstream:
         if self._sync is None:
             self._sync = httpx2.Client(**self._client_options(httpx2))
         url = f"{self.options.url}/api/v1{path}"
+        timeout = min(timeout_seconds, self.options.timeout_seconds)
         began_at = self._clock.monotonic_seconds()
         status = "down"
         parts: list[bytes] = []
         taken = 0
         try:
-            with self._sync.stream("POST", url, data=form, headers=self._who(), timeout=timeout_seconds) as response:
+            with self._sync.stream("POST", url, data=form, headers=self._who(), timeout=timeout) as response:
                 for part in response.iter_bytes():
                     parts.append(part)
                     taken += len(part)
