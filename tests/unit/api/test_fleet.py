@@ -108,14 +108,14 @@ def test_a_node_whose_sync_fails(before: str, name: str, failures: float | None,
 
 
 @pytest.mark.parametrize(
-    ("name", "pending"),
+    ("name", "pending", "checks"),
     [
-        ("real-1.20.2-iptables-skew-no-endpointslice-v1beta1", 201.0),
-        ("real-1.20.2-iptables-start-apiserver-unreachable", 0.0),
+        ("real-1.20.2-iptables-skew-no-endpointslice-v1beta1", 201.0, ["never-synced", "api-gone"]),
+        ("real-1.20.2-iptables-start-apiserver-unreachable", 0.0, ["never-synced"]),
     ],
 )
-def test_a_node_that_never_synced(name: str, pending: float, capture_dir: Path, at: object) -> None:
-    """Up to 1.32 the timestamp is 0: shown as never; a state once the process is two minutes old."""
+def test_a_node_that_never_synced(name: str, pending: float, checks: list[str], capture_dir: Path, at: object) -> None:
+    """Up to 1.32 the timestamp is 0: shown as never; a state once the process is two minutes old, beside its cause."""
     capture = capture_dir / f"{name}.txt"
     stored = at(taken_ms(capture))
     stored.scrape("node-a", capture, stored.clock.ms)
@@ -123,7 +123,7 @@ def test_a_node_that_never_synced(name: str, pending: float, capture_dir: Path, 
     stored.clock.ms += 2 * MINUTE_MS
     stored.scrape("node-a", capture, stored.clock.ms)
     row = stored.rows()["node-a"]
-    assert (row["last_sync"], checks_of(row), row["pending_changes"]) == (None, ["never-synced"], pending)
+    assert (row["last_sync"], checks_of(row), row["pending_changes"]) == (None, checks, pending)
 
 
 def test_a_node_that_never_synced_from_1_33_on(capture_dir: Path, at: object) -> None:
