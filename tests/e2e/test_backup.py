@@ -43,6 +43,9 @@ OTHERS = (
 )
 
 
+SILENCES = "/api/kpwatch/v1/silences"
+
+
 def scrape(number: int) -> bytes:
     at = BEGAN_MS + number * 15_000
     return b"".join(
@@ -101,6 +104,37 @@ def test_the_same_answers(tmp_path: Path) -> None:
         assert answers(client) == expected
         assert all(answer["status"] == "success" for answer in expected)
         assert client.write(scrape(SCRAPES)).status == 204
+
+
+def test_silences_are_in_it(tmp_path: Path) -> None:
+    """What rules.db has goes with the samples, while the hub has it open; the restored hub has the same silences."""
+    (tmp_path / "r.yml").write_text("groups: []")
+    data, copy, other = tmp_path / "data", tmp_path / "copy", tmp_path / "other"
+    rules = ("--rules", str(tmp_path / "r.yml"))
+    silence = '{"matchers": [{"name": "instance", "value": "a"}], "endsAt": "2100-01-01T00:00:00Z"}'
+    with HubProcess(data, *rules) as hub, hub.client() as client:
+        made = client.request("POST", SILENCES, silence, {"Content-Type": "application/json"})
+        assert made.status == 200
+        assert run("backup", str(data), str(copy)).returncode == 0
+        expected = client.get(SILENCES).json()
+    assert sorted(path.name for path in copy.iterdir()) == ["rules.db", "samples.db"]
+    assert run("restore", str(copy), str(other)).returncode == 0
+    with HubProcess(other, *rules) as hub, hub.client() as client:
+        assert client.get(SILENCES).json() == expected
+        assert expected["data"]["silences"][0]["id"] == made.json()["data"]["silenceID"]
+
+
+def test_damaged_states_of_alerts(tmp_path: Path) -> None:
+    """A backup has the samples and says what it leaves out; a restore says how to do without them."""
+    fill(tmp_path / "data")
+    (tmp_path / "data" / "rules.db").write_bytes(b"no database " * 1000)
+    ended = run("backup", str(tmp_path / "data"), str(tmp_path / "copy"))
+    assert (ended.returncode, "rules.db is damaged (file is not a database)" in ended.stdout) == (1, True)
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["samples.db"]
+    (tmp_path / "copy" / "rules.db").write_bytes(b"no database " * 1000)
+    ended = run("restore", str(tmp_path / "copy"), str(tmp_path / "other"))
+    assert (ended.returncode, "without that file" in ended.stdout) == (1, True)
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["lock"]
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ _DESCRIPTION = """\
 Copy DATA, a hub's data directory, to OUT, which must be empty or not exist.
 
 The hub may run and write: the copy is everything that was acknowledged at one instant shortly after the start. OUT is a
-data directory itself: the samples and, where there are any, the files a rescue set aside. The copy is verified.
+data directory itself: the samples and, where there are any, states of alerts and silences (rules.db) and the files a
+rescue set aside. The copy is verified.
 """
 _EPILOG = """\
   kpwatch backup /var/lib/kpwatch/hub /backup/hub-2026-11-23
@@ -31,16 +32,20 @@ def main(arguments: list[str]) -> int:
     """Copy and verify; 0 sound, 1 not."""
     given = _parser().parse_args(arguments)
     from kpwatch.cli.checking import say, verdict, verify_file
+    from kpwatch.rules.options import MEMORY_FILE
     from kpwatch.store import backup
     from kpwatch.store.schema import FILE_NAME, require_store
 
     require_store(given.data / FILE_NAME)  # a DATA that is none is told before OUT is made
     backup.require_nothing_in(given.out)
     backup.copy(given.data, given.out, pages_said(say))
+    left_out = backup.copy_beside(given.data, given.out, MEMORY_FILE)
     backup.publish(given.out)
     seen = verify_file(given.out / FILE_NAME)
+    if left_out:
+        print(f"damaged: {left_out}")
     print(f"{given.out}: {verdict(seen)}")
-    return 1 if seen.damages else 0
+    return 1 if seen.damages or left_out else 0
 
 
 def pages_said(say: Callable[[str], None]) -> Callable[[int, int], None]:

@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     from kpwatch.cli.backup import pages_said
     from kpwatch.cli.checking import say, verdict, verify_file
+    from kpwatch.rules.options import MEMORY_FILE
     from kpwatch.store import backup
     from kpwatch.store.lock import DirectoryLock
     from kpwatch.store.schema import FILE_NAME, require_store
@@ -38,6 +39,11 @@ def main(arguments: list[str]) -> int:
                 f"{given.backup}: {verdict(seen)}. Nothing was restored; to have a hub rescue what is readable, copy"
                 f" the directory (cp -r) and start the hub on the copy"
             )
+            return 1
+        left_out = backup.copy_beside(given.backup, given.data, MEMORY_FILE)
+        if left_out:
+            backup.discard(given.data)
+            print(f"{left_out}. Nothing was restored; without that file in {given.backup} alerts begin anew")
             return 1
         backup.publish(given.data)
     finally:
