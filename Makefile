@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check install -c requirements/co
 SETUP := pyproject.toml requirements/constraints.txt
 LISTEN ?= 127.0.0.1:19000
 PAGE := src/kpwatch/ui/static/index.html
-PAGE_SOURCES := web/index.html web/package-lock.json web/tsconfig.json web/vite.config.ts $(shell find web/src web/test deploy/kubernetes/agent -type f)
+PAGE_SOURCES := web/index.html web/package-lock.json web/tsconfig.json web/vite.config.ts $(shell find web/src web/test -type f)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv page demo test lint bench generate long constraints

@@ -33,7 +33,7 @@ from kpwatch.base.errors import UsageError
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.doctor.standing import OfEngine, StandingDoctor
-from kpwatch.hub import looks_of, make_gate, make_workers, shown_flags
+from kpwatch.hub import looks_of, make_downloads, make_gate, make_workers, shown_flags
 from kpwatch.knowledge.load import knowledge
 from kpwatch.ui.pages import page_handler
 from kpwatch.upstream.client import Upstream
@@ -142,6 +142,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         federate=FederateApi(engine, workers, clock),
         status=StatusApi(ServerFacts(clock, flags, "", dict, lambda _: {}), workers),
         own=own,
+        downloads=make_downloads(options, workers),
         rules=RulesApi(rules),
         admin=AdminApi(None, gate, "", log),
         instead={path: forwarder.handler(path) for path in PASSED_ON if rules is None or path not in OF_RULES},

@@ -14,12 +14,14 @@ import math
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kpwatch.api.admin import AdminApi
 from kpwatch.api.auth_file import FileGate
 from kpwatch.api.cors import ANY, Cors
 from kpwatch.api.describing import DescribingApi
+from kpwatch.api.downloads import DownloadsApi, Shelf
 from kpwatch.api.federate import FederateApi
 from kpwatch.api.fleet import Fleet
 from kpwatch.api.fleet_reader import StoreReader
@@ -269,6 +271,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
         federate=FederateApi(engine, workers, clock),
         status=StatusApi(_facts(options, store, clock), workers),
         own=own,
+        downloads=make_downloads(options, workers),
         rules=RulesApi(rules),
         admin=AdminApi(store, gate, options.admin_user, log),
     )
@@ -306,6 +309,19 @@ def _store_options(options: HubOptions) -> StoreOptions:
 def make_workers(options: QueryOptions, telemetry: Registry) -> Workers:
     """Where queries are evaluated."""
     return Workers(options.concurrency, options.waiting, options.timeout_seconds, telemetry, options.answer_bytes_max)
+
+
+def make_downloads(options: HubOptions, workers: Workers) -> DownloadsApi:
+    """What can be taken along."""
+
+    def shelf() -> Shelf:
+        from kpwatch.publish.catalogue import TARGETS  # noqa: PLC0415 - few ask
+        from kpwatch.publish.downloads import downloads  # noqa: PLC0415
+        from kpwatch.publish.manifest import agent_manifest  # noqa: PLC0415
+
+        return Shelf(TARGETS, downloads, partial(agent_manifest, asks_who=options.auth_file is not None))
+
+    return DownloadsApi(shelf, workers, "https" if options.tls else "http")
 
 
 def make_gate(options: HubOptions, telemetry: Registry, log: Logger) -> FileGate | None:

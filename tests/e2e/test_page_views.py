@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,14 +170,20 @@ def test_the_dictionary_is_searched_and_shows_a_nodes_values(visit: Visit, demo:
 
 
 def test_agents_can_be_taken_along(visit: Visit, demo: str) -> None:
-    """The manifest of the agent has this hub's address in it."""
+    """The manifest of the agent has this hub's address in it; boards and rules come as they are published."""
     page = visit(demo, "/about")
     with page.expect_download(timeout=ARRIVAL_MS) as download:
-        page.get_by_role("button", name="Download kpwatch-agent.yaml").click()
+        page.get_by_role("link", name="Download kpwatch-agent.yaml").click()
     text = Path(download.value.path()).read_text()
     assert f'    url = "{demo}/prometheus/v1/write"\n' in text
     assert text.count("namespace: kpwatch") == 4
     assert "kind: DaemonSet" in text
+    page.get_by_text("Show", exact=True).click()
+    expect(page.get_by_text(f'url = "{demo}/prometheus/v1/write"')).to_be_visible()
+    with page.expect_download(timeout=ARRIVAL_MS) as download:
+        page.get_by_role("link", name="kpwatch-grafana.zip").click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        assert any(name.endswith(".json") for name in packed.namelist())
 
 
 def test_a_page_that_is_not_there_says_so(visit: Visit, demo: str) -> None:

@@ -44,6 +44,10 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "group_limit": ("So many groups at most.", _COUNT),
     "group_next_token": ("Where the last answer ended.", _TEXT),
     "lang": ("The language of what is said: en or zh.", {"type": "string", "enum": ["en", "zh"]}),
+    "file": ("Only this file, by its path in the list.", _TEXT),
+    "runbooks": ("Where the alerts' runbooks are: the URL of their folder; `runbooks`, if absent.", _TEXT),
+    "url": ("Where agents write to; this hub by the address it was asked at, if absent.", _TEXT),
+    "image": ("The agent's image; the one of deploy/kubernetes, if absent.", _TEXT),
     "ignore_host": ("false: where a series has neither ident nor agent_hostname, its host becomes ident.", _TEXT),
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kpwatch.api.admin import AdminApi
     from kpwatch.api.describing import DescribingApi
+    from kpwatch.api.downloads import DownloadsApi
     from kpwatch.api.federate import FederateApi
     from kpwatch.api.metadata import MetadataApi
     from kpwatch.api.own import OwnApi
@@ -50,6 +51,7 @@ class Handlers:
     federate: FederateApi
     status: StatusApi
     own: OwnApi
+    downloads: DownloadsApi
     rules: RulesApi
     admin: AdminApi
     instead: Mapping[str, Handler] = field(default_factory=dict)
@@ -104,6 +106,14 @@ def routes(at: Handlers) -> list[Route]:
         ),
         Route(_GET, OWN_PREFIX + "/dictionary", at.own.dictionary, "What kube-proxy's metrics mean, in two languages."),
         Route(_GET, OWN_PREFIX + "/panels", at.own.panels, "What boards show: panels and queries.", ("lang",)),
+        Route(_GET, OWN_PREFIX + "/downloads", at.downloads.listed, "What can be taken along, file by file."),
+        Route(
+            _GET,
+            OWN_PREFIX + "/downloads/{name}",
+            at.downloads.one,
+            "The agent as YAML for `kubectl apply`; boards, rules or runbooks as a zip, or one file of them.",
+            ("file", "runbooks", "url", "image"),
+        ),
         Route(_GET, OWN_PREFIX + "/openapi.json", at.own.openapi(lambda: found), "This list of URLs, as OpenAPI 3.1."),
         Route(_GET, OWN_PREFIX + "/rules/problems", at.rules.problems, "What is wrong with the rule files."),
         Route(

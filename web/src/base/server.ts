@@ -40,6 +40,13 @@ export async function ask<Body>(path: string, parameters: Parameters = {}, signa
   return body;
 }
 
+/** The text at a URL of the hub; throws as `ask`. */
+export async function askText(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<string> {
+  const response = await send(path, parameters, signal);
+  if (!response.ok) throw new ServerError(t("server_status", { status: response.status }), null, response.status);
+  return response.text();
+}
+
 async function send(path: string, parameters: Parameters, signal?: AbortSignal): Promise<Response> {
   const clock = AbortSignal.timeout(TIMEOUT_SECONDS * 1000);
   const options = { signal: signal ? AbortSignal.any([signal, clock]) : clock, headers: { accept: "application/json" } };

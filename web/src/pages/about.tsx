@@ -1,12 +1,11 @@
 /* About this hub: versions, what is stored, options, and what to take along. */
 
 import type { JSX } from "preact";
-import { download } from "../base/csv";
+import { useState } from "preact/hooks";
 import { absolute, count, duration } from "../base/format";
 import { useLive } from "../base/live";
-import { manifest } from "../base/manifest";
 import { home } from "../base/place";
-import { ask, hubTime, isLoopback, type Flags } from "../base/server";
+import { ask, askText, hubTime, isLoopback, type Flags } from "../base/server";
 import { t } from "../base/words";
 import { Copyable } from "../parts/copyable";
 import { writeUrl } from "../parts/empty";
@@ -27,6 +26,16 @@ async function askAbout(signal: AbortSignal): Promise<Told> {
   ]);
   return { build, runtime, flags, store };
 }
+
+/* What the hub packs for whom. */
+const PACKS = [["nightingale", "pack_nightingale"], ["grafana", "pack_grafana"], ["prometheus", "pack_prometheus"], ["markdown", "pack_markdown"]] as const;
+
+const DOWNLOADS = "api/kpwatch/v1/downloads";
+
+const downloadUrl = (name: string, parameters: Record<string, string> = {}): string => {
+  const form = new URLSearchParams(parameters);
+  return new URL(`${DOWNLOADS}/${name}${form.size ? `?${form}` : ""}`, home).href;
+};
 
 const span = (seconds: string): string => (seconds === "0s" ? t("for_ever") : duration(Number.parseFloat(seconds)));
 
@@ -58,12 +67,15 @@ export function AboutPage(): JSX.Element {
               <section class="panel wide"><h3>{t("agents_in_cluster")}</h3>
                 <p class="meaning"><Rich text={t("agents_in_cluster_lead", { url: writeUrl() })} /></p>
                 {isLoopback(location.hostname) && <p class="notes"><Rich text={t("loopback_note", { host: location.host })} /></p>}
-                <p><button type="button" class="primary" onClick={() => download("kpwatch-agent.yaml", manifest(writeUrl()), "application/yaml")}>{t("download_manifest")}</button></p>
-                <details class="promql"><summary>{t("show")}</summary><Copyable lines={manifest(writeUrl())} /></details>
+                <p><a class="primary" href={downloadUrl("agent", { url: writeUrl() })} download="kpwatch-agent.yaml">{t("download_manifest")}</a></p>
+                <Manifest />
               </section>
               <section class="panel"><h3>{t("boards_and_rules")}</h3>
                 <p class="meaning">{t("boards_and_rules_lead")}</p>
-                <Copyable lines={["nightingale", "grafana", "prometheus", "markdown"].map((kind) => `kpwatch publish --for ${kind} --out published`).join("\n")} />
+                <ul class="plain">
+                  {PACKS.map(([name, holds]) => <li key={name}><a href={downloadUrl(name)} download={`kpwatch-${name}.zip`}>kpwatch-{name}.zip</a> <span class="notes">{t(holds)}</span></li>)}
+                </ul>
+                <p class="notes"><Rich text={t("or_publish")} /></p>
               </section>
               <section class="panel"><h3>{t("for_programs")}</h3>
                 <ul class="plain">
@@ -86,4 +98,21 @@ const timeOf = (milliseconds: number): string => (milliseconds > 0 && millisecon
 
 function Facts({ title, facts }: { title: string; facts: readonly [string, string][] }): JSX.Element {
   return <section class="panel"><h3>{title}</h3><dl class="evidence">{facts.map(([name, text]) => <div key={name}><dt>{name}</dt><dd>{text}</dd></div>)}</dl></section>;
+}
+
+/* The manifest's text, asked for when somebody opens it. */
+function Manifest(): JSX.Element {
+  const [opened, setOpened] = useState(false);
+  return (
+    <details class="promql" onToggle={(event) => setOpened(opened || event.currentTarget.open)}>
+      <summary>{t("show")}</summary>
+      {opened && <ManifestText />}
+    </details>
+  );
+}
+
+function ManifestText(): JSX.Element {
+  const known = useLive("manifest", (signal) => askText(`${DOWNLOADS}/agent`, { url: writeUrl() }, signal), null);
+  if (known.error) return <Problem error={known.error} again={known.again} />;
+  return known.shown ? <Copyable lines={known.shown} /> : <Waiting />;
 }
