@@ -6,7 +6,8 @@ sender gives none. Two instances of one node (a URL that was changed) make one r
 A node is silent when its last sample is older than `silent_after_seconds`; what it said before is no proof of health
 any more. After the lookback it would vanish from the queries. So the names of the last day are looked at too (that is
 the index, not the samples), and of those that are missing the last sample is found, rarely: it does not change until
-the node speaks again.
+the node speaks again. Where an agent says which nodes the cluster has, those that never reported are silent too, and a
+node's silence is told apart (`silence`): the node is gone, its agent speaks but not of kube-proxy, nothing speaks.
 
 Verdicts are those of `/api/kpwatch/v1/findings`, told briefly; who judges keeps them, and decides how long.
 
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kpwatch.model.labels import label_value
+from kpwatch.model.matchers import Matcher
 from kpwatch.model.results import Vector
 
 if TYPE_CHECKING:
@@ -34,6 +36,15 @@ if TYPE_CHECKING:
 
 Cell = str | float | None
 Row = dict[str, Any]
+
+Presence = tuple[Matcher, ...]
+"""Series that a node has as long as something of it is there."""
+WATCHED: Presence = (Matcher("__name__", "=", "up"), Matcher("job", "=", "kube-proxy"))
+"""Its kube-proxy is asked."""
+AGENT: Presence = (Matcher("__name__", "=", "kpwatch_agent_info"),)
+"""Its agent speaks of itself."""
+IN_CLUSTER: Presence = (Matcher("__name__", "=", "kpwatch_kubernetes_node_info"),)
+"""The API server has it, says an agent that discovers."""
 
 _NOT_JUDGED_YET: Row = {"verdict": "unknown", "findings": []}
 
@@ -67,12 +78,16 @@ class Reader(Protocol):
         """What answers `queries` at `at_ms`, and the nodes that have any sample then."""
         ...
 
-    def present(self, earliest_ms: int, at_ms: int) -> set[str]:
-        """Nodes that may have a sample in this time."""
+    def speaking(self, presence: Presence, at_ms: int) -> set[str]:
+        """Nodes that have a sample of such a series at `at_ms`."""
+        ...
+
+    def present(self, presence: Presence, earliest_ms: int, at_ms: int) -> set[str]:
+        """Nodes that may have one in this time."""
         ...
 
     def last_samples(self, earliest_ms: int, at_ms: int) -> Iterable[tuple[Labels, float]]:
-        """Of every series of a node's presence, when its last sample was, in Unix seconds."""
+        """Of every series of WATCHED, when its last sample was, in Unix seconds."""
         ...
 
 
@@ -103,7 +118,8 @@ class Fleet:
     def table(self, language: str = "en") -> Row:
         """`{"time": unix seconds, "nodes": [row, …], "fleet": {"findings": […]}}`, rows sorted by ident.
 
-        A row: `ident`, `verdict`, `findings`, `silent`, columns. Raises QueryError, StoreError.
+        A row: `ident`, `verdict`, `findings`, `silent`, `silence` (None, "node_gone", "no_kube_proxy" or "no_agent"),
+        columns. Raises QueryError, StoreError.
         """
         told = self._verdicts(language)  # first: it may take longer than the rows stay fresh
         at_seconds, rows = self._current_rows()
@@ -132,12 +148,28 @@ class Fleet:
             row: Row = {"ident": node, **{name: values.get(node) for name, values in columns.items()}}
             silent = at_ms / 1000 - (row["last_seen"] or math.inf) > self._options.silent_after_seconds
             rows.append(row | {"silent": silent} | ({"up": None} if silent else {}))
+        cluster = self._reader.speaking(IN_CLUSTER, at_ms)
         rows += self._silent_rows(live, list(columns), at_ms, now)
+        never = _never_heard_of(cluster, {row["ident"] for row in rows})
+        rows += [{"ident": node, **dict.fromkeys(columns), "silent": True} for node in never]
+        self._tell_silences(rows, cluster, at_ms)
         return sorted(rows, key=lambda row: str(row["ident"]))
 
+    def _tell_silences(self, rows: Iterable[Row], cluster: set[str], at_ms: int) -> None:
+        silent = {row["ident"] for row in rows if row["silent"]}
+        agents = self._reader.speaking(AGENT, at_ms) if silent else set()
+        gone = self._reader.present(IN_CLUSTER, self._earliest_ms(at_ms), at_ms) - cluster if silent and cluster else ()
+        for row in rows:
+            node = row["ident"]
+            why = "node_gone" if node in gone else "no_kube_proxy" if node in agents else "no_agent"
+            row["silence"] = why if node in silent else None
+
+    def _earliest_ms(self, at_ms: int) -> int:
+        return at_ms - round(self._options.remembered_seconds * 1000)
+
     def _silent_rows(self, live: set[str], columns: Iterable[str], at_ms: int, now: float) -> list[Row]:
-        earliest_ms = at_ms - round(self._options.remembered_seconds * 1000)
-        missing = self._reader.present(earliest_ms, at_ms) - live - {""}
+        earliest_ms = self._earliest_ms(at_ms)
+        missing = self._reader.present(WATCHED, earliest_ms, at_ms) - live - {""}
         if now - self._looked_at > self._options.silent_again_seconds or not missing <= self._last_seen.keys():
             self._last_seen = self._find_last_seen(missing, earliest_ms, at_ms)
             self._looked_at = now
@@ -206,6 +238,11 @@ def _column(column: FleetColumn, asked: _Asked, speaking: set[str]) -> dict[str,
     if column.zero_is_none:
         values = {node: value or None for node, value in values.items()}
     return values
+
+
+def _never_heard_of(cluster: set[str], heard_of: set[str]) -> set[str]:
+    """Nodes of the cluster that never reported; none where those that did go by other names than the cluster's."""
+    return cluster - heard_of if cluster & heard_of or not heard_of else set()
 
 
 def node_of(labels: Labels) -> str:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpwatch.api.fleet import node_of
-from kpwatch.model.matchers import Matcher
+from kpwatch.api.fleet import WATCHED, node_of
 from kpwatch.model.numbers import STALE_NAN_BITS
 from kpwatch.model.results import Vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from kpwatch.api.fleet import InstantEngine
+    from kpwatch.api.fleet import InstantEngine, Presence
     from kpwatch.api.metadata import NameSource
     from kpwatch.api.query import EngineMaker, QueryEngine
     from kpwatch.model.labels import Labels
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 LOOKBACK_MS = 300_000
 TIMEOUT_SECONDS = 30.0
 """For each of the table's queries."""
-PRESENCE = (Matcher("__name__", "=", "up"), Matcher("job", "=", "kube-proxy"))
-"""The series every watched node has."""
-_PRESENT = 'up{job="kube-proxy"}'
 
 
 class StoreReader:
@@ -57,13 +53,22 @@ class StoreReader:
         table = SideBySide(slices, self._time_metrics(), lambda source: self._engine(TIMEOUT_SECONDS, source))
         return table, speaking - {""}
 
-    def present(self, earliest_ms: int, at_ms: int) -> set[str]:
+    def speaking(self, presence: Presence, at_ms: int) -> set[str]:
         """See Reader."""
-        return {node_of(labels) for labels in self._source.series(PRESENCE, earliest_ms, at_ms)}
+        return {
+            node_of(labels)
+            for part in self._source.select(presence, at_ms - LOOKBACK_MS + 1, at_ms)
+            for labels, last in zip(part.series, part.values[-1].view("u8").tolist(), strict=True)
+            if last != STALE_NAN_BITS
+        } - {""}
+
+    def present(self, presence: Presence, earliest_ms: int, at_ms: int) -> set[str]:
+        """See Reader."""
+        return {node_of(labels) for labels in self._source.series(presence, earliest_ms, at_ms)}
 
     def last_samples(self, earliest_ms: int, at_ms: int) -> Iterator[tuple[Labels, float]]:
         """See Reader."""
-        for part in self._source.select(PRESENCE, earliest_ms, at_ms):
+        for part in self._source.select(WATCHED, earliest_ms, at_ms):
             for column, labels in enumerate(part.series):
                 is_sample = part.values[:, column].view("u8") != STALE_NAN_BITS
                 if is_sample.any():
@@ -92,18 +97,26 @@ class EngineReader:
     def open(self, queries: Sequence[str], at_ms: int) -> tuple[InstantEngine, set[str]]:
         """See Reader; every watched node has `up`."""
         assert queries, "a table has columns"
-        engine = _Unmoved(self._engine(TIMEOUT_SECONDS))
-        return engine, {node_of(labels) for labels, _ in _samples(engine, _PRESENT, at_ms)} - {""}
+        return _Unmoved(self._engine(TIMEOUT_SECONDS)), self.speaking(WATCHED, at_ms)
 
-    def present(self, earliest_ms: int, at_ms: int) -> set[str]:
+    def speaking(self, presence: Presence, at_ms: int) -> set[str]:
         """See Reader."""
-        return {node_of(labels) for labels in self._names.series(PRESENCE, earliest_ms, at_ms)}
+        engine = _Unmoved(self._engine(TIMEOUT_SECONDS))
+        return {node_of(labels) for labels, _ in _samples(engine, _selector(presence), at_ms)} - {""}
+
+    def present(self, presence: Presence, earliest_ms: int, at_ms: int) -> set[str]:
+        """See Reader."""
+        return {node_of(labels) for labels in self._names.series(presence, earliest_ms, at_ms)}
 
     def last_samples(self, earliest_ms: int, at_ms: int) -> Iterator[tuple[Labels, float]]:
         """See Reader; the query's steps are a minute apart, the times it finds are the samples' own."""
         back = f"{(at_ms - earliest_ms) // 1000}s"
-        query = f"max by (ident, instance) (max_over_time(timestamp({_PRESENT})[{back}:1m]))"
+        query = f"max by (ident, instance) (max_over_time(timestamp({_selector(WATCHED)})[{back}:1m]))"
         yield from _samples(_Unmoved(self._engine(TIMEOUT_SECONDS)), query, at_ms)
+
+
+def _selector(presence: Presence) -> str:
+    return "{" + ",".join(f'{one.name}{one.op}"{one.value}"' for one in presence) + "}"
 
 
 def _samples(engine: InstantEngine, query: str, at_ms: int) -> Sequence[tuple[Labels, float]]:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kpwatch.knowledge.load import knowledge
 from kpwatch.model.gofloat import format_plain
-from kpwatch.model.labels import METRIC_NAME, join_target, label_value, metric_name
+from kpwatch.model.labels import METRIC_NAME, join_target, label_value, make_labels, metric_name
 from kpwatch.model.matchers import matches_all
 from kpwatch.promql.needs import selectors
 from kpwatch.publish.alerts import all_alerts, plain_alerts
 from kpwatch.publish.documents import Document, yaml_document
 from kpwatch.publish.prometheus import annotations_of, labels_of
+from kpwatch.publish.pruning import groups_by
 from kpwatch.relabel.identity import Identity
 from kpwatch.simulate.faults import EFFECTS, Fault
 from kpwatch.simulate.fleet import FleetOptions, make_specs
@@ -43,6 +44,7 @@ START = 60
 FAULT = 420
 _LONG_SECONDS = 3600
 STALE = math.nan
+NODE_INFO = "kpwatch_kubernetes_node_info"
 
 Series = dict["Labels", dict[int, float]]
 """Of each series, value by second."""
@@ -54,7 +56,7 @@ class Edit(NamedTuple):
     metric: str
     """How its name ends."""
     becomes: str
-    """freeze, set or drop."""
+    """freeze, set or drop; never: not before FAULT either."""
     number: float = 0.0
     matching: tuple[str, str] = ("", "")
     """Only series that have this label; a value that begins with ! is one they must not have."""
@@ -79,6 +81,8 @@ class Scene(NamedTuple):
     """Whether hardly anything changes in the cluster."""
     labels: tuple[tuple[tuple[str, str], ...], ...] = ((),)
     """Of alerts about the fleet."""
+    cluster: str = ""
+    """What an agent of ours says of its nodes: it "keeps" all, or "loses" the faulty one; "" = nobody says it."""
 
     @property
     def is_slow(self) -> bool:
@@ -101,6 +105,8 @@ SCENES = (
     Scene("unreachable", C),
     Scene("frozen", C),
     Scene("silent-node", C, fault="-", edits=(Edit("", "drop"),)),
+    Scene("silent-node", W, fault="-", edits=(Edit("", "never"),), cluster="keeps"),
+    Scene("silent-node", INFO, fault="-", edits=(Edit("", "drop"),), cluster="loses"),
     Scene("metrics-refused", W),
     Scene("not-kube-proxy", INFO),
     Scene("fds-exhausted", C),
@@ -168,8 +174,9 @@ def test_documents(knowledge: Knowledge, runbooks: str) -> Iterator[Document]:
         of_check: dict[str, list[Alert]] = {}
         for alert in alerts:
             of_check.setdefault(alert.check.id, []).append(alert)
-        play = _Play(runbooks, plain=file.endswith("plain"))
-        scenes = [scene for scene in SCENES if scene.check in of_check]
+        plain = file.endswith("plain")
+        play = _Play(runbooks, plain=plain)
+        scenes = [scene for scene in SCENES if scene.check in of_check and not (plain and scene.cluster)]
         quick = [play.firing(scene, of_check[scene.check]) for scene in scenes if not scene.is_slow]
         quick += [play.silent(Scene("", (), nodes=2, proxies=each), alerts) for each in HEALTHY]
         slow = [scene for scene in scenes if scene.is_slow]
@@ -234,11 +241,15 @@ def _expected(alert: Alert, scene: Scene, annotations: Mapping[str, str]) -> Ite
     faulty = _idents(scene) if scene.everywhere else _idents(scene)[:1]
     nodes = [{"ident": ident, "instance": _instance(ident)} for ident in faulty]
     for node in nodes if alert.of_node else [dict(each) for each in scene.labels]:
-        own = {name: value for name, value in node.items() if alert.of_node != "instance" or name != "ident"}
+        own = {name: value for name, value in node.items() if not alert.of_node or _bears(alert, name)}
         yield {
             "exp_labels": {**own, **labels_of(alert)},
             "exp_annotations": {key: _filled(text, own) for key, text in annotations.items()},
         }
+
+
+def _bears(alert: Alert, label: str) -> bool:
+    return groups_by(alert.expr, label) and (alert.of_node, label) != ("instance", "ident")
 
 
 def _filled(text: str, labels: Mapping[str, str]) -> str:
@@ -260,6 +271,10 @@ def _played(scene: Scene, names: frozenset[str], *, firing: bool) -> Series:
         for edit in scene.edits if firing and number == 0 else ():
             _edit(series, edit)
         played |= series
+        if scene.cluster and NODE_INFO in names:
+            until = FAULT if firing and number == 0 and scene.cluster == "loses" else end
+            known = make_labels({METRIC_NAME: NODE_INFO, "ident": spec.ident})
+            played[known] = dict.fromkeys(range(START, until + 1, scene.step), 1.0)
     return played
 
 
@@ -320,8 +335,8 @@ def _edit(series: Series, edit: Edit) -> None:
     for labels, values in list(series.items()):
         if metric_name(labels).endswith(edit.metric) and _is_meant(labels, edit.matching):
             at_fault = next((values[at] for at in reversed(values) if at <= FAULT), 0.0)
-            for at in [at for at in values if at > FAULT]:
-                if edit.becomes == "drop":
+            for at in [at for at in values if at > FAULT or edit.becomes == "never"]:
+                if edit.becomes in ("drop", "never"):
                     del values[at]
                 else:
                     values[at] = at_fault if edit.becomes == "freeze" else float(edit.number)

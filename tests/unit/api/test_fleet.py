@@ -236,6 +236,71 @@ def test_a_node_that_speaks_again_is_alive(capture_dir: Path, at: object) -> Non
         assert (row["silent"], row["last_seen"]) == (True, (began_ms + spoke_ms) / 1000)
 
 
+def in_cluster(stored: object, *nodes: str) -> None:
+    """What an agent writes that finds nodes by the API server."""
+    for node in nodes:
+        stored.sample(stored.clock.ms, 1.0, "kpwatch_kubernetes_node_info", ident=node, ready="true")
+
+
+def test_a_silence_is_told_apart(at: object) -> None:
+    """The cluster no longer has the node; its agent speaks, not of kube-proxy; nothing speaks any more, or yet."""
+    stored = at(1_795_374_456_000)
+    for node in ("living", "gone", "no-proxy", "fallen"):
+        stored.down(node, stored.clock.ms)
+    in_cluster(stored, "living", "gone", "no-proxy", "fallen")
+    stored.clock.ms += 20 * MINUTE_MS
+    stored.down("living", stored.clock.ms)
+    stored.sample(stored.clock.ms, 1.0, "kpwatch_agent_info", ident="no-proxy", version="0.1.0")
+    in_cluster(stored, "living", "no-proxy", "fallen", "new")
+    rows = stored.rows()
+    assert {node: row["silence"] for node, row in rows.items()} == {
+        "living": None,
+        "gone": "node_gone",
+        "no-proxy": "no_kube_proxy",
+        "fallen": "no_agent",
+        "new": "no_agent",
+    }
+    assert [node for node, row in rows.items() if row["silent"]] == ["fallen", "gone", "new", "no-proxy"]
+    assert rows["new"].keys() == rows["living"].keys()
+    assert (rows["new"]["last_seen"], rows["new"]["up"]) == (None, None)
+
+
+def test_nodes_of_other_names_are_not_missing(at: object) -> None:
+    """Where agents report by another ident than the cluster's names, no node of the cluster is a row of its own."""
+    stored = at(1_795_374_456_000)
+    stored.down("10.206.0.7", stored.clock.ms)
+    in_cluster(stored, "node-1", "node-2")
+    assert list(stored.rows()) == ["10.206.0.7"]
+
+
+def test_a_node_that_never_reported_is_told_by_the_doctor(at: object) -> None:
+    """A warning after ten minutes in the cluster, so that one that is just joining is none; then its row has it."""
+    stored = at(1_795_374_456_000)
+    found = []
+    for _ in range(16):
+        stored.down("living", stored.clock.ms)
+        in_cluster(stored, "living", "new")
+        found.append([(each["check"], each["severity"]) for each in stored.rows()["new"]["findings"]])
+        stored.clock.ms += MINUTE_MS
+    assert found[0] == []
+    assert found[-1] == [("silent-node", "warning")]
+
+
+def test_a_node_that_left_the_cluster_is_no_fault(at: object) -> None:
+    """Who removes a node gets no alarm for it; it is told as info for a day."""
+    stored = at(1_795_374_456_000)
+    for minute in range(12):
+        stored.down("living", stored.clock.ms)
+        in_cluster(stored, "living")
+        if minute < 3:
+            stored.down("gone", stored.clock.ms)
+            in_cluster(stored, "gone")
+        stored.clock.ms += MINUTE_MS
+    row = stored.rows()["gone"]
+    assert [(each["check"], each["severity"]) for each in row["findings"]] == [("silent-node", "info")]
+    assert row["silence"] == "node_gone"
+
+
 def test_a_node_without_ident_goes_by_its_instance(at: object) -> None:
     """Prometheus sends no ident."""
     stored = at(1_795_374_456_000)

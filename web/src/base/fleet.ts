@@ -18,6 +18,8 @@ export interface Node {
   /** ok, warning, critical or unknown; "silent" for one of which nothing worse is known than that it fell silent. */
   readonly tone: string;
   readonly silent: boolean;
+  /** Why, where that is known: node_gone, no_kube_proxy, no_agent. */
+  readonly silence: string | null;
   readonly findings: readonly Brief[];
   readonly version: string | null;
   readonly mode: string | null;
@@ -45,7 +47,7 @@ export async function askFleet(signal: AbortSignal): Promise<Fleet> {
 }
 
 const BLANK = {
-  version: null, mode: null, last_sync: null, sync_p99_seconds: null, pending_changes: null, failures: null, up: null, last_seen: null,
+  silence: null, version: null, mode: null, last_sync: null, sync_p99_seconds: null, pending_changes: null, failures: null, up: null, last_seen: null,
 };
 
 /** A field the hub leaves out is null, never undefined. */

@@ -9,7 +9,7 @@ import { absolute, compare, compareNumbers, count, duration, latency, sorted } f
 import { useLive, useTick } from "../base/live";
 import { change, linkTo, nextSort, readSort, usePlace, writeSort, type Params } from "../base/place";
 import { hubTime, range, setHubTime } from "../base/server";
-import { language, t } from "../base/words";
+import { hasWords, language, t } from "../base/words";
 import { EmptyHub } from "../parts/empty";
 import { Grid, type Cell, type Column } from "../parts/grid";
 import { Sparkline, type Trend } from "../parts/sparkline";
@@ -64,7 +64,9 @@ function findingCell(node: Node): Cell {
 }
 
 function silentFor(node: Node): string {
-  return node.last_seen ? t("silent_for", { age: duration(hubTime() - node.last_seen) }) : t("silent_long");
+  const since = node.last_seen ? t("silent_for", { age: duration(hubTime() - node.last_seen) }) : t("silent_long");
+  const why = `silence_${node.silence}`;
+  return hasWords(why) ? `${since} · ${t(why)}` : since;
 }
 
 function lastSyncCell(node: Node): Cell {
