@@ -6,7 +6,7 @@ const slow: Brief = { check: "sync-slow", severity: "warning", summary: "syncs a
 
 function node(ident: string, tone: string, findings: readonly Brief[] = [], more: Partial<Node> = {}): Node {
   return {
-    ident, key: ident, tone, findings, silent: tone === "silent", version: "v1.36.3", mode: "iptables", last_sync: 1, sync_p99_seconds: 1,
+    ident, key: ident, tone, findings, silent: tone === "silent", silence: null, version: "v1.36.3", mode: "iptables", last_sync: 1, sync_p99_seconds: 1,
     pending_changes: 0, failures: 0, up: 1, last_seen: 1, ...more,
   };
 }
