@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.durations import parse_prometheus
 from kpwatch.base.errors import ConfigError, KpwatchError, UsageError
+from kpwatch.base.http import redact_url
 from kpwatch.base.terminal import Paint, columns, wanted_language, wants_colours
 
 if TYPE_CHECKING:
@@ -40,30 +41,39 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nobody multiplies matrices here; threads take time to start
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.prometheus is not None and (given.target or given.save):
+    in_fleet = given.prometheus is not None
+    if in_fleet and (given.target or given.save):
         parser.error("--prometheus asks a server: it takes no TARGET and no --save")
     try:
-        nodes = [] if given.prometheus is not None else _nodes(given)
+        nodes = [] if in_fleet else _nodes(given)
     except (UsageError, ConfigError) as error:
         print(f"kpwatch: {error}", file=sys.stderr)
         return _BAD_USAGE
     language: Language = "zh" if (given.lang or wanted_language(os.environ)) == "zh" else "en"
     try:
-        in_fleet = given.prometheus is not None
-        document = _of_server(given.prometheus, language) if in_fleet else _of_nodes(nodes, language)
+        with _progress() as tell:
+            tell("asking the server" if in_fleet else "judging the answers")
+            document = _of_server(given.prometheus, language) if in_fleet else _of_nodes(nodes, language)
     except UsageError as error:
         print(f"kpwatch: --prometheus {error}", file=sys.stderr)
         return _BAD_USAGE
     except KpwatchError as error:
         print(f"kpwatch: {error}", file=sys.stderr)
         return _CANNOT_JUDGE
-    return _show(document, language, given)
+    code = _show(document, language, given)
+    if in_fleet and not document["nodes"]:
+        place = redact_url(given.prometheus)
+        print(f'kpwatch: {place} has no sample of a kube-proxy: none with job="kube-proxy" of today', file=sys.stderr)
+        return _CANNOT_JUDGE
+    return code
 
 
 def _nodes(given: argparse.Namespace) -> list[Node]:
     """Every target's documents; raises UsageError and ConfigError."""
-    from kpwatch.doctor.bundle import read_bundle, write_bundle
+    from kpwatch.doctor.bundle import read_bundle, require_new, write_bundle
 
+    if given.save:
+        require_new(Path(given.save))
     urls = [target for target in given.target if "://" in target]
     bundles = [target for target in given.target if "://" not in target]
     nodes = [read_bundle(Path(bundle)) for bundle in bundles]
@@ -75,7 +85,7 @@ def _nodes(given: argparse.Namespace) -> list[Node]:
             nodes += examine(targets, for_seconds=given.seconds, timeout_seconds=given.timeout, progress=tell)
     if given.save:
         for node in nodes:
-            write_bundle(node, Path(given.save) if len(nodes) == 1 else Path(given.save) / node.ident)
+            write_bundle(node, Path(given.save) if len(nodes) == 1 else Path(given.save) / node.ident.replace("/", "_"))
     return nodes
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kpwatch.knowledge.expressions import each_terms, expand
 from kpwatch.model.labels import make_labels
-from kpwatch.model.memory_source import MemorySource
 from kpwatch.model.results import Vector
+from kpwatch.model.snapshot import Snapshot
+from kpwatch.model.source import Slice
 from kpwatch.promql.engine import Engine
 
 if TYPE_CHECKING:
@@ -33,17 +36,22 @@ class Across:
         self._terms = terms
         self._bare = {**terms, **{name: name for name in terms if name.startswith("each_")}}
         self._ask_each = ask_each
-        self._written: dict[tuple[str, int], Sequence[tuple[Labels, float]]] = {}
+        self._written: dict[tuple[str, str, int], Slice] = {}
 
     def ask(self, query: str, words: Words, at_ms: int) -> Sequence[tuple[Labels, float]]:
         """Value of an instant query whose words are not expanded yet; raises QueryError."""
-        source = MemorySource()
-        for name in each_terms(query):
-            key = (expand(self._terms[name], self._terms, words), at_ms)
-            if key not in self._written:
-                self._written[key] = self._ask_each(*key)
-            for labels, value in self._written[key]:
-                source.add(make_labels([*labels, ("__name__", name)]), [at_ms], [value])
+        source = Snapshot([
+            self._slice(name, expand(self._terms[name], self._terms, words), at_ms) for name in each_terms(query)
+        ])  # fmt: skip
         answer = Engine(source).instant(expand(query, self._bare, words), at_ms).value
         assert isinstance(answer, Vector), f"a row of the knowledge table is no instant vector: {query}"
         return answer.samples
+
+    def _slice(self, name: str, query: str, at_ms: int) -> Slice:
+        key = (name, query, at_ms)
+        if key not in self._written:
+            samples = self._ask_each(query, at_ms)
+            series = [make_labels([*labels, ("__name__", name)]) for labels, _ in samples]
+            values = np.asarray([[value for _, value in samples]], np.float64)
+            self._written[key] = Slice(series, np.asarray([at_ms], np.int64), values)
+        return self._written[key]

@@ -129,11 +129,16 @@ def _seconds(text: object, place: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def require_new(directory: Path) -> None:
+    """Raise ConfigError where a bundle cannot be written for it holds one: to be known before anybody is asked."""
+    if (directory / MANIFEST).exists():
+        raise ConfigError(f"{directory / MANIFEST} exists; --save needs a new directory")
+
+
 def write_bundle(node: Node, directory: Path) -> None:
     """Write `node` into `directory`, which is made if need be; raises ConfigError where it cannot, or holds one."""
     path = directory / MANIFEST
-    if path.exists():
-        raise ConfigError(f"{path} exists; --save needs a new directory")
+    require_new(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         scrapes = []

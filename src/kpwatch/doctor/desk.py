@@ -7,7 +7,8 @@ can be judged together. How far a node was moved is `Desk.moved_seconds`, for te
 
 **Counters.** What is said of increases holds for two scrapes only if zeros that were never exposed are there: a counter
 that appears between scrapes of one process counts from 0; one of a process that (re)started counts from 0 at its start,
-if that lies between the scrapes or at most `YOUNG_SECONDS` back. Gauges that are gone end with a staleness marker.
+if that lies between the scrapes, or at most `YOUNG_SECONDS` before the first and it is still the same. Gauges that are
+gone end with a staleness marker.
 
 What a scrape itself says (`up`, why it failed, the health pages' answers) is made into the samples that our agent
 would have written.
@@ -240,12 +241,34 @@ def _date_seconds(date: str, reply: Reply) -> float:
 
 _METRICS_BEGIN = re.compile(rb"\s*(#|[a-zA-Z_:][\w:]*(\{|\s+[-+\d]))")
 """What is cut off must have been one."""
+_FAMILY_END = re.compile(rb"([a-zA-Z_:][\w:]*?)(_bucket|_sum)?(?:\{.*\})? -?[\d.]+(?:e[-+]\d+)?")
+_BEHIND_THE_LAST_OF_ITS_OWN = b"\n" + _START.encode() + b" "
+"""Families stand in alphabetical order: who has this has all of kube-proxy's."""
+
+
+def _is_cut_off(answer: Answer) -> bool:
+    """Whether the page is shorter than it was, as far as can be seen.
+
+    A real one ends with a line end, and with all that its Content-Length promises. Somebody's editor may have taken the
+    line end away; that is forgiven where the last line is one at which such a page may end.
+    """
+    body, promised = answer.body, answer.headers.get("content-length", "")
+    if promised.isdecimal() and "content-encoding" not in answer.headers and int(promised) >= len(body):
+        return int(promised) > len(body)
+    if body.endswith(b"\n"):
+        return False
+    if not _METRICS_BEGIN.match(body):
+        return False
+    last = _FAMILY_END.fullmatch(body.rpartition(b"\n")[2])
+    return last is None or bool(last[2]) or _BEHIND_THE_LAST_OF_ITS_OWN not in body
+
+
 _UNREADABLE: tuple[tuple[Callable[[Answer], object], str], ...] = (
     (lambda answer: answer.status != 200, "status"),
     (lambda answer: answer.headers.get("content-type", "").startswith("text/html"), "html"),
     (lambda answer: answer.body.lstrip()[:1] == b"<", "html"),
     (lambda answer: not answer.body.strip(), "empty"),
-    (lambda answer: not answer.body.endswith(b"\n") and _METRICS_BEGIN.match(answer.body), CUT_OFF),
+    (_is_cut_off, CUT_OFF),
 )
 """What an answer can be that is no metrics page: the sentences' keys."""
 
@@ -370,7 +393,12 @@ def _counter_rows(pages: Sequence[_Page]) -> Iterator[tuple[float, Mapping[Label
         before = pages[number - 1] if number else None
         started = page.started_seconds
         if page.readable and started is not None and started < page.at_seconds:
-            young = page.at_seconds - started < YOUNG_SECONDS if before is None else started > before.at_seconds
+            is_todays = started == pages[-1].started_seconds
+            young = (
+                is_todays and page.at_seconds - started < YOUNG_SECONDS
+                if before is None
+                else started > before.at_seconds
+            )
             if young:
                 yield started, dict.fromkeys(page.counters, 0.0)
         zeros = _appearing(page, pages[number + 1]) if number + 1 < len(pages) else {}
