@@ -92,7 +92,7 @@ class Gateway:
         """Listen; raises ConfigError where the address cannot be had."""
         self._server.start()
         if self.rules is not None:
-            self.rules.start()
+            self.rules.start(self._server.outside_url)
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def _warm_up(self) -> None:

@@ -220,7 +220,7 @@ class Hub:
             self.store.close()
             raise
         if self.rules is not None:
-            self.rules.start()
+            self.rules.start(self._server.outside_url)
         self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
         self._warming.start()
 

@@ -268,6 +268,8 @@ def test_alertmanagers_are_told(tmp_path: Path) -> None:
             (told,) = until(alerts, "the alert at the Alertmanager")
             assert told["status"]["state"] == "active"
             assert told["annotations"]["summary"] == "a is down, 1 is up"
+            shown = "up+%3D%3D+0+and+on+%28%29+job%3Aup%3Asum+%3D%3D+1"
+            assert told["generatorURL"] == f"{hub.url}/graph?g0.expr={shown}&g0.tab=1", "with the port that 0 became"
             labels = {"alertname": "Down", "cluster": "c1", "half": "0", "severity": "critical"}
             assert told["labels"] == {**labels, "instance": "a", "job": "kube-proxy"}
             hub.kill()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kpwatch.api import graph
 from kpwatch.api.router import Route
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def routes(at: Handlers) -> list[Route]:
         Route(_CHANGE, "/-/reload", at.rules.reload, "Read the rule files again."),
         Route(_GET, "/federate", at.federate, "The newest samples as text, for another Prometheus.", ("match[]",)),
         Route(_GET, "/prometheus/federate", at.federate, "The same.", ("match[]",)),
+        Route(_GET, "/graph", graph.graph, "Prometheus' address of a query: leads to the explorer.", graph.PARAMETERS),
         Route(_GET, "/metrics", at.own.metrics, "The hub's own metrics."),
         Route(_GET, "/-/healthy", at.own.healthy, "200 while the process answers."),
         Route(_GET, "/-/ready", at.own.ready, "200 while requests are served, 503 while shutting down."),

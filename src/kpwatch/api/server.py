@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from functools import partial
@@ -64,7 +65,14 @@ class HttpServer:
     @property
     def url(self) -> str:
         """Where a client on this machine finds it; no slash at the end."""
-        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        return self._url({"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host))
+
+    @property
+    def outside_url(self) -> str:
+        """Where people find it: by this machine's name where it listens at all addresses."""
+        return self._url(self._host if self._host not in ("", "0.0.0.0", "::") else os.uname().nodename)
+
+    def _url(self, host: str) -> str:
         scheme = "https" if self._tls else "http"
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 

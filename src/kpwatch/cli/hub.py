@@ -394,8 +394,6 @@ def _rules(given: argparse.Namespace) -> RuleOptions | None:
     named = {address.url: address for address in (*map(alertmanager_address, given.alertmanager), *told.alertmanagers)}
     told = Notifying(tuple(named.values()), told.webhooks)
 
-    host, port = given.listen
-    shown = host if host not in ("", "0.0.0.0", "::") else os.uname().nodename
     return RuleOptions(
         files=tuple(given.rules),
         interval_seconds=given.rules_interval,
@@ -407,7 +405,7 @@ def _rules(given: argparse.Namespace) -> RuleOptions | None:
         grace_seconds=given.rules_grace_period,
         notifying=told,
         external_labels=tuple(sorted(dict(given.external_label).items())),
-        external_url=(given.external_url or f"{'https' if given.tls_cert else 'http'}://{shown}:{port}").rstrip("/"),
+        external_url=given.external_url.rstrip("/"),
     )
 
 

@@ -292,31 +292,32 @@ def record_documents(table: Panels) -> list[dict[str, Any]]:
     ]
 
 
-def dictionary_documents(table: Knowledge) -> list[dict[str, Any]]:
-    """What each metric of a kube-proxy means; the expression is one that has an answer when it is picked."""
+def dictionary_documents(table: Knowledge, language: str = "zh") -> list[dict[str, Any]]:
+    """What each metric of a kube-proxy means; the expression is one that has an answer when it is picked.
+
+    Both languages are in `translation`; `name` and `note`, in `language`, are for versions that know one.
+    """
     groups = {group.id for group in table.metric_groups if group.exposed_by in ("kube-proxy", "scraper")}
-    return [_entry(row) for row in table.metrics if row.group in groups and not row.removed]
+    return [_entry(row, language) for row in table.metrics if row.group in groups and not row.removed]
 
 
-def _entry(row: Metric) -> dict[str, Any]:
+def _entry(row: Metric, language: str) -> dict[str, Any]:
     expression, kind = _expression(row)
-    translations = [
-        {"lang": lang, "name": row.title.in_language(language), "note": _note(row, language)}
-        for lang, language in (("zh_CN", "zh"), ("en_US", "en"))
-    ]
+    translations = {
+        own: {"lang": lang, "name": row.title.in_language(own), "note": _note(row, own)}
+        for own, lang in (("zh", "zh_CN"), ("en", "en_US"))
+    }
     return {
         "id": 0,
         "uuid": int.from_bytes(hashlib.sha256(f"kpwatch {expression}".encode()).digest()[:6], "big"),
         "collector": COLLECTOR,
         "typ": TYP,
-        "name": translations[0]["name"],
         "unit": _DICTIONARY_UNITS.get(row.unit, "none"),
-        "note": translations[0]["note"],
-        "lang": "zh_CN",
+        **translations[language],
         "expression": expression,
         "expression_type": kind,
         "metric_type": row.type,
-        "translation": translations,
+        "translation": list(translations.values()),
     }
 
 

@@ -136,7 +136,9 @@ def _reason(text: str) -> str:
 
 
 def holds(theirs: Any, ours: Any) -> bool:
-    """Whether a server's document says what ours does; it may say more."""
+    """Whether a server's document says what ours does; it may say more, and null for what is empty."""
+    if theirs is None and ours in ([], {}):
+        return True
     if isinstance(ours, dict):
         return isinstance(theirs, dict) and all(key in theirs and holds(theirs[key], ours[key]) for key in ours)
     if isinstance(ours, list):

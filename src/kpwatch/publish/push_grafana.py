@@ -12,6 +12,7 @@ from kpwatch.publish.push import Refused, Remote, Step, holds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MOST_FOLDERS = 1000
 FOLDER = {"uid": "kpwatch", "title": "kube-proxy"}
 
 
@@ -21,6 +22,7 @@ class GrafanaPusher:
     def __init__(self, url: str, token: str, language: str) -> None:
         self._remote = Remote(url, {"Authorization": f"Bearer {token}"})
         self._language = language
+        self._folder_uid = FOLDER["uid"]
 
     def steps(self) -> Iterator[Step]:
         """The folder, then a board each."""
@@ -29,8 +31,13 @@ class GrafanaPusher:
             yield Step(f"board {board['uid']}", partial(self._board, board))
 
     def _folder(self) -> str:
+        """Ours, or one of that name that somebody made: most versions take no second one."""
         if self._find(f"/api/folders/{FOLDER['uid']}") is not None:
             return "unchanged"
+        for folder in self._remote.ask("GET", f"/api/folders?limit={_MOST_FOLDERS}") or ():
+            if folder.get("title") == FOLDER["title"]:
+                self._folder_uid = folder["uid"]
+                return "unchanged"
         self._remote.ask("POST", "/api/folders", FOLDER)
         return "created"
 
@@ -38,7 +45,12 @@ class GrafanaPusher:
         known = self._find(f"/api/dashboards/uid/{board['uid']}")
         if known is not None and holds(known.get("dashboard"), board):
             return "unchanged"
-        body = {"dashboard": {**board, "id": None}, "folderUid": FOLDER["uid"], "overwrite": True, "message": "kpwatch"}
+        body = {
+            "dashboard": {**board, "id": None},
+            "folderUid": self._folder_uid,
+            "overwrite": True,
+            "message": "kpwatch",
+        }
         self._remote.ask("POST", "/api/dashboards/db", body)
         return "created" if known is None else "updated"
 

@@ -1,7 +1,9 @@
 """Nightingale's HTTP API: boards, alert rules, recording rules, dictionary. Edge.
 
 Answers are 200 also where something is wrong: then `err` says what, and, where several things went in at once, `dat`
-says it of each.
+says it of each. Other statuses have plain text. A rule is answered with all fields that this version of Nightingale
+has; one that it has not cannot differ. Of dictionary entries it shows those of the language that is asked in, from a
+cache that lags behind by seconds.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BOARD_FIELDS = ("name", "ident", "tags", "note")
+_ENTRY_FIELDS = ("collector", "typ", "name", "unit", "note", "expression", "expression_type", "translation")
 _MOST_METRICS = 10_000
+_LANGUAGES = {"zh": "zh_CN", "en": "en_US"}
+_IS_THERE = ("already exists", "已存在")
 
 
 class NightingalePusher:
@@ -35,7 +40,7 @@ class NightingalePusher:
 
     def __init__(self, url: str, token: str, language: str, *, group: str = "", runbooks: str = "runbooks") -> None:
         """`group`: name of the business group; "" = the first that the token's user has."""
-        self._remote = Remote(url, {"X-User-Token": token, "X-Language": "en"})
+        self._remote = Remote(url, {"X-User-Token": token, "X-Language": _LANGUAGES[language]})
         self._language = language
         self._group = group
         self._runbooks = runbooks
@@ -56,7 +61,7 @@ class NightingalePusher:
             )
         listed = self._ask("GET", f"/api/n9e/builtin-metrics?collector={COLLECTOR}&typ={TYP}&limit={_MOST_METRICS}&p=1")
         entries = {each["expression"]: each for each in (listed or {}).get("list") or ()}
-        for entry in dictionary_documents(knowledge()):
+        for entry in dictionary_documents(knowledge(), self._language):
             name = entry["translation"][1]["name"]
             yield Step(f"dictionary {name}", partial(self._entry, entry, entries.get(entry["expression"])))
 
@@ -93,30 +98,35 @@ class NightingalePusher:
         return found
 
     def _alert(self, group: str, alert: dict[str, Any], known: dict[str, Any] | None) -> str:
-        if known is not None and holds(known, alert):
+        if known is None:
+            self._each(self._ask("POST", f"{group}/alert-rules/import?force=true", [alert]))
+            return "created"
+        if holds(known, _of_its_version(alert, known)):
             return "unchanged"
-        self._each(self._ask("POST", f"{group}/alert-rules/import?force=true", [alert]))
-        return "created" if known is None else "updated"
+        self._ask("PUT", f"{group}/alert-rule/{known['id']}", {**known, **alert})
+        return "updated"
 
     def _record(self, group: str, record: dict[str, Any], known: dict[str, Any] | None) -> str:
         if known is None:
             self._each(self._ask("POST", f"{group}/recording-rules", [record]))
             return "created"
-        if holds(known, record):
+        if holds(known, _of_its_version(record, known)):
             return "unchanged"
         self._ask("PUT", f"{group}/recording-rule/{known['id']}", {**known, **record})
         return "updated"
 
     def _entry(self, entry: dict[str, Any], known: dict[str, Any] | None) -> str:
-        told = {key: entry[key] for key in ("collector", "typ", "unit", "expression", "expression_type", "translation")}
-        if known is not None and holds(known, told):
-            return "unchanged"
         if known is None:
-            self._each(self._ask("POST", "/api/n9e/builtin-metrics", [entry]))
+            try:
+                self._each(self._ask("POST", "/api/n9e/builtin-metrics", [entry]))
+            except Refused as error:
+                if not any(words in str(error) for words in _IS_THERE):
+                    raise
+                return "unchanged"  # it is not in the server's list yet
             return "created"
-        self._ask(
-            "PUT", "/api/n9e/builtin-metrics", {**known, **entry, "id": known["id"], "uuid": known.get("uuid", 0)}
-        )
+        if holds(known, _of_its_version({key: entry[key] for key in _ENTRY_FIELDS}, known)):
+            return "unchanged"
+        self._ask("PUT", "/api/n9e/builtin-metrics", {**known, **entry, "id": known["id"], "uuid": known["uuid"]})
         return "updated"
 
     def _by_name(self, path: str) -> dict[str, dict[str, Any]]:
@@ -136,6 +146,11 @@ class NightingalePusher:
         wrong = [f"{name}: {text}" for name, text in answer.items() if text] if isinstance(answer, dict) else []
         if wrong:
             raise Refused("; ".join(wrong), 200)
+
+
+def _of_its_version(ours: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Those fields that the server has."""
+    return {key: value for key, value in ours.items() if key in known}
 
 
 def _read(configs: Any) -> Any:

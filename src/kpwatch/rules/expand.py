@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 VARIABLES = ("$labels", "$externalLabels", "$externalURL", "$value")
 
 
-class Surroundings(NamedTuple):
+@dataclass(slots=True)
+class Surroundings:
     """What all templates of a hub know."""
 
     external_labels: Labels = ()
     external_url: str = ""
+    """Where people reach the hub; with port 0 it is not known before the hub listens."""
 
 
 class Expanded(NamedTuple):

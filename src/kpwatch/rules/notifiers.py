@@ -24,7 +24,8 @@ class Notifiers:
     """Alertmanagers, webhooks, and the silences that the latter heed."""
 
     def __init__(self, options: RuleOptions, memory: Memory, telemetry: Registry, clock: Clock, log: Logger) -> None:
-        around = Surroundings(options.external_labels, options.external_url)
+        self.around = around = Surroundings(options.external_labels, options.external_url)
+        """Of every message and template."""
         self.silences = Silences(memory, clock)
         self._alertmanagers = [
             Alertmanager(address, around, telemetry, clock, log) for address in options.notifying.alertmanagers

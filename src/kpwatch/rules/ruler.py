@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from kpwatch.base.errors import BadQuery, KpwatchError
 from kpwatch.rules.documents import alert_document, event_document, group_document
 from kpwatch.rules.evaluate import Evaluator
-from kpwatch.rules.expand import Surroundings
 from kpwatch.rules.files import RuleFiles
 from kpwatch.rules.groups import RunningGroup
 from kpwatch.rules.memory import saved_alerts
@@ -74,8 +73,7 @@ class Ruler:
         self._telemetry = telemetry
         self._clock = clock
         self._log = log
-        around = Surroundings(options.external_labels, options.external_url)
-        self._evaluator = Evaluator(ask, sink, around)
+        self._evaluator = Evaluator(ask, sink, notifiers.around)
         self._files = RuleFiles(options.files)
         self._groups: dict[Key, RunningGroup] = {}
         self._order: list[Key] = []
@@ -114,8 +112,10 @@ class Ruler:
 
     # Life.
 
-    def start(self) -> None:
-        """Read the files and begin, on threads."""
+    def start(self, url: str = "") -> None:
+        """Read the files and begin, on threads; `url`: where people reach the hub, unless the options say it."""
+        around = self._notifiers.around
+        around.external_url = around.external_url or url
         self._thread.start()
 
     def stop(self) -> None:

@@ -88,13 +88,60 @@ def test_nightingale_twice(nightingale: Nightingale, token: Path, capsys: pytest
     assert len(nightingale.writes) == writes
     nightingale.boards[1]["configs"] = "{}"
     nightingale.boards[2]["name"] = "x"
-    nightingale.alerts["KubeProxySyncFailing-critical"]["disabled"] = 1
+    nightingale.alert("KubeProxySyncFailing-critical")["disabled"] = 1
     nightingale.records[1]["prom_ql"] = "1"
     nightingale.metrics[1]["unit"] = "x"
     assert push(nightingale, "nightingale", token) == 0
     assert told(capsys)["updated"] == 5
     assert push(nightingale, "nightingale", token) == 0
     assert told(capsys) == Counter(unchanged=first["created"])
+
+
+def test_an_older_nightingale(nightingale: Nightingale, token: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fields that it does not have cannot differ; what differs is set right without import's `force`."""
+    nightingale.lacks = ("cron_pattern", "notify_version", "notify_rule_ids", "expression_type", "translation")
+    assert push(nightingale, "nightingale", token) == 0
+    created = told(capsys)["created"]
+    assert push(nightingale, "nightingale", token) == 0
+    assert told(capsys) == Counter(unchanged=created)
+    nightingale.alert("KubeProxySyncFailing-critical")["note"] = ""
+    nightingale.metrics[1]["note"] = ""
+    assert push(nightingale, "nightingale", token) == 0
+    assert told(capsys)["updated"] == 2
+    assert nightingale.alert("KubeProxySyncFailing-critical")["note"]
+
+
+def test_a_dictionary_that_lags_behind(
+    nightingale: Nightingale, token: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Entries that are there and not shown yet are no failure."""
+    assert push(nightingale, "nightingale", token) == 0
+    created = told(capsys)["created"]
+    nightingale.lags = True
+    assert push(nightingale, "nightingale", token) == 0
+    assert told(capsys) == Counter(unchanged=created)
+
+
+@pytest.mark.parametrize(
+    ("language", "asks_in", "name"), [("zh", "zh_CN", "goroutine 数量"), ("en", "en_US", "Goroutines")]
+)
+def test_the_dictionary_is_in_the_language_that_is_asked_for(
+    nightingale: Nightingale, token: Path, language: str, asks_in: str, name: str
+) -> None:
+    """Older versions keep one language, that of the request; newer ones both."""
+    assert push(nightingale, "nightingale", token, "--lang", language) == 0
+    assert nightingale.languages == {asks_in}
+    entry = next(one for one in nightingale.metrics.values() if one["expression"].startswith("go_goroutines"))
+    assert (entry["name"], entry["lang"]) == (name, asks_in)
+    assert {one["lang"] for one in entry["translation"]} == {"zh_CN", "en_US"}
+
+
+def test_a_folder_that_somebody_else_made(grafana: Grafana, token: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Boards go into it: a second one of its name would be refused."""
+    grafana.folders["theirs"] = {"uid": "theirs", "title": "kube-proxy"}
+    assert push(grafana, "grafana", token) == 0
+    assert told(capsys) == Counter(created=3, unchanged=1)
+    assert {board["meta"]["folderUid"] for board in grafana.boards.values()} == {"theirs"}
 
 
 def test_a_business_group_by_name(nightingale: Nightingale, token: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +163,7 @@ def test_what_is_refused_is_told_and_the_rest_goes_on(
     assert "refused alert rule KubeProxyFrozen-critical: KubeProxyFrozen-critical: some reason" in out
     assert "403 forbidden; the token's user may not do this" in out
     assert nightingale.metrics
-    assert "KubeProxySyncFailing-critical" in nightingale.alerts
+    assert nightingale.alert("KubeProxySyncFailing-critical")
 
 
 def test_a_wrong_token_is_said_so_and_not_shown(
