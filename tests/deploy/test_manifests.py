@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from kpwatch import __version__
 from kpwatch.config.load import load
+from kpwatch.exposition.text import family_of, parse
+from kpwatch.knowledge.load import knowledge
+from kpwatch.knowledge.panels import panels
+from kpwatch.model.labels import METRIC_NAME
+from kpwatch.promql.needs import selectors
+from kpwatch.publish.alerts import all_alerts
+from kpwatch.relabel.globs import compile_globs
 from kpwatch.scrape.discovery.options import KubernetesOptions
 from tests.deploy.manifests import (
     COMPONENTS,
     OVERLAYS,
+    ROOT,
     UID,
     Document,
     Pod,
@@ -279,3 +288,30 @@ def test_unused_things() -> None:
     for path in folder.iterdir():
         if path.is_dir() and path.name not in ("overlays", "components"):
             assert f"../{path.name}" in named, path.name
+
+
+SERIES = (
+    # capture, its series, how many are sent
+    ("real-1.20.2-iptables-200svc", 222, 220),
+    ("real-1.26.0-iptables-200svc", 629, 435),
+    ("real-1.30.3-iptables-200svc", 769, 532),
+    ("real-1.36.3-iptables-200svc", 862, 619),
+    ("real-1.36.3-nftables-200svc", 748, 505),
+)
+
+
+@pytest.mark.parametrize(("name", "series", "sent"), SERIES)
+def test_noise_is_left_out(name: str, series: int, sent: int, shared_dir: Path) -> None:
+    """And nothing that a check or a board looks at; the chart has the same list."""
+    configuration = ROOT / "deploy" / "kubernetes" / "agent" / "config" / "prometheus.toml"
+    (instance,) = tomllib.loads(configuration.read_text())["instances"]
+    values = yaml.safe_load((ROOT / "deploy" / "helm" / "kpwatch" / "values.yaml").read_text())
+    assert values["agent"]["prometheus"] == configuration.read_text()
+    ignored = compile_globs(tuple(instance["ignore_metrics"]))
+    parsed = parse((shared_dir / "captures" / f"{name}.txt").read_bytes())
+    noise = {sample.name for sample in parsed.samples if ignored(family_of(sample.name, parsed.types))}
+    assert (len(parsed.samples), sum(sample.name not in noise for sample in parsed.samples)) == (series, sent)
+    asked = [selector.matchers for alert in all_alerts(knowledge()) for selector in selectors(alert.expr)]
+    names = [one for matchers in asked for one in matchers if one.name == METRIC_NAME]
+    assert [name for name in noise if any(one.test(name) for one in names)] == []
+    assert noise & {metric for panel in panels().panels for metric in panel.metrics} == set()
