@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kpwatch.knowledge.rows import Knowledge
     from kpwatch.model.frames import Frame, Layout
     from kpwatch.model.labels import Labels
+    from kpwatch.promql.tree import Selector
     from kpwatch.publish.alerts import Alert
     from kpwatch.simulate.node import NodeSpec
 
@@ -322,8 +323,8 @@ def _stored(spec: NodeSpec, names: frozenset[str], end: int, step: int) -> Serie
 def _frames(spec: NodeSpec, identity: Identity, end: int, step: int) -> list[Frame]:
     """A node's scrapes until `end` at least; a healthy node is in many scenes."""
     kept = _KEPT_FRAMES.setdefault((spec, step), [])
-    if not kept or kept[-1].timestamp_ms < end * 1000:
-        instants = range(-(-(START + 2 * STEP) // step) * step, max(end, FAULT + 900) + 1, step)
+    instants = range(-(-(START + 2 * STEP) // step) * step, max(end, FAULT + 900) + 1, step)
+    if not kept or kept[-1].timestamp_ms < instants[-1] * 1000:
         kept[:] = frames(SimulatedNode(spec), identity, (at * 1000 for at in instants))
     return kept
 
@@ -350,9 +351,15 @@ def _is_meant(labels: Labels, matching: tuple[str, str]) -> bool:
 def _names(alerts: Sequence[Alert]) -> Iterator[str]:
     """Metrics that the alerts ask for."""
     for alert in alerts:
-        for selector in selectors(alert.expr):
+        for selector in _selectors(alert.expr):
             named = next(each for each in selector.matchers if each.name == METRIC_NAME)
             yield from (name for name in _known_names() if named.test(name))
+
+
+@cache
+def _selectors(query: str) -> tuple[Selector, ...]:
+    """What an alert asks for; the same alerts are in many scenes."""
+    return tuple(selectors(query))
 
 
 @cache
@@ -364,8 +371,16 @@ def _known_names() -> tuple[str, ...]:
 
 def _wanted(played: Series, queries: Iterable[str], *, plain: bool) -> Series:
     """Those series that the queries select, with the labels that such a user has."""
-    asked = [selector.matchers for query in queries for selector in selectors(query)]
-    found = {labels: values for labels, values in played.items() if any(matches_all(each, labels) for each in asked)}
+    asked = [selector.matchers for query in queries for selector in _selectors(query)]
+    of_name = {
+        name: [matchers for matchers in asked if next(one for one in matchers if one.name == METRIC_NAME).test(name)]
+        for name in {metric_name(labels) for labels in played}
+    }
+    found = {
+        labels: values
+        for labels, values in played.items()
+        if any(matches_all(each, labels) for each in of_name[metric_name(labels)])
+    }
     if not plain:
         return found
     return {tuple(pair for pair in labels if pair[0] != "ident"): values for labels, values in found.items()}
