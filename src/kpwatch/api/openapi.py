@@ -48,6 +48,12 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "runbooks": ("Where the alerts' runbooks are: the URL of their folder; `runbooks`, if absent.", _TEXT),
     "url": ("Where agents write to; this hub by the address it was asked at, if absent.", _TEXT),
     "image": ("The agent's image; the one of deploy/kubernetes, if absent.", _TEXT),
+    "g0.expr": ("The query.", _TEXT),
+    "g0.tab": ("How it is shown: table (or 1), graph (or 0).", _TEXT),
+    "g0.moment_input": ("The time of a table, as Prometheus' page writes it.", _TEXT),
+    "g0.range_input": ("How much time a graph shows.", _DURATION),
+    "g0.end_input": ("Where a graph ends, as Prometheus' page writes it.", _TEXT),
+    "g0.stacked": ("1: areas on top of each other.", _TEXT),
     "ignore_host": ("false: where a series has neither ident nor agent_hostname, its host becomes ident.", _TEXT),
 }
 

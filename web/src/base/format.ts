@@ -49,6 +49,13 @@ export function clockTime(unixSeconds: number, now: number): string {
   return day(date) === day(today) ? clock(date) : absolute(unixSeconds);
 }
 
+/** For an axis: "19:13", with seconds if they matter, or the day where it begins, "11-22". */
+export function shortTime(unixSeconds: number, seconds = false): string {
+  const date = new Date(unixSeconds * 1000);
+  const time = clock(date);
+  return time === "00:00:00" ? day(date).slice(5) : seconds ? time : time.slice(0, 5);
+}
+
 /** What <input type="datetime-local" step="1"> wants. */
 export function inputTime(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1000);

@@ -1,5 +1,6 @@
 /* Which time the charts show, as the URL says it: the last `range`, or `from` to `to`. Pure but for the hub's clock. */
 
+import { shortTime } from "./format";
 import type { Params } from "./place";
 import { hubTime } from "./server";
 
@@ -40,4 +41,17 @@ export function spanOf(params: Params, now: number = hubTime()): Span {
 
 function stepFor(length: number): number {
   return STEPS_SECONDS.find((step) => step >= SHORTEST_STEP_SECONDS && length / step <= POINTS) ?? Math.ceil(length / POINTS / 86400) * 86400;
+}
+
+const TICKS_SECONDS = [5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
+
+/** At most `most` round local times within the span: the clock, or the day where one begins. */
+export function timeTicks({ start, end }: Pick<Span, "start" | "end">, most: number): { at: number; text: string }[] {
+  const apart = TICKS_SECONDS.find((step) => (end - start) / step <= most) ?? (end - start) / Math.max(1, most);
+  const ahead = -new Date(start * 1000).getTimezoneOffset() * 60; // of UTC, so that ticks are round where the person is
+  const ticks = [];
+  for (let at = Math.ceil((start + ahead) / apart) * apart - ahead; at <= end && ticks.length < most; at += apart) {
+    ticks.push({ at, text: shortTime(at, apart < 60) });
+  }
+  return ticks;
 }

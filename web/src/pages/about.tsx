@@ -73,9 +73,9 @@ export function AboutPage(): JSX.Element {
               <section class="panel"><h3>{t("boards_and_rules")}</h3>
                 <p class="meaning">{t("boards_and_rules_lead")}</p>
                 <ul class="plain">
-                  {PACKS.map(([name, holds]) => <li key={name}><a href={downloadUrl(name)} download={`kpwatch-${name}.zip`}>kpwatch-{name}.zip</a> <span class="notes">{t(holds)}</span></li>)}
+                  {PACKS.map(([name, holds]) => <li key={name}><a href={downloadUrl(name)} download={`kpwatch-${name}.zip`}>kpwatch-{name}.zip</a> <span class="meaning">– {t(holds)}</span></li>)}
                 </ul>
-                <p class="notes"><Rich text={t("or_publish")} /></p>
+                <p class="meaning"><Rich text={t("or_publish")} /></p>
               </section>
               <section class="panel"><h3>{t("for_programs")}</h3>
                 <ul class="plain">

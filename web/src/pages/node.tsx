@@ -3,7 +3,7 @@
  * URL: ?ident=NAME &range=6h, or &from= &to= Unix seconds, &live=0 */
 
 import type { JSX } from "preact";
-import { askFindings, type Finding, type Judged } from "../base/findings";
+import { askFindings, evidenceWords, type Finding, type Judged } from "../base/findings";
 import { askFleet, toneWord, TONES, type Node } from "../base/fleet";
 import { absolute, duration } from "../base/format";
 import { useLive, useTick } from "../base/live";
@@ -83,7 +83,7 @@ function FindingView({ finding, ident }: { finding: Finding; ident: string }): J
       <div class="columns">
         <div>
           <h3>{t("evidence")}</h3>
-          <dl class="evidence">{finding.evidence.map(({ what, value }) => <div key={what}><dt>{what}</dt><dd>{String(value)}</dd></div>)}</dl>
+          <dl class="evidence">{finding.evidence.map(evidenceWords).map(([what, value]) => <div key={what}><dt>{what}</dt><dd>{value}</dd></div>)}</dl>
         </div>
         <div>
           <h3>{t("what_to_do")}</h3>

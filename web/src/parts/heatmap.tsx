@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { absolute, count, latency } from "../base/format";
-import type { Span } from "../base/span";
+import { timeTicks, type Span } from "../base/span";
 import { t } from "../base/words";
 
 interface Props {
@@ -14,6 +14,8 @@ interface Props {
 
 const ROW_PX = 12;
 const LABEL_PX = 64;
+const AXIS_PX = 18;
+const TICK_PX = 84;
 
 const boundOf = (bound: number): string => (Number.isFinite(bound) ? `≤ ${latency(bound)}` : t("more"));
 
@@ -22,6 +24,7 @@ export function Heatmap({ label, span, buckets }: Props): JSX.Element {
   const [words, say] = useState("");
   const used = trimmed(buckets);
   const height = used.length * ROW_PX;
+  const whole = height + AXIS_PX;
 
   useEffect(() => {
     const element = canvas.current;
@@ -32,7 +35,7 @@ export function Heatmap({ label, span, buckets }: Props): JSX.Element {
       const style = getComputedStyle(element);
       const width = element.clientWidth;
       element.width = width * ratio;
-      element.height = height * ratio;
+      element.height = whole * ratio;
       draw.scale(ratio, ratio);
       const most = Math.max(1e-9, ...used.flatMap(({ counts }) => counts));
       const cell = (width - LABEL_PX) / span.steps;
@@ -48,6 +51,12 @@ export function Heatmap({ label, span, buckets }: Props): JSX.Element {
       draw.textAlign = "right";
       const every = Math.max(1, Math.ceil(used.length / 8));
       used.forEach(({ bound }, row) => row % every === 0 && draw.fillText(boundOf(bound), LABEL_PX - 6, height - row * ROW_PX - 3));
+      draw.textAlign = "center";
+      for (const { at, text } of timeTicks(span, Math.floor((width - LABEL_PX) / TICK_PX))) {
+        const x = LABEL_PX + ((at - span.start) / span.step + 0.5) * cell;
+        draw.fillRect(x, height, 1, 4);
+        draw.fillText(text, Math.min(Math.max(x, LABEL_PX + 16), width - 18), whole - 3);
+      }
     };
     paint();
     const resized = new ResizeObserver(paint);
@@ -70,7 +79,7 @@ export function Heatmap({ label, span, buckets }: Props): JSX.Element {
 
   return (
     <div class="heatmap">
-      <canvas ref={canvas} role="img" aria-label={label} style={{ height: `${height}px` }} onPointerMove={read} onPointerLeave={() => say("")} />
+      <canvas ref={canvas} role="img" aria-label={label} style={{ height: `${whole}px` }} onPointerMove={read} onPointerLeave={() => say("")} />
       <p class="reading">{words || " "}</p>
     </div>
   );
