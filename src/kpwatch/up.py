@@ -6,8 +6,8 @@
            └──────────── history ────────────┘
 
 Each agent is what `kpwatch agent` runs, on a thread of its own; it writes by Remote Write over HTTP, as it would from
-another machine. The demo adds six simulated nodes named as the article's, with faults, and gives them a past, so that
-rates and charts have something to show at once.
+another machine. The demo adds six simulated nodes named as the article's, with faults, gives them a past, so that
+rates and charts have something to show at once, and has the hub evaluate the rules that `kpwatch publish` makes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from kpwatch.base.logs import Logger
 from kpwatch.config.options import AgentOptions
 from kpwatch.hub import HubOptions
 from kpwatch.hub import build as build_hub
+from kpwatch.rules.options import RuleOptions
 from kpwatch.scrape.health_documents import PROXY_MODES
 from kpwatch.scrape.options import TargetOptions
 from kpwatch.send.options import NIGHTINGALE_WRITE_PATH, WriterOptions
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 15.0
 DEMO_INTERVAL_SECONDS = 5.0
+DEMO_RULES_SECONDS = 15.0
+"""Between two evaluations."""
 HISTORY_SECONDS = 1800
 HISTORY_STEP_SECONDS = 15
 FAILING_IDENT = ARTICLE_IDENTS[1]
@@ -116,6 +119,7 @@ class Up:
         self._agents: list[Agent] = []
         self._agent_threads: list[threading.Thread] = []
         self._hub: Hub | None = None
+        self._rules_folder = Path()
         self.simulated: Sequence[Served] = ()
         """The simulated nodes; known after `start`."""
 
@@ -155,13 +159,25 @@ class Up:
         if data is None:
             data = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="kpwatch-")))
         hub = build_hub(
-            HubOptions(data=data, host=options.host, port=options.port, allow_anonymous=options.allow_anonymous),
+            HubOptions(
+                data=data,
+                host=options.host,
+                port=options.port,
+                allow_anonymous=options.allow_anonymous,
+                rules=self._rules() if options.demo else None,
+            ),
             clock=self._clock,
             log=self._log,
         )
         hub.start()
         self._closing.callback(hub.stop)
         self._hub = hub
+
+    def _rules(self) -> RuleOptions:
+        """A folder whose files the hub takes up when they come."""
+        folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="kpwatch-rules-"))
+        self._rules_folder = Path(folder)
+        return RuleOptions((f"{folder}/*.yml",), DEMO_RULES_SECONDS)
 
     def _start_fleet(self) -> None:
         now = self._clock.unix_seconds()
@@ -186,6 +202,8 @@ class Up:
             for served in self.simulated:
                 if not self._ending.is_set():
                     self._watch(served.node.ident, _served_target(served))
+            if not self._ending.is_set():
+                _publish_rules(self._rules_folder)
 
         beginning = threading.Thread(target=begin, name="demo")
         beginning.start()
@@ -234,6 +252,18 @@ class Up:
             stored = self._hub.store.append(part)
         if stored is not None:
             stored.result()
+
+
+def _publish_rules(folder: Path) -> None:
+    """Alerts, as `kpwatch publish` writes them; what takes long to load is loaded here, behind the start."""
+    from kpwatch.knowledge.load import knowledge  # noqa: PLC0415
+    from kpwatch.knowledge.panels import panels  # noqa: PLC0415
+    from kpwatch.publish.prometheus import RULES, rule_documents  # noqa: PLC0415
+
+    text = dict(rule_documents(knowledge(), panels(), "runbooks"))[RULES]
+    new = folder / "new"
+    new.write_text(text)
+    new.rename(folder / "kube-proxy.yml")
 
 
 def _served_target(served: Served) -> TargetOptions:

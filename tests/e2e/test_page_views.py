@@ -33,7 +33,7 @@ PAGES = {
     "/table?q=up": "tbody tr",
     "/table?q=up&tab=graph": ".chart canvas",
     "/dictionary?name=sync-failing": ".entry[open] .steps",
-    "/alerts": ".empty h2",
+    "/alerts": ".entries .entry",
     "/targets": "tbody tr .badge",
     "/about": ".evidence dt",
 }
@@ -184,6 +184,18 @@ def test_agents_can_be_taken_along(visit: Visit, demo: str) -> None:
         page.get_by_role("link", name="kpwatch-grafana.zip").click()
     with zipfile.ZipFile(download.value.path()) as packed:
         assert any(name.endswith(".json") for name in packed.namelist())
+
+
+def test_an_alert_is_silenced_and_speaks_again(visit: Visit, demo: str) -> None:
+    """What fires stands first, with its node; a silence is made and ended where the alert is read."""
+    page = visit(demo, "/alerts?state=firing")
+    alert = page.locator(".alert", has_text=FAILING).first
+    expect(alert).to_be_visible(timeout=2 * ARRIVAL_MS)
+    expect(alert.get_by_role("link", name=FAILING)).to_have_attribute("href", re.compile("node.ident="))
+    alert.get_by_role("button", name="Silence for 2 h").click()
+    expect(alert).to_contain_text("silenced")
+    page.get_by_role("button", name="End now").first.click()
+    expect(alert.get_by_role("button", name="Silence for 2 h")).to_be_visible()
 
 
 def test_a_page_that_is_not_there_says_so(visit: Visit, demo: str) -> None:

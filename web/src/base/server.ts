@@ -47,6 +47,16 @@ export async function askText(path: string, parameters: Parameters = {}, signal?
   return response.text();
 }
 
+/** Change something at the hub; throws as `ask`. */
+export async function tell(method: "POST" | "DELETE", path: string, body?: unknown): Promise<void> {
+  const options = { method, signal: AbortSignal.timeout(TIMEOUT_SECONDS * 1000), headers: { "content-type": "application/json" } };
+  const response = await fetch(new URL(path, home), body === undefined ? options : { ...options, body: JSON.stringify(body) })
+    .catch(() => { throw new ServerError(t("server_unreachable")); });
+  if (response.ok) return;
+  const said = (await response.json().catch(() => ({}))) as { error?: string; detail?: string };
+  throw new ServerError(said.error ?? said.detail ?? t("server_status", { status: response.status }), null, response.status);
+}
+
 async function send(path: string, parameters: Parameters, signal?: AbortSignal): Promise<Response> {
   const clock = AbortSignal.timeout(TIMEOUT_SECONDS * 1000);
   const options = { signal: signal ? AbortSignal.any([signal, clock]) : clock, headers: { accept: "application/json" } };

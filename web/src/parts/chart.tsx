@@ -82,6 +82,9 @@ interface Look {
   readonly drawn: { current: { thresholds: readonly Threshold[]; markers: readonly Marker[] } };
 }
 
+/* About as wide as the text of an axis is drawn. */
+const widthOf = (text: string): number => [...text].reduce((width, sign) => width + (sign.charCodeAt(0) > 0x2e80 ? 12 : 7), 0);
+
 function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }: Look): uPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
@@ -97,7 +100,7 @@ function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }
     scales: { x: { time: true }, y: { range: (_, low, high) => yRange(low, high) } },
     axes: [
       { ...axis, size: 28, values: (chart, times) => times.map((time) => tick(time, (chart.scales.x?.max ?? 0) - (chart.scales.x?.min ?? 0))), space: 70 },
-      { ...axis, size: 68, values: (_, values) => values.map((value) => inUnit(unit, value)) },
+      { ...axis, size: (_, texts) => Math.max(60, 14 + Math.max(0, ...(texts ?? []).map(widthOf))), values: (_, values) => values.map((value) => inUnit(unit, value)) },
     ],
     series: [
       { value: (_, time) => (time === null ? "–" : new Date(time * 1000).toLocaleTimeString("en-GB")) },
