@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -82,11 +83,21 @@ def _nodes(given: argparse.Namespace) -> list[Node]:
 
         with _progress() as tell:
             targets = targets_of(urls, given.health)
-            nodes += examine(targets, for_seconds=given.seconds, timeout_seconds=given.timeout, progress=tell)
+            times = {"for_seconds": given.seconds, "timeout_seconds": given.timeout}
+            nodes += examine(targets, **times, progress=tell, meanwhile=_get_ready)
     if given.save:
         for node in nodes:
             write_bundle(node, Path(given.save) if len(nodes) == 1 else Path(given.save) / node.ident.replace("/", "_"))
     return nodes
+
+
+def _get_ready() -> None:
+    """Load what judging takes, which is half of its time for a node or two."""
+    from kpwatch.knowledge.load import knowledge
+
+    for module in ("at_desk", "report"):
+        import_module(f"kpwatch.doctor.{module}")
+    knowledge()
 
 
 def _of_nodes(nodes: Sequence[Node], language: Language) -> Document:

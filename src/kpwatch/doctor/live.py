@@ -33,6 +33,8 @@ _GUESSED_BESIDE = (1, HEALTH_PORT - METRICS_PORT)
 
 The next one first: where many nodes have ports in a row, the other is a health port too, of another node.
 """
+_MEANWHILE_SECONDS = 1.5
+"""So long something else may take before the second look."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -95,8 +97,12 @@ def examine(
     for_seconds: float,
     timeout_seconds: float,
     progress: Callable[[str], None] = lambda _: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> list[Node]:
-    """Ask every target now and once more `for_seconds` later (0 = only now)."""
+    """Ask every target now and once more `for_seconds` later (0 = only now).
+
+    `meanwhile` is called where nobody is waited for, and there is time for it before the second look.
+    """
     errors: list[Exception] = []
 
     def failed(error: Exception) -> None:
@@ -104,10 +110,16 @@ def examine(
         loop.stop()
 
     loop = Loop(failed)
+    again_at = loop.clock.monotonic_seconds() + for_seconds
+
+    def use_the_time() -> None:
+        if again_at - loop.clock.monotonic_seconds() > _MEANWHILE_SECONDS:
+            meanwhile()
+
     try:
         rounds = [_Round(loop, targets, timeout_seconds)]
         progress(f"asking {len(targets)} kube-prox{'ies' if len(targets) > 1 else 'y'}")
-        rounds[0].start(loop.stop if for_seconds <= 0 else lambda: None)
+        rounds[0].start(loop.stop if for_seconds <= 0 else use_the_time)
         if for_seconds > 0:
             rounds.append(_Round(loop, targets, timeout_seconds))
             loop.call_later(for_seconds, lambda: rounds[1].start(_all_done(rounds, loop)))

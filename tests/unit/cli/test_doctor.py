@@ -12,6 +12,7 @@ from kpwatch.doctor.bundle import write_bundle
 from kpwatch.doctor.documents import Node
 from tests.captured import scrape_of
 from tests.edited import with_metrics
+from tests.servers import Server, response, serves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,9 +110,21 @@ def test_a_server_that_is_not_there_is_3(capsys: pytest.CaptureFixture[str]) -> 
     assert "hunter2" not in said
 
 
+def test_a_server_without_any_kube_proxy_is_3(capsys: pytest.CaptureFixture[str]) -> None:
+    """The document is written all the same, and a sentence says what was looked for."""
+    empty = b'{"version": 1, "nodes": [], "fleet": {"findings": []}}'
+    with Server(serves(lambda _: response(empty))) as hub:
+        assert main(["--json", "--prometheus", hub.url("")]) == 3
+    said = capsys.readouterr()
+    assert json.loads(said.out)["nodes"] == []
+    assert 'job="kube-proxy"' in said.err
+
+
 def test_saving_where_something_is_saved_is_64(tmp_path: Path, shared_dir: Path) -> None:
+    """Which is said before anybody is asked."""
     folder = saved(tmp_path / "bundle", "node-a", scrape_of(shared_dir / "captures", "1.36.3-iptables-churn"))
     assert main(["--save", folder, folder]) == 64
+    assert main(["--save", folder, "--for", "1d", "http://127.0.0.1:1"]) == 64
     assert main(["--save", str(tmp_path / "again"), folder]) == 0
     assert main([str(tmp_path / "again")]) == 0
 

@@ -157,6 +157,55 @@ def test_1_a_slow_sync_after_a_long_idle_time_is_not_hung(captured: Captured) ->
     assert set().union(*checks) == {"backlog-stuck"}
 
 
+def test_1_every_sync_between_the_scrapes_failed_while_requests_kept_coming(captured: Captured) -> None:
+    """All was well at the first; the newest request is young, so /healthz of 1.23 and before is 200 for days."""
+
+    def fails(proxy: str, times: int) -> list[Scrape]:
+        first = with_values(captured(f"{proxy}-200svc"), {START: more(-DAY), failures(proxy): 0})
+        first = waits(first, proxy, 3, -1)
+        tried = {SYNCS + family(proxy): more(times), failures(proxy): times, QUEUED + family(proxy): more(70)}
+        return [first, later(first, 72, tried)]
+
+    expected = {proxy: {"sync-failing": "critical", writes_fail(proxy): "critical"} for proxy in PROXIES}
+    assert found_each({proxy: fails(proxy, 3) for proxy in PROXIES}) == expected
+    once = {proxy: {writes_fail(proxy): "warning"} for proxy in PROXIES}
+    assert found_each({proxy: fails(proxy, 1) for proxy in PROXIES}) == once
+
+
+def test_1_a_failing_sync_of_which_one_scrape_is_all_there_is(captured: Captured) -> None:
+    """A request of two seconds ago, the last success 70 s before it, and failures at some time: worth a warning.
+
+    Nothing but the second after an idle time looks so; a second scrape without the gap takes it back, another does not.
+    """
+
+    def seen(proxy: str, gap_seconds: float) -> Scrape:
+        scrape = with_values(captured(f"{proxy}-200svc"), {START: more(-DAY), failures(proxy): 5})
+        return waits(scrape, proxy, 2, gap_seconds)
+
+    def asked_again(proxy: str, gap_seconds: float, seconds: float) -> list[Scrape]:
+        first = seen(proxy, gap_seconds)
+        return [first, later(first, seconds, {QUEUED + family(proxy): more(seconds)})]
+
+    alone = {proxy: [seen(proxy, 70)] for proxy in PROXIES}
+    soon = {f"{proxy} soon": asked_again(proxy, 64, 6) for proxy in PROXIES}
+    idle = {f"{proxy} idle": asked_again(proxy, -1, 72) for proxy in PROXIES}
+    expected = {proxy: {writes_fail(proxy): "warning"} for proxy in PROXIES}
+    expected |= {f"{proxy} soon": checks for proxy, checks in expected.items()}
+    assert found_each(alone | soon | idle) == expected | {f"{proxy} idle": {} for proxy in PROXIES}
+
+
+def test_1_a_sync_that_has_hung_for_half_a_minute_while_requests_keep_coming(captured: Captured) -> None:
+    """The newest request is 2 s old; the last success lies 40 s back, and what waits behind it grows: a warning."""
+
+    def hung(proxy: str) -> list[Scrape]:
+        first = with_values(waits(captured(f"{proxy}-200svc"), proxy, 2, 23), {PENDING: 6})
+        came = {PENDING: 14, SYNC + "endpoint_changes_total": more(8), QUEUED + family(proxy): more(15)}
+        return [first, later(first, 15, came)]
+
+    expected = {proxy: {"sync-hung": "warning"} for proxy in PROXIES}
+    assert found_each({proxy: hung(proxy) for proxy in PROXIES}) == expected
+
+
 @pytest.mark.parametrize(("seconds", "severity"), [(100, "critical"), (28, "warning")])
 def test_1_a_sync_that_hangs_ends_never(seconds: float, severity: str, captured: Captured) -> None:
     """Nothing ends, changes pile up behind it: hung, not failing; half a minute is a warning."""
@@ -426,6 +475,13 @@ def test_12_a_process_younger_than_the_span(captured: Captured) -> None:
         expected |= {f"{proxy} low": {"restarted": "info"}}
         expected |= {f"{proxy} high": {"restarted": "info", writes_fail(proxy): "warning"}}
     assert found_each(nodes) == expected
+
+
+def test_12_what_a_process_counted_that_is_no_more_is_over(captured: Captured) -> None:
+    """It was young when it failed; the one that answers now has never failed."""
+    sick = captured("1.20.2-iptables-skew-no-endpointslice-v1beta1")
+    now = captured("1.20.2-iptables-200svc")
+    assert found(sick, now) == {"restarted": "info"}
 
 
 # --- 13: missing or draining ------------------------------------------------------------------------------------------
