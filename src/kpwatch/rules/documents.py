@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kpwatch.base.clock import utc_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from kpwatch.rules.evaluate import RunningRule
     from kpwatch.rules.groups import RunningGroup
@@ -40,9 +40,9 @@ def _seconds(value: float) -> float:
     return int(value) if value == int(value) else value
 
 
-def alert_document(alert: Alert) -> dict[str, Any]:
-    """One of `/alerts`."""
-    document = {
+def alert_document(alert: Alert, silenced_by: Sequence[str] = ()) -> dict[str, Any]:
+    """One of `/alerts`; Prometheus has no `silencedBy`, and neither has an alert that nothing keeps quiet."""
+    document: dict[str, Any] = {
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
         "state": alert.state,
@@ -50,11 +50,13 @@ def alert_document(alert: Alert) -> dict[str, Any]:
     }
     if alert.keep_firing_since:
         document["keepFiringSince"] = time_text(alert.keep_firing_since)
+    if silenced_by:
+        document["silencedBy"] = list(silenced_by)
     return document | {"value": number_text(alert.value)}
 
 
-def rule_document(running: RunningRule, *, alerts: bool = True) -> dict[str, Any]:
-    """One of a group's `rules`."""
+def rule_document(running: RunningRule, alerts: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
+    """One of a group's `rules`, with the documents of its alerts unless None."""
     rule = running.rule
     evaluated = {
         "health": running.health,
@@ -73,18 +75,18 @@ def rule_document(running: RunningRule, *, alerts: bool = True) -> dict[str, Any
         "keepFiringFor": _seconds(rule.keep_firing_seconds),
         "labels": dict(rule.labels),
         "annotations": dict(rule.annotations),
-        **({"alerts": [alert_document(alert) for alert in running.alerts.active]} if alerts else {}),
+        **({"alerts": alerts} if alerts is not None else {}),
         **evaluated,
         "type": "alerting",
     }
 
 
-def group_document(group: RunningGroup, rules: Iterable[RunningRule], *, alerts: bool = True) -> dict[str, Any]:
-    """One of `/rules`."""
+def group_document(group: RunningGroup, rules: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One of `/rules`, with the documents of those of its rules that are asked for."""
     return {
         "name": group.group.name,
         "file": group.group.file,
-        "rules": [rule_document(running, alerts=alerts) for running in rules],
+        "rules": rules,
         "interval": _seconds(group.interval_seconds),
         "limit": group.group.limit,
         "evaluationTime": group.evaluation_seconds,

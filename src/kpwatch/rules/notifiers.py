@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kpwatch.rules.expand import Surroundings
-from kpwatch.rules.notify import ALERTS_PATH, Alertmanager
+from kpwatch.rules.notify import ALERTS_PATH, Alertmanager, outside_labels
 from kpwatch.rules.silences import Silences
 from kpwatch.rules.webhooks import Webhook
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kpwatch.base.clock import Clock
     from kpwatch.base.logs import Logger
     from kpwatch.base.telemetry import Registry
+    from kpwatch.model.labels import Labels
     from kpwatch.rules.memory import Memory
     from kpwatch.rules.options import RuleOptions
     from kpwatch.rules.ruler import Told
@@ -49,6 +50,10 @@ class Notifiers:
         """End, each within a bound."""
         for one in self._all:
             one.stop()
+
+    def quiet_by(self, labels: Labels) -> tuple[str, ...]:
+        """The silences of the hub's own that an alert with these labels has now."""
+        return self.silences.silenced_by(tuple(sorted(outside_labels(labels, self.around).items())))
 
     def document(self) -> dict[str, Any]:
         """`data` of `/alertmanagers`."""

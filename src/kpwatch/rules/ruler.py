@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kpwatch.base.errors import BadQuery, KpwatchError
-from kpwatch.rules.documents import alert_document, event_document, group_document
+from kpwatch.rules.documents import alert_document, event_document, group_document, rule_document
 from kpwatch.rules.evaluate import Evaluator
 from kpwatch.rules.files import RuleFiles
 from kpwatch.rules.groups import RunningGroup
@@ -287,7 +287,8 @@ class Ruler:
             with group.lock:
                 rules = [rule for rule in group.rules if _has_rule(wanted, rule)]
                 if rules or not (wanted.kind or wanted.rules):
-                    documents.append(group_document(group, rules, alerts=not wanted.exclude_alerts))
+                    made = [rule_document(rule, None if wanted.exclude_alerts else self._shown(rule)) for rule in rules]
+                    documents.append(group_document(group, made))
         return {"groups": documents, **({"groupNextToken": token} if token else {})}
 
     def alerts_document(self) -> dict[str, Any]:
@@ -295,8 +296,13 @@ class Ruler:
         found = []
         for group in self.groups():
             with group.lock:
-                found += [alert_document(alert) for rule in group.rules for alert in rule.alerts.active]
+                found += [document for rule in group.rules for document in self._shown(rule)]
         return {"alerts": found}
+
+    def _shown(self, rule: RunningRule) -> list[dict[str, Any]]:
+        """The active alerts of a rule."""
+        quiet_by = self._notifiers.quiet_by
+        return [alert_document(alert, quiet_by(alert.labels)) for alert in rule.alerts.active]
 
     def alertmanagers_document(self) -> dict[str, Any]:
         """`data` of `/alertmanagers`."""

@@ -1,4 +1,4 @@
-"""Silences of the hub's own: alerts that match one are not told to webhooks while it lasts.
+"""Silences of the hub's own: alerts that match one are not told to webhooks while it lasts, and are shown as silenced.
 
 Where an Alertmanager is told of alerts, silences belong there; these are for a hub without one. The documents have the
 shape of Alertmanager's API v2. They are kept in `memory`, expired ones for `EXPIRED_KEPT_SECONDS`.
@@ -84,12 +84,13 @@ class Silences:
                 now = utc_text(self._clock.unix_seconds())
                 self._keep(name, {**document, "endsAt": now, "updatedAt": now})
 
-    def silences(self, labels: Labels) -> bool:
-        """Whether an alert with these labels is silenced now."""
+    def silenced_by(self, labels: Labels) -> tuple[str, ...]:
+        """The silences that keep an alert with these labels quiet now."""
         with self._lock:
-            return any(
-                self._state(document) == "active" and matches_all(self._matchers[name], labels)
+            return tuple(
+                name
                 for name, document in self._documents.items()
+                if matches_all(self._matchers[name], labels) and self._state(document) == "active"
             )
 
     def _keep(self, name: str, document: dict[str, Any]) -> None:

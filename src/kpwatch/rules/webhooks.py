@@ -197,7 +197,7 @@ class Webhook:
         return found
 
     def _is_silenced(self, known: _Known) -> bool:
-        return self._silences.silences(tuple(sorted(known.document["labels"].items())))
+        return bool(self._silences.silenced_by(tuple(sorted(known.document["labels"].items()))))
 
     # The thread.
 
@@ -283,6 +283,7 @@ class Webhook:
             raise NotTaken(f"{options.address.shown} refuses the message: {said}")
 
     def _was_told(self, group: _Group, alerts: list[tuple[_Known, str]], now: float) -> None:
+        rows: list[tuple[tuple[str, ...], dict[str, Any] | None]] = []
         with self._changed:
             group.told_at, group.news_since, group.pause_seconds, group.not_before = now, 0.0, 0.0, 0.0
             for known, status in alerts:
@@ -295,7 +296,7 @@ class Webhook:
                         del group.alerts[print_]
                     else:
                         current.told = ""
-                    self._memory.keep("told", (self._options.name, print_), None)
+                    rows.append(((self._options.name, print_), None))
                     continue
                 current.told = "firing"
                 kept = {
@@ -304,4 +305,5 @@ class Webhook:
                     "heard_at": current.heard_at,
                     "told_at": now,
                 }
-                self._memory.keep("told", (self._options.name, print_), kept)
+                rows.append(((self._options.name, print_), kept))
+            self._memory.keep_all("told", rows)

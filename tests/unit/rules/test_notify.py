@@ -177,12 +177,12 @@ def test_silences_are_kept_and_end(tmp_path: Path) -> None:
     again = silences(tmp_path, clock)
     assert [(one["id"], one["status"]["state"]) for one in again.list()] == [(name, "active"), (later, "pending")]
     assert again.list()[0]["comment"] == "why"
-    assert again.silences((("alertname", "X"), ("instance", "ab")))
-    assert not again.silences((("alertname", "X"), ("instance", "b")))
+    assert again.silenced_by((("alertname", "X"), ("instance", "ab")))
+    assert not again.silenced_by((("alertname", "X"), ("instance", "b")))
     again.expire(name)
-    assert not again.silences((("instance", "ab"),))
+    assert not again.silenced_by((("instance", "ab"),))
     assert again.add({**BASE, "id": name}) == name
-    assert again.silences((("instance", "ab"),))
+    assert again.silenced_by((("instance", "ab"),))
     clock.advance(500)
     assert {one["status"]["state"] for one in again.list()} == {"expired"}
     clock.advance(6 * 86_400)

@@ -130,6 +130,19 @@ def test_rules_become_samples(scene: Scene) -> None:
     assert scene.names() == {"sum:up"}
 
 
+def test_a_silenced_alert_is_shown_as_such(scene: Scene) -> None:
+    """By the ids of its silences, in both documents, until they end; others, and alerts of no silence, say nothing."""
+    scene.answers["up == 0"] = [up("a", 0.0), up("b", 0.0)]
+    scene.pass_time()
+    ends = "2100-01-01T00:00:00Z"
+    name = scene.ruler.silences.add({"matchers": [{"name": "instance", "value": "a"}], "endsAt": ends})
+    (rule,) = scene.rules(kind="alert")
+    for alerts in (scene.ruler.alerts_document()["alerts"], rule["alerts"]):
+        assert {one["labels"]["instance"]: one.get("silencedBy") for one in alerts} == {"a": [name], "b": None}
+    scene.ruler.silences.expire(name)
+    assert not any("silencedBy" in one for one in scene.ruler.alerts_document()["alerts"])
+
+
 def test_alerts_are_told_and_remembered(scene: Scene) -> None:
     """With templates made into text; one that fails says so in its place."""
     scene.answers["up == 0"] = [up("a", 0.0)]
