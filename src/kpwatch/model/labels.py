@@ -16,6 +16,9 @@ Labels = tuple[tuple[str, str], ...]
 
 METRIC_NAME = "__name__"
 
+OF_METRIC = frozenset({METRIC_NAME, "__type__", "__unit__"})
+"""What a metric is, not which series of it: PromQL drops these together."""
+
 EMPTY: Labels = ()
 
 TARGET_LABEL_NAMES = frozenset(

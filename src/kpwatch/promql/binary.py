@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kpwatch.base.errors import QueryFailed
-from kpwatch.model.labels import METRIC_NAME, label_value, make_labels
+from kpwatch.model.labels import OF_METRIC, label_value, make_labels
 from kpwatch.promql.values import (
     Floats,
     Grid,
@@ -136,7 +136,7 @@ def _signature(matching: Matching) -> Callable[[Labels], Labels]:
     names = frozenset(matching.names)
     if matching.on:
         return lambda labels: tuple(pair for pair in labels if pair[0] in names)
-    ignored = names | {METRIC_NAME}
+    ignored = names | OF_METRIC
     return lambda labels: tuple(pair for pair in labels if pair[0] not in ignored)
 
 
@@ -158,7 +158,7 @@ def _result_labels(many: Grid, one: Grid, pairs: Pairs, matching: Matching, *, k
     """Labels of the many side, cut to the signature if one-to-one, plus what the one side lends."""
     names = frozenset(matching.names)
     cut = matching.cardinality == "one-to-one"
-    dropped = frozenset() if keeps_name else frozenset({METRIC_NAME})
+    dropped = frozenset() if keeps_name else OF_METRIC
 
     def keeps(name: str) -> bool:
         return name not in dropped and (not cut or (name in names) == matching.on)

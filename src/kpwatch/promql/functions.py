@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from kpwatch.model.labels import OF_METRIC
 from kpwatch.promql import counters, over_time, pointwise
 from kpwatch.promql.histogram import histogram_fraction, histogram_quantile
 from kpwatch.promql.relabel import label_join, label_replace, order_by_labels, order_by_value
@@ -113,7 +114,7 @@ def _labels_of_selector(node: Node) -> Labels:
     labels: dict[str, str] = {}
     seen: set[str] = set()
     for matcher in selector.matchers:
-        if matcher.name == "__name__":
+        if matcher.name in OF_METRIC:
             continue
         if matcher.op == "=" and matcher.name not in seen:
             labels[matcher.name] = matcher.value

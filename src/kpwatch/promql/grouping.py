@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from kpwatch.model.labels import METRIC_NAME
+from kpwatch.model.labels import OF_METRIC
 from kpwatch.promql.remembered import remembered
 from kpwatch.promql.values import Floats, Integers, Mask
 
@@ -39,8 +39,8 @@ class Groups(NamedTuple):
 
 
 def group_rows(rows: Sequence[Labels], names: Sequence[str], *, without: bool) -> Groups:
-    """Group label sets by the named labels, or by all but the named and the metric's name."""
-    return _grouped(rows, frozenset((*names, METRIC_NAME) if without else names), without)
+    """Group label sets by the named labels, or by all but the named and those of the metric."""
+    return _grouped(rows, OF_METRIC.union(names) if without else frozenset(names), without)
 
 
 @remembered

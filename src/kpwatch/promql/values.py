@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpwatch.base.errors import QueryFailed
-from kpwatch.model.labels import METRIC_NAME
+from kpwatch.model.labels import OF_METRIC
 from kpwatch.model.numbers import STALE_NAN_BITS
 from kpwatch.promql.remembered import remembered
 
@@ -109,7 +109,7 @@ def drop_names(grid: Grid) -> Grid:
 @remembered
 def _without_names(labels: Sequence[Labels], drops: bytes) -> list[Labels]:
     return [
-        tuple(pair for pair in row if pair[0] != METRIC_NAME) if drop else row
+        tuple(pair for pair in row if pair[0] not in OF_METRIC) if drop else row
         for row, drop in zip(labels, drops, strict=True)
     ]
 
