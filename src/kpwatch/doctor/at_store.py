@@ -71,9 +71,9 @@ class StoreDoctor:
         return judge(self._knowledge, _AtStore(self._knowledge, self._source, self._options, self._plan, at_ms), {})
 
 
-def _each_of(check: Check, knowledge: Knowledge) -> list[str]:
+def _each_of(queries: Iterable[str], knowledge: Knowledge) -> list[str]:
     """What `Across` asks."""
-    return [knowledge.terms[name] for query in queries_of(check) for name in each_terms(query)]
+    return [knowledge.terms[name] for query in queries for name in each_terms(query)]
 
 
 def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
@@ -82,7 +82,7 @@ def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
         *(
             expand(query, knowledge.terms, in_cluster(check.window))
             for check in knowledge.checks
-            for query in (queries_of(check) if not check.across else _each_of(check, knowledge))
+            for query in (queries_of(check) if not check.across else _each_of(queries_of(check), knowledge))
         ),
     ]
     parse_ahead(queries)
@@ -96,8 +96,9 @@ def _plan(knowledge: Knowledge, lookback_ms: int) -> _Plan:
     far_conditions = tuple(
         query
         for check in knowledge.checks
-        if not check.across
-        for query in (expand(level.when, knowledge.terms, in_cluster(check.window)) for level in check.levels)
+        for conditions in [[level.when for level in check.levels]]
+        for condition in dict.fromkeys(_each_of(conditions, knowledge) if check.across else conditions)
+        for query in [expand(condition, knowledge.terms, in_cluster(check.window))]
         if query not in stretches
     )
     return _Plan(

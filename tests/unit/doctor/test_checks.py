@@ -353,36 +353,60 @@ def test_silence_takes_kept_samples(seconds: int, checks: set[str]) -> None:
 
 
 KNOWN = (
-    # seconds since the agent's own last word, and since the cluster last had the node (None: never said)
-    (10, 10, "an agent without kube-proxy"),
-    (400, 10, "no agent"),
-    (400, 4000, "a node that is gone"),
-    (400, None, "nobody says which nodes exist"),
+    # seconds since kube-proxy was last asked, since the agent's own last word, since the cluster last had the node
+    # (None: never), the finding's severity
+    (400, 10, 10, "critical", "an agent without kube-proxy"),
+    (400, 400, 10, "critical", "no agent"),
+    (400, 400, 4000, "info", "a node that is gone"),
+    (400, 400, None, "critical", "nobody says that the node ever was there"),
+    (None, None, 10, "warning", "a node that never reported"),
+    (None, 10, 10, "warning", "an agent that never had a kube-proxy"),
+    (None, None, 4000, None, "a node that never reported and is gone"),
 )
 
 
-@pytest.mark.parametrize(("agent_seconds", "cluster_seconds", "case"), KNOWN)
-def test_silence_says_what_is_known_of_the_node(agent_seconds: int, cluster_seconds: int | None, case: str) -> None:
+@pytest.mark.parametrize(("asked_seconds", "agent_seconds", "cluster_seconds", "severity", "case"), KNOWN)
+def test_silence_says_what_is_known_of_the_node(
+    asked_seconds: int | None, agent_seconds: int | None, cluster_seconds: int | None, severity: str | None, case: str
+) -> None:
     """When its agent spoke of itself, and when the cluster had it: that tells the reasons of silence apart."""
     now_ms = 1_800_000_000_000
     source = MemorySource()
 
-    def add(name: str, age_seconds: int, **labels: str) -> None:
-        last = now_ms - age_seconds * 1000
-        times = [last - number * 15_000 for number in reversed(range(40))]
-        source.add(make_labels({"__name__": name, "ident": "node"} | labels), times, [1.0] * len(times))
+    def add(name: str, age_seconds: int | None, **labels: str) -> None:
+        if age_seconds is not None:
+            last = now_ms - age_seconds * 1000
+            times = [last - number * 15_000 for number in reversed(range(80))]
+            source.add(make_labels({"__name__": name, "ident": "node"} | labels), times, [1.0] * len(times))
 
+    discovers = {"job": "kpwatch-agent", "agent_hostname": "discovers"}
     add("up", 10, ident="other", job="kube-proxy", instance="http://other:10249/metrics")
-    add("up", 400, job="kube-proxy", instance="http://node:10249/metrics")
+    add("up", asked_seconds, job="kube-proxy", instance="http://node:10249/metrics")
     add("kpwatch_agent_info", agent_seconds, job="kpwatch-agent", version="1")
-    if cluster_seconds is not None:
-        add("kpwatch_kubernetes_node_info", cluster_seconds, job="kpwatch-agent", agent_hostname="discovers")
-    node, _ = StoreDoctor(knowledge(), source, EngineOptions()).verdict(now_ms).nodes
-    [silence] = [finding for finding in node.findings if finding.check.id == "silent-node"]
-    said = {getattr(shown.what, "en", ""): shown.value for shown in silence.evidence}
-    assert said["the agent's own last word"] == now_ms / 1000 - agent_seconds, case
-    cluster = said.get("when the cluster last had it")
-    assert cluster == (None if cluster_seconds is None else now_ms / 1000 - cluster_seconds), case
+    add("kpwatch_kubernetes_node_info", cluster_seconds, **discovers)
+    add("kpwatch_kubernetes_node_info", 10, ident="other", **discovers)
+    nodes = {node.ident: node for node in StoreDoctor(knowledge(), source, EngineOptions()).verdict(now_ms).nodes}
+    assert "silent-node" not in {finding.check.id for finding in nodes["other"].findings}
+    found = [each for each in nodes["node"].findings if each.check.id == "silent-node"] if "node" in nodes else []
+    assert [finding.severity for finding in found] == ([severity] if severity else []), case
+    for finding in found:
+        said = {getattr(shown.what, "en", ""): now_ms / 1000 - float(shown.value) for shown in finding.evidence}
+        told = {"last sample": asked_seconds, "the agent's own last word": agent_seconds,
+                "when the cluster last had it": cluster_seconds}  # fmt: skip
+        assert said == {what: seconds for what, seconds in told.items() if seconds is not None}, case
+
+
+def test_nodes_under_other_names_than_the_clusters_are_not_missed() -> None:
+    """Where kube-proxies report by names that the cluster does not have, nobody knows which node is silent."""
+    now_ms = 1_800_000_000_000
+    source = MemorySource()
+    times = [now_ms - 10_000 - number * 15_000 for number in reversed(range(80))]
+    watched = {"__name__": "up", "job": "kube-proxy", "instance": "10.0.0.9:10249"}
+    source.add(make_labels(watched), times, [1.0] * 80)
+    info = {"__name__": "kpwatch_kubernetes_node_info", "ident": "node", "agent_hostname": "discovers"}
+    source.add(make_labels(info), times, [1.0] * 80)
+    verdict = StoreDoctor(knowledge(), source, EngineOptions()).verdict(now_ms)
+    assert [node.ident for node in verdict.nodes] == ["10.0.0.9:10249"]
 
 
 # --- what is no kube-proxy --------------------------------------------------------------------------------------------
