@@ -359,12 +359,23 @@ def _take_words(
 
 def _first_difference(content: bytearray, blank: bytes, starts: NDArray[np.int64], times: NDArray[np.uint64]) -> int:
     """How many series are equal before the first that is not; `starts` from 0 on."""
-    other = np.flatnonzero(np.frombuffer(content, np.uint8) != np.frombuffer(blank, np.uint8))
-    other_time = np.flatnonzero(times != times[0])
-    equal = len(times)
-    if len(other):
-        equal = int(starts.searchsorted(other[0], "right")) - 1
-    return min(equal, int(other_time[0])) if len(other_time) else equal
+    equal = int(starts.searchsorted(_equal_bytes(content, blank), "right")) - 1
+    other_time = times != times[0]
+    first_other = int(other_time.argmax())
+    return min(equal, first_other) if other_time[first_other] else min(equal, len(times))
+
+
+def _equal_bytes(content: bytearray, blank: bytes) -> int:
+    """How many bytes are equal before the first that is not, of two of one length: found by words, then by bytes."""
+    length, at = len(blank), 0
+    words = length // _WORD_BYTES
+    if words:
+        differs = np.frombuffer(content, _WORD, words) != np.frombuffer(blank, _WORD, words)
+        first = int(differs.argmax())
+        at = _WORD_BYTES * (first if differs[first] else words)
+    while at < length and content[at] == blank[at]:
+        at += 1
+    return at
 
 
 def _place_bytes(key: bytes, place: Place) -> int:
