@@ -21,15 +21,18 @@ from kpwatch.store.parts import clip, merge, sample_count
 from kpwatch.store.quarantine import set_aside_block
 from kpwatch.store.rewriting import Rewriting, Unreadable
 from kpwatch.store.schema import PAGE_BYTES, vacuum
-from kpwatch.store.tiers import CLOSE_BLOCKS_MAX, TIER_ROWS, plan
+from kpwatch.store.tiers import TIER_ROWS, plan, plan_all, plan_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from kpwatch.store.blocks import BlockRow
     from kpwatch.store.deletion import Deletion
     from kpwatch.store.head import HeadRow
     from kpwatch.store.parts import Part
     from kpwatch.store.state import State
+
+    Plan = Callable[[Sequence[BlockRow]], Sequence[BlockRow]]
 
 SEAL_LEVEL = 3
 """zstd's."""
@@ -252,19 +255,19 @@ class Maintenance:
         self._to_merge[number] = None
         self._forget_layouts()
 
-    def merge(self, number: int, *, left: int | None = None) -> bool:
-        """Merge some small neighbours of a target's blocks, `left` as in `plan`. False if there is nothing to."""
-        merging = self._begin_merge(number, left)
+    def merge(self, number: int, choose: Plan = plan) -> bool:
+        """Merge those neighbours of a target's blocks that a plan chooses. False if there are none."""
+        merging = self._begin_merge(number, choose)
         if merging is None:
             return False
         while not self._go_on_merging(merging):
             pass
         return True
 
-    def _begin_merge(self, number: int, left: int | None = None) -> Rewriting | None:
+    def _begin_merge(self, number: int, choose: Plan = plan) -> Rewriting | None:
         state = self._state
         readable = [row for row in blocks.of_target(state.connection, number) if row.number not in state.set_aside]
-        while small := plan(readable, left=left):
+        while small := choose(readable):
             try:
                 return Rewriting(state, small, lambda parts: self._unexpired(merge(parts)))
             except Unreadable as error:
@@ -406,11 +409,11 @@ class Maintenance:
         vacuum(connection, VACUUM_PAGES)
         return True
 
-    def compact(self, deadline: float = NEVER_MS, left: int = 1) -> None:
-        """Merge small neighbours until no target has more than `left`, or until `deadline` (monotonic)."""
+    def compact(self, deadline: float = NEVER_MS, choose: Plan = plan_all) -> None:
+        """Merge small neighbours until a plan finds no more of them, or until `deadline` (monotonic)."""
         clock = self._state.clock
-        for number in blocks.with_small(self._state.connection, TIER_ROWS[0], left + 1):
-            while clock.monotonic_seconds() < deadline and self.merge(number, left=left):
+        for number in blocks.with_small(self._state.connection, TIER_ROWS[0], 2):
+            while clock.monotonic_seconds() < deadline and self.merge(number, choose):
                 pass
 
     def close(self, deadline: float) -> None:
@@ -425,7 +428,7 @@ class Maintenance:
                 _, samples = state.head.size(number)
                 if samples >= CLOSE_SAMPLES_MIN and clock.monotonic_seconds() < deadline:
                     self.seal(number)
-            self.compact(deadline, CLOSE_BLOCKS_MAX)
+            self.compact(deadline, plan_last)
             left = [row for number in state.head.targets() for row in state.head.rows(number)]
             state.unsynced(lambda: journal.keep_only(state.connection, left))
             while (

@@ -8,6 +8,8 @@ and of two samples of one series and time the wrong one would win.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,18 +27,34 @@ BLOCK_SAMPLES_MAX = 1 << 22
 """No merged block is larger: what is unpacked of its parts while it is made is in memory, some tens of MB at most."""
 
 
-def plan(blocks: Sequence[BlockRow], *, left: int | None = None) -> Sequence[BlockRow]:
-    """Neighbours to merge now, or none. `blocks` in rank order; `left`: no more small ones than that are to be left."""
-    run_max = RUN_BLOCKS_MAX if left is None else left + 1
+CLOSE_ROWS = 128
+"""Of the last small blocks of a target so many rows are merged when the store closes: what was sealed only because of
+that is seldom worth a block of its own, and a hub that ran for less than an hour leaves one block a target."""
+
+
+def plan(blocks: Sequence[BlockRow]) -> Sequence[BlockRow]:
+    """Neighbours to merge while the store runs, or none. `blocks` in rank order, as in all plans."""
     for tier_rows in TIER_ROWS:
         run = _last_small(blocks, tier_rows)
-        ripe = sum(block.rows for block in run) >= tier_rows or len(run) >= run_max
+        ripe = sum(block.rows for block in run) >= tier_rows or len(run) >= RUN_BLOCKS_MAX
         chosen = _fitting(run)
         if len(chosen) > 1 and (ripe or len(chosen) < len(run)):
             return chosen
-        if left is not None:
-            break
     return ()
+
+
+def plan_all(blocks: Sequence[BlockRow]) -> Sequence[BlockRow]:
+    """Neighbours to merge as long as two of the lowest tier are left."""
+    return _several(_last_small(blocks, TIER_ROWS[0]))
+
+
+def plan_last(blocks: Sequence[BlockRow]) -> Sequence[BlockRow]:
+    """Neighbours to merge when the store closes."""
+    run = _last_small(blocks, TIER_ROWS[0])
+    if len(run) <= CLOSE_BLOCKS_MAX:
+        rows = list(accumulate(block.rows for block in reversed(run)))
+        run = run[len(run) - bisect_right(rows, CLOSE_ROWS) :]
+    return _several(run)
 
 
 def _last_small(blocks: Sequence[BlockRow], tier_rows: int) -> Sequence[BlockRow]:
@@ -54,3 +72,8 @@ def _fitting(run: Sequence[BlockRow]) -> Sequence[BlockRow]:
         if samples > BLOCK_SAMPLES_MAX:
             return run[:count]
     return run
+
+
+def _several(run: Sequence[BlockRow]) -> Sequence[BlockRow]:
+    chosen = _fitting(run)
+    return chosen if len(chosen) > 1 else ()

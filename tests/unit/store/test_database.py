@@ -419,7 +419,7 @@ def test_series_that_never_existed_are_not_answered(tmp_path: Path) -> None:
 
 
 def test_after_a_clean_close_the_directory_is_small(tmp_path: Path) -> None:
-    """Blocks, no journal, no write-ahead log, no free pages."""
+    """One block a target, no journal, no write-ahead log, no free pages."""
     with opened(tmp_path) as store:
         wide = layout(*range(400))
         for number in range(60):
@@ -427,5 +427,5 @@ def test_after_a_clean_close_the_directory_is_small(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
     with opened(tmp_path) as store:
         assert store.status()["head"]["rows"] == 0  # type: ignore[index]
-        assert store.status()["blocks"]["count"] == 4  # type: ignore[index]
+        assert store.status()["blocks"]["count"] == 2  # type: ignore[index]
         assert len(everything(store)) == 2 * 60 * 400

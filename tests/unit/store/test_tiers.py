@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kpwatch.store.blocks import BlockRow
-from kpwatch.store.tiers import BLOCK_SAMPLES_MAX, CLOSE_BLOCKS_MAX, RUN_BLOCKS_MAX, plan
+from kpwatch.store.tiers import BLOCK_SAMPLES_MAX, RUN_BLOCKS_MAX, plan, plan_all, plan_last
+
+if TYPE_CHECKING:
+    from kpwatch.store.maintenance import Plan
 
 
 def blocks(*rows: int, columns: int = 10) -> list[BlockRow]:
@@ -15,27 +20,30 @@ def blocks(*rows: int, columns: int = 10) -> list[BlockRow]:
 
 
 CASES = (
-    ("nothing", [], None, []),
-    ("too few", [32] * 7, None, []),
-    ("enough rows", [128] * 8, None, [0, 1, 2, 3, 4, 5, 6, 7]),
-    ("many small ones", [1] * RUN_BLOCKS_MAX, None, list(range(RUN_BLOCKS_MAX))),
-    ("small ones behind a large one", [1024, *[128] * 8], None, [1, 2, 3, 4, 5, 6, 7, 8]),
-    ("large ones behind a full one", [4096, 256, 256, 256, 256], None, [1, 2, 3, 4]),
-    ("large ones with a small one last", [256, 256, 256, 256, 32], None, [0, 1, 2, 3, 4]),
-    ("too few full ones", [1024, 1024], None, []),
-    ("a day", [1024, 1024, 1024, 1024, 256, 32], None, [0, 1, 2, 3, 4, 5]),
-    ("a day behind another", [4096, 1024, 1024, 1024, 1024], None, [1, 2, 3, 4]),
-    ("days", [4096, 4096], None, []),
-    ("closing", [1024, *[64] * 6, 20], CLOSE_BLOCKS_MAX, [1, 2, 3, 4, 5, 6, 7]),
-    ("closing with few", [1024, *[64] * 5, 20], CLOSE_BLOCKS_MAX, []),
-    ("asked for", [1024, 64, 20], 1, [1, 2]),
+    ("nothing", [], plan, []),
+    ("too few", [32] * 7, plan, []),
+    ("enough rows", [128] * 8, plan, [0, 1, 2, 3, 4, 5, 6, 7]),
+    ("many small ones", [1] * RUN_BLOCKS_MAX, plan, list(range(RUN_BLOCKS_MAX))),
+    ("small ones behind a large one", [1024, *[128] * 8], plan, [1, 2, 3, 4, 5, 6, 7, 8]),
+    ("large ones behind a full one", [4096, 256, 256, 256, 256], plan, [1, 2, 3, 4]),
+    ("large ones with a small one last", [256, 256, 256, 256, 32], plan, [0, 1, 2, 3, 4]),
+    ("too few full ones", [1024, 1024], plan, []),
+    ("a day", [1024, 1024, 1024, 1024, 256, 32], plan, [0, 1, 2, 3, 4, 5]),
+    ("a day behind another", [4096, 1024, 1024, 1024, 1024], plan, [1, 2, 3, 4]),
+    ("days", [4096, 4096], plan, []),
+    ("asked for", [1024, 64, 20], plan_all, [1, 2]),
+    ("closing with many small ones", [1024, *[64] * 6, 20], plan_last, [1, 2, 3, 4, 5, 6, 7]),
+    ("closing with few", [1024, *[64] * 4, 20], plan_last, [4, 5]),
+    ("closing with full ones", [1024, 500, 100], plan_last, []),
+    ("closing when young", [40, 20], plan_last, [0, 1]),
+    ("closing with one", [1024, 20], plan_last, []),
 )
 
 
-@pytest.mark.parametrize(("name", "rows", "left", "expected"), CASES)
-def test_plan(name: str, rows: list[int], left: int | None, expected: list[int]) -> None:
+@pytest.mark.parametrize(("name", "rows", "choose", "expected"), CASES)
+def test_plan(name: str, rows: list[int], choose: Plan, expected: list[int]) -> None:
     """A table of what a target's blocks look like."""
-    assert [block.number for block in plan(blocks(*rows), left=left)] == expected, name
+    assert [block.number for block in choose(blocks(*rows))] == expected, name
 
 
 def test_wide_blocks_stay_below_the_bound() -> None:
