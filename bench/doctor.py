@@ -76,9 +76,9 @@ HEADS = ("", "wanted, s", "wall, s", "CPU, s", "the hub's CPU, s", "")
 
 def once(path: str, *arguments: str) -> Took:
     """One run; raises BenchError where the command gives no verdict."""
-    began, used = time.monotonic(), _children_cpu_seconds()
+    began, used = time.monotonic(), children_cpu_seconds()
     ended = subprocess.run([path, "doctor", "--json", *arguments], capture_output=True, text=True, check=False)
-    took = Took(time.monotonic() - began, _children_cpu_seconds() - used)
+    took = Took(time.monotonic() - began, children_cpu_seconds() - used)
     if ended.returncode not in UNCLEAN or not ended.stdout:
         raise BenchError(f"kpwatch doctor: exit code {ended.returncode}: {ended.stderr[-500:]}")
     return took
@@ -90,7 +90,7 @@ def doctor(path: str, *arguments: str, runs: int) -> Took:
     return Took(median(walls), median(cpus))
 
 
-def _children_cpu_seconds() -> float:
+def children_cpu_seconds() -> float:
     """Of the children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -7,6 +7,7 @@ groups at once; the others walk group by group, never sample by sample. Rules: p
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -132,7 +133,7 @@ def _quantile(request: Request) -> Grid:
         q[q > 1].max(initial=-np.inf, keepdims=True),
         q[q < 0].min(initial=np.inf, keepdims=True),
     ):
-        for value in wrong[~np.isinf(wrong) | np.isin(wrong, q)].tolist():
+        for value in [each for each in wrong.tolist() if not math.isinf(each) or each in q]:
             request.notes.warn(f"quantile value should be between 0 and 1, got {format_g(value)}", request.places, 1)
     groups = group_rows(grid.labels, request.names, without=request.without)
     if not groups.labels:

@@ -109,7 +109,8 @@ def blocks(
     before each, and may raise: long windows of many series take long, however little memory they take at a time.
     """
     lengths = hi - lo
-    for length in np.unique(lengths[lengths > 0]).tolist():
+    how_many = np.bincount(lengths[lengths > 0])  # np.unique would load all of numpy.ma
+    for length in np.flatnonzero(how_many).tolist():
         steps = np.flatnonzero(lengths == length)
         at_once = max(1, BLOCK_CELLS // max(1, length * values.shape[1]))
         for first in range(0, len(steps), at_once):
