@@ -63,6 +63,7 @@ _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
 _GROUPING_WORDS = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _EXTENDED = frozenset({"smoothed", "anchored"})
 _MATCH_OPERATORS = frozenset({"=", "!=", "=~", "!~"})
+_OR_NOTHING = "|"
 _SPECIAL_NUMBERS = {"inf": math.inf, "nan": math.nan}
 
 
@@ -82,6 +83,10 @@ class Prepared(NamedTuple):
     """Regular expressions; in `text` each is a string with its number."""
     places: tuple[tuple[str, ...], ...] = ()
     """Of the calls and their arguments; see `places.find_places`."""
+
+    def pattern(self, stand_in: str) -> str:
+        """The regular expression that stands in `text` as this string."""
+        return self.patterns[int(stand_in.removesuffix(_OR_NOTHING))]
 
 
 def tokens(query: str) -> Iterator[Token]:
@@ -240,9 +245,11 @@ class _Rewriter:
         value = unquote(literal)
         if value is None:
             raise BadQuery(f"parse error: unknown or incomplete escape sequence in {literal}")
-        if self._piece(-1) in ("=~", "!~"):
+        operator = self._piece(-1)
+        if operator in ("=~", "!~"):
             self._patterns.append(value)
-            return f'"{len(self._patterns) - 1}"'
+            # One that lets no empty value through: whether the pattern itself does is not for the parser to say.
+            return f'"{len(self._patterns) - 1}{_OR_NOTHING if operator == "!~" else ""}"'
         quoted = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
         return f'"{quoted.translate(_TO_STAND_IN)}"'
 

@@ -192,14 +192,14 @@ class Converter:
         named = (Matcher(METRIC_NAME, "=", parsed.name),) if parsed.name is not None else ()
         matchers = tuple(self.matcher(matcher) for matcher in parsed.matchers.matchers)
         if not named and all(matcher.test("") for matcher in matchers):
-            raise BadQuery("vector selector must contain at least one non-empty matcher")
+            raise BadQuery("parse error: vector selector must contain at least one non-empty matcher")
         return Selector(named + matchers, self._when(parsed))
 
     def matcher(self, parsed: promql_parser.Matcher) -> Matcher:
         """A matcher whose pattern, if it is one, is known to be one."""
         operator = _MATCH_OPERATORS[str(parsed.op)]
         is_pattern = operator in ("=~", "!~")
-        value = self._prepared.patterns[int(parsed.value)] if is_pattern else restore_bytes(parsed.value)
+        value = self._prepared.pattern(parsed.value) if is_pattern else restore_bytes(parsed.value)
         name = restore_bytes(parsed.name)
         if not is_text(name):
             raise BadQuery(f"the label name {show_bytes(name)} is not valid UTF-8; no label is called so")
