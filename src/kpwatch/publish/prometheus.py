@@ -40,10 +40,12 @@ _MADE = "Made by `kpwatch publish --for prometheus` from kpwatch's checks; chang
 
 def documents(wishes: Wishes) -> Iterator[Document]:
     """All rule files, and their tests."""
-    from kpwatch.publish.scenes import test_documents  # noqa: PLC0415 - it is made of what stands here
+    from kpwatch.publish.record_scenes import record_test_document  # noqa: PLC0415 - made of what stands here
+    from kpwatch.publish.scenes import test_documents  # noqa: PLC0415 - likewise
 
     yield from rule_documents(knowledge(), panels(), wishes.runbooks)
     yield from test_documents(knowledge(), wishes.runbooks)
+    yield record_test_document(panels())
 
 
 def rule_documents(table: Knowledge, boards: Panels, runbooks: str) -> Iterator[Document]:

@@ -224,17 +224,29 @@ class _Play:
         self, scene: Scene, alerts: Sequence[Alert], name: str, expected: list[dict[str, Any]], *, is_faulty: bool
     ) -> dict[str, Any]:
         end = FAULT + scene.after_seconds
-        series = _played(scene, frozenset(_names(alerts)), firing=is_faulty)
-        series = _wanted(series, [alert.expr for alert in alerts], plain=self._plain)
-        written = [
-            {"series": _selector(labels), "values": notation(values, end, scene.step)}
-            for labels, values in series.items()
-        ]
+        series = series_for(scene, [alert.expr for alert in alerts], is_faulty=is_faulty, plain=self._plain)
         asked = [
             {"eval_time": f"{end}s", "alertname": each, "exp_alerts": expected}
             for each in dict.fromkeys(alert.name for alert in alerts)
         ]
-        return {"name": name, "interval": f"{scene.step}s", "input_series": written, "alert_rule_test": asked}
+        return {
+            "name": name,
+            "interval": f"{scene.step}s",
+            "input_series": input_series(series, end, scene.step),
+            "alert_rule_test": asked,
+        }
+
+
+def series_for(scene: Scene, queries: Sequence[str], *, is_faulty: bool = True, plain: bool = False) -> Series:
+    """What the queries select of a scene's fleet; `plain`: as somebody without our agent has it."""
+    return _wanted(_played(scene, frozenset(_names(queries)), firing=is_faulty), queries, plain=plain)
+
+
+def input_series(series: Series, end: int, step: int) -> list[dict[str, str]]:
+    """The same for promtool."""
+    return [
+        {"series": written_series(labels), "values": notation(values, end, step)} for labels, values in series.items()
+    ]
 
 
 def _expected(alert: Alert, scene: Scene, annotations: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -348,10 +360,10 @@ def _is_meant(labels: Labels, matching: tuple[str, str]) -> bool:
     return not name or (label_value(labels, name) == value.lstrip("!")) != value.startswith("!")
 
 
-def _names(alerts: Sequence[Alert]) -> Iterator[str]:
-    """Metrics that the alerts ask for."""
-    for alert in alerts:
-        for selector in _selectors(alert.expr):
+def _names(queries: Iterable[str]) -> Iterator[str]:
+    """Metrics that are asked for."""
+    for query in queries:
+        for selector in _selectors(query):
             named = next(each for each in selector.matchers if each.name == METRIC_NAME)
             yield from (name for name in _known_names() if named.test(name))
 
@@ -386,7 +398,8 @@ def _wanted(played: Series, queries: Iterable[str], *, plain: bool) -> Series:
     return {tuple(pair for pair in labels if pair[0] != "ident"): values for labels, values in found.items()}
 
 
-def _selector(labels: Labels) -> str:
+def written_series(labels: Labels) -> str:
+    """As promtool has it: `name{label="value"}`."""
     pairs = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels if name != METRIC_NAME)
     return f"{label_value(labels, METRIC_NAME)}{{{pairs}}}"
 

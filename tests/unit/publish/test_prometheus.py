@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from kpwatch.knowledge.load import knowledge
+from kpwatch.knowledge.panels import panels
 from kpwatch.publish.alerts import all_alerts, is_ours, plain_alerts
 from kpwatch.publish.catalogue import Wishes, documents_for
 from kpwatch.publish.files import write_documents
-from kpwatch.publish.prometheus import annotations_of
+from kpwatch.publish.prometheus import annotations_of, recordings
 from kpwatch.publish.scenes import SCENES
 from tests.parts import program
 
@@ -47,7 +48,7 @@ def in_parts(rules: Path, folder: Path) -> list[Path]:
     promtool evaluates all rules in each test: most of a minute and a half goes into alerts that nobody looks at there.
     """
     parts: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
-    for file in sorted((rules / "tests").iterdir()):
+    for file in (rules / "tests" / f"{name}.yml" for name in TESTS):
         document = yaml.load(file.read_text(), yaml.CSafeLoader)
         (of_rules,) = document.pop("rule_files")
         for test in document.pop("tests"):
@@ -84,6 +85,17 @@ def test_each_alert_fires_at_the_node_that_has_the_fault_and_nowhere_else(rules:
 def test_the_published_tests_pass_as_they_are(rules: Path, name: str) -> None:
     """Whoever gets them runs `promtool test rules tests/*.yml`."""
     assert "SUCCESS" in promtool("test", "rules", rules / "tests" / f"{name}.yml")
+
+
+def test_recording_rules_give_in_prometheus_what_they_give_here(rules: Path) -> None:
+    """To the last digit, at each of four nodes."""
+    file = rules / "tests" / "kube-proxy-records.yml"
+    assert "SUCCESS" in promtool("test", "rules", file)
+    (test,) = yaml.load(file.read_text(), yaml.CSafeLoader)["tests"]
+    nodes = {asked["expr"]: len(asked["exp_samples"]) for asked in test["promql_expr_test"]}
+    assert set(nodes) == {name for name, _ in recordings(panels())}
+    several_codes = {name for name in nodes if name.startswith("node_code:")}
+    assert {name for name, count in nodes.items() if count != 4} <= several_codes
 
 
 @pytest.mark.parametrize("alerts", [all_alerts(knowledge()), plain_alerts(knowledge())], ids=["all", "plain"])
