@@ -7,6 +7,7 @@ import { askFindings, evidenceWords, type Finding, type Judged } from "../base/f
 import { askFleet, toneWord, TONES, type Node } from "../base/fleet";
 import { absolute, duration } from "../base/format";
 import { useLive, useTick } from "../base/live";
+import { markersOf } from "../base/markers";
 import { literally } from "../base/panels";
 import { linkTo, usePlace } from "../base/place";
 import { nodeSelector } from "../base/promql";
@@ -112,9 +113,3 @@ function useMarkers(ident: string): (span: Span) => readonly Marker[] {
 }
 
 const NONE: readonly Marker[] = [];
-
-export function markersOf(starts: readonly number[], builds: readonly { version: string; first: number }[], span: Span): Marker[] {
-  const restarts = [...new Set(starts)].filter((time) => time > span.start && time <= span.end).map((time) => ({ time, text: t("restart") }));
-  const changes = builds.length < 2 ? [] : builds.filter(({ first }) => first > span.start + span.step).map(({ version, first }) => ({ time: first, text: version }));
-  return [...restarts, ...changes];
-}

@@ -1,10 +1,11 @@
 /* A table: heads that sort, and of many rows only those near the window in the document.
  *
- * Rows keep their elements from drawing to drawing (`key`). From WINDOWED_FROM rows on the table has fixed columns, as wide
+ * Rows keep their elements from drawing to drawing (`key`); while the table only scrolls, rows that stay in sight are not
+ * drawn again. From WINDOWED_FROM rows on the table has fixed columns, as wide
  * as their longest text in the whole table, and fixed rows, whose height is measured from one of them. With `cards` CSS
  * makes a card of each row on a small screen. */
 
-import type { ComponentChildren, JSX } from "preact";
+import { Component, type ComponentChildren, type JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Sort } from "../base/place";
 
@@ -64,6 +65,7 @@ export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
   const table = useRef<HTMLTableElement>(null);
   const [first, last, rowPx] = useWindow(table, rows.length, windowed);
   const widths = useMemo(() => (windowed ? widthsOf(columns, rows) : null), [rows, columns.map(({ id, title }) => id + title).join(), windowed]);
+  const drawing = useDrawing(props);
   const drawn = windowed ? rows.slice(first, last) : rows;
   const total = widths?.reduce((sum, width) => sum + width, 0);
   return (
@@ -78,9 +80,7 @@ export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
       <tbody>
         {windowed && <Spacer key=":above" rows={first} rowPx={rowPx} columns={columns.length} />}
         {drawn.map((row, index) => (
-          <tr key={row.key} data-tone={row.tone} aria-rowindex={(windowed ? first : 0) + index + 2}>
-            {columns.map((column) => <Data key={column.id} column={column} row={row} />)}
-          </tr>
+          <Line key={row.key} row={row} columns={columns} rowIndex={(windowed ? first : 0) + index + 2} drawing={drawing} />
         ))}
         {windowed && <Spacer key=":below" rows={rows.length - last} rowPx={rowPx} columns={columns.length} />}
       </tbody>
@@ -103,6 +103,34 @@ function Head<Row>({ column, sort, onSort }: HeadProps<Row>): JSX.Element {
         : <button type="button" title={column.tip} onClick={() => onSort(column.id, column.downFirst ?? false)}>{column.title}</button>}
     </th>
   );
+}
+
+/** A number that grows when the page draws the table, and not when the table itself only moves its window. */
+function useDrawing(props: object): number {
+  const seen = useRef({ props, count: 0 });
+  if (seen.current.props !== props) seen.current = { props, count: seen.current.count + 1 };
+  return seen.current.count;
+}
+
+interface LineProps<Row> {
+  readonly row: Row;
+  readonly columns: readonly Column<Row>[];
+  readonly rowIndex: number;
+  readonly drawing: number;
+}
+
+class Line<Row extends Keyed> extends Component<LineProps<Row>> {
+  override shouldComponentUpdate(next: LineProps<Row>): boolean {
+    return next.drawing !== this.props.drawing || next.row !== this.props.row || next.rowIndex !== this.props.rowIndex;
+  }
+
+  override render({ row, columns, rowIndex }: LineProps<Row>): JSX.Element {
+    return (
+      <tr data-tone={row.tone} aria-rowindex={rowIndex}>
+        {columns.map((column) => <Data key={column.id} column={column} row={row} />)}
+      </tr>
+    );
+  }
 }
 
 function Data<Row>({ column, row }: { column: Column<Row>; row: Row }): JSX.Element {
