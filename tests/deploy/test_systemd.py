@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from kpwatch.cli.hub import _parser
 from tests.conftest import REPOSITORY
+from tests.parts import program, require
 from tests.receivers import Receiver
 from tests.servers import Server, response, serves
 
@@ -118,8 +121,81 @@ def test_the_agent_makes_no_call_that_is_filtered(tmp_path: Path) -> None:
     assert called(trace) - filtered == set()
 
 
-def test_the_script_for_many_hosts_is_a_shells() -> None:
-    """`sh -n` reads it, and it names files that are there."""
-    script = REPOSITORY / "scripts" / "install-agent"
-    subprocess.run(["/bin/sh", "-n", str(script)], check=True)
-    assert "deploy/systemd/kpwatch-agent.service" in script.read_text()
+INSTALL = """
+mkdir -p "$1/root/usr/local/bin" && { [ -d "$1/root/etc" ] || cp -a /etc "$1/root/etc"; }
+for place in etc usr/local/bin; do mount --bind "$1/root/$place" "/$place"; done
+mkdir -p /etc/systemd/system
+cd "$1/sent" && PATH="$1/bin:$PATH" PREFIX="$1/root/opt" exec sh scripts/install-agent
+"""
+"""In a mount namespace of its own: what the script changes of a host is folders of the test's."""
+
+
+def a_wheel(folder: Path) -> None:
+    """Kpwatch as a wheel, its dependencies left out: they are not needed to look at a configuration."""
+    about = "Metadata-Version: 2.1\nName: kpwatch\nVersion: 0.1.0\n"
+    files = {f"kpwatch-0.1.0.dist-info/{name}": text for name, text in (
+        ("METADATA", about),
+        ("WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+        ("entry_points.txt", "[console_scripts]\nkpwatch = kpwatch.__main__:main\n"),
+        ("RECORD", ""),
+    )}  # fmt: skip
+    here = Path(sysconfig.get_path("purelib"))
+    parts = [REPOSITORY / "src" / "kpwatch", here / "cramjam", here / "httptools"]
+    with zipfile.ZipFile(folder / "kpwatch-0.1.0-py3-none-any.whl", "w") as wheel:
+        for part in parts:
+            for path in sorted(path for kind in ("py", "toml", "so") for path in part.rglob(f"*.{kind}")):
+                wheel.write(path, path.relative_to(part.parent))
+        for name, text in files.items():
+            wheel.writestr(name, text)
+
+
+def install(folder: Path) -> tuple[list[str], list[str]]:
+    """Runs the script; what it said, and what it told systemd."""
+    (folder / "told").write_text("")
+    command = ["unshare", "-m", "--propagation", "private", "sh", "-ec", INSTALL, "sh", str(folder)]
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, env=bare, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [line for line in done.stdout.splitlines() if line.startswith("kpwatch: ")]
+    return said, (folder / "told").read_text().splitlines()
+
+
+@pytest.mark.slow
+def test_the_script_for_many_hosts(tmp_path: Path) -> None:
+    """Again it changes nothing; another configuration is put in place without a restart, a bad one is not."""
+    require(program("unshare") if os.geteuid() == 0 else None, "root, for a mount namespace")
+    sent, etc = tmp_path / "sent", tmp_path / "root" / "etc"
+    for name in ("scripts/install-agent", "deploy/systemd/kpwatch-agent.service"):
+        (sent / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, sent / name)
+    (sent / "wheels").mkdir()
+    a_wheel(sent / "wheels")
+    shutil.copytree(REPOSITORY / "deploy" / "kubernetes" / "agent" / "config", sent / "conf")
+    (sent / "conf" / "input.prometheus").mkdir()
+    (sent / "conf" / "prometheus.toml").rename(sent / "conf" / "input.prometheus" / "prometheus.toml")
+    (tmp_path / "bin").mkdir()
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/told\n')
+    systemctl.chmod(0o755)
+
+    said, told = install(tmp_path)
+    assert (said[-1], told) == (
+        "kpwatch: restarted",
+        ["daemon-reload", "enable --quiet kpwatch-agent", "restart kpwatch-agent"],
+    )
+    assert (etc / "systemd/system/kpwatch-agent.service").read_text() == (UNITS / "kpwatch-agent.service").read_text()
+    program_there = tmp_path / "root" / "usr/local/bin/kpwatch"
+    assert program_there.is_symlink()
+    assert os.access(program_there, os.X_OK)
+
+    quiet = ["enable --quiet kpwatch-agent", "is-active --quiet kpwatch-agent"]
+    assert install(tmp_path) == (["kpwatch: nothing to restart"], quiet)
+    config = sent / "conf" / "config.toml"
+    config.write_text(config.read_text().replace("interval = 15", "interval = 30"))
+    assert install(tmp_path) == (["kpwatch: renewing /etc/kpwatch/config.toml", "kpwatch: nothing to restart"], quiet)
+    good = (etc / "kpwatch" / "config.toml").read_text()
+    assert good == config.read_text()
+    config.write_text(good + "[[writers]]\nurl = 7\n")
+    with pytest.raises(AssertionError, match="url"):
+        install(tmp_path)
+    assert (etc / "kpwatch" / "config.toml").read_text() == good
