@@ -165,9 +165,10 @@ def _integer_text(value: int, verb: str, sign: str) -> str:
 
 
 def _float_text(value: float, verb: str, sign: str, precision: int | None) -> str:
-    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
-        text = format_g(value)
-        return text if text[0] in "+-" and (sign or text[0] == "-") else text.lstrip("+") if not sign else text
+    if value != value:  # noqa: PLR0124 - NaN
+        return f"{sign}NaN"
+    if value in (float("inf"), float("-inf")):
+        return "-Inf" if value < 0 else f"{sign or '+'}Inf"
     if verb in "gG" and precision is None:
         text = format_g(value)
         return text if not sign or text[0] == "-" else sign + text
