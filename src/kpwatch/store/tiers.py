@@ -27,9 +27,9 @@ BLOCK_SAMPLES_MAX = 1 << 22
 """No merged block is larger: what is unpacked of its parts while it is made is in memory, some tens of MB at most."""
 
 
-CLOSE_ROWS = 128
-"""Of the last small blocks of a target so many rows are merged when the store closes: what was sealed only because of
-that is seldom worth a block of its own, and a hub that ran for less than an hour leaves one block a target."""
+CLOSE_ROWS = 64
+"""Of the last small blocks of a target so many rows are merged when the store closes: as many as one seal has, so that
+a hub that ran for some minutes leaves one block a target, and any other does little work for little gain."""
 
 
 def plan(blocks: Sequence[BlockRow]) -> Sequence[BlockRow]:
