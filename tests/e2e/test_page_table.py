@@ -206,13 +206,18 @@ def test_markup_in_a_label_is_text(visit: Visit, filled_hub: tuple[str, float]) 
 
 
 def test_a_bad_query_shows_the_servers_words(visit: Visit, filled_hub: tuple[str, float]) -> None:
-    """Prometheus' error text stands under the query; the next query clears it; nothing matching says what to check."""
+    """What is wrong is underlined, the server's words stand under the query until the next; nothing found says why."""
     url, at = filled_hub
     page = visit(url, f"/table?q=sum(odd&time={at}", may=("400",))
     expect(page.get_by_role("alert")).to_contain_text("bad_data")
     expect(page.get_by_role("alert")).to_contain_text("parse error")
     expect(page.locator("tbody tr")).to_have_count(0)
-    editor(page).fill("sum(odd)")
+    box = editor(page)
+    for text in ("sum()", "sum(odd)"):  # as a person types, whose keys replace what is selected
+        page.keyboard.press("ControlOrMeta+a")
+        box.press_sequentially(text)
+        expect(page.locator(".cm-lintRange-error")).to_have_count(int(text == "sum()"))
+    page.keyboard.press("Escape")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator("tbody tr")).to_have_count(1)

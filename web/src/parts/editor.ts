@@ -51,6 +51,8 @@ const look = EditorView.theme({
   ".cm-completionDetail": { color: "var(--muted)", fontStyle: "normal", marginLeft: "0.75rem" },
   ".cm-completionMatchedText": { textDecoration: "none", fontWeight: "700", color: "var(--accent)" },
   ".cm-completionIcon": { display: "none" },
+  ".cm-lintRange": { backgroundImage: "none !important", paddingBottom: "0", borderBottom: "2px dotted var(--warning)" }, // CodeMirror's own line is a data: image, which the policy forbids; a decoration of text Chromium would copy into inline styles
+  ".cm-lintRange-error": { borderBottomColor: "var(--critical)" },
   ".cm-diagnostic": { fontFamily: "var(--sans)", fontSize: "0.8125rem", padding: "0.3rem 0.6rem" },
   ".cm-diagnostic-error": { borderLeft: "3px solid var(--critical)" },
 });
