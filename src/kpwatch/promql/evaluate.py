@@ -184,13 +184,13 @@ class Evaluation:
         ends_ms, is_fixed = self.ends(when, times_ms)
         if is_fixed and scalars:  # one window, but an answer that differs by step
             ends_ms, is_fixed = np.broadcast_to(ends_ms, times_ms.shape), False
-        if call.function == "quantile_over_time":
-            _warn_of_quantiles(scalars[0], call, self._scope.notes)
         window_times_ms = times_ms[: len(ends_ms)]
         if not self._scope.extrapolates and function.body in PLAIN:
             function = replace(function, body=PLAIN[function.body])
         parts = self.range_windows(node, window_times_ms, ends_ms)
         grid = _over_windows(function, parts, scalars, len(ends_ms), self._budget.check_time)
+        if call.function == "quantile_over_time":
+            _warn_of_quantiles(scalars[0], grid, call, self._scope.notes)
         if function.wants_counter:
             self._note_possible_gauges(grid, call, node)
         return _spread(grid, len(times_ms)) if is_fixed else grid
@@ -308,8 +308,9 @@ def _names_of_no_counters(labels: Sequence[Labels]) -> list[str]:
     return [name for name in names if name and not name.endswith(COUNTER_SUFFIXES)]
 
 
-def _warn_of_quantiles(q: Value, call: Call, notes: Notes) -> None:
+def _warn_of_quantiles(q: Value, grid: Grid, call: Call, notes: Notes) -> None:
+    """Of those that were asked of something: where a window is empty, Prometheus does not look at them."""
     assert isinstance(q, np.ndarray), "a quantile is a scalar"
-    wrong = q[~((q >= 0) & (q <= 1))]
+    wrong = q[~((q >= 0) & (q <= 1)) & grid.present.any(axis=0)]
     if len(wrong):
         notes.warn(f"quantile value should be between 0 and 1, got {format_g(float(wrong[0]))}", call.places, 1)

@@ -148,7 +148,7 @@ def _sort_by_label(*, descending: bool) -> Callable[..., Grid]:
 
 
 def _is_ordered_by_labels_anyway(around: Around) -> bool:
-    if around.is_range_query and not is_fixed(around.nodes[0]):
+    if len(around.times_ms) > 1 and not is_fixed(around.nodes[0]):  # in a subquery too
         around.notes.warn(
             "sort is ineffective for range queries since results are always ordered by labels", around.places
         )

@@ -195,9 +195,25 @@ def test_odd_data_and_queries_are_noted() -> None:
         'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "m" (1:20)',
     ]
     assert result.warnings == ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:48)"]
-    assert Engine(SOURCE).range("sort(m)", 0, 1, 1).warnings == [
-        "PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:1)"
-    ]
+
+
+SORT = "PromQL warning: sort is ineffective for range queries since results are always ordered by labels"
+
+
+@pytest.mark.parametrize(
+    ("query", "end_ms", "warnings"),
+    [
+        ("sort(m)", 1, [f"{SORT} (1:1)"]),
+        ("sort(m)", 0, []),
+        ("sort(m @ 0)", 1, []),
+        ("sum_over_time(sort(m)[2m:1m])", 0, [f"{SORT} (1:15)"]),
+        ("quantile_over_time(2, nosuch[5m])", 1, []),
+        ("quantile_over_time(time(), m[5m] @ -1)", 1, []),
+    ],
+)
+def test_warnings_of_what_really_happens(query: str, end_ms: int, warnings: list[str]) -> None:
+    """Sorting over many steps, in a subquery too; a quantile where there are samples."""
+    assert Engine(SOURCE).range(query, 0, end_ms, 1).warnings == warnings
 
 
 def test_many_threads_get_the_answers_of_one() -> None:
