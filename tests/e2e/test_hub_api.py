@@ -226,7 +226,7 @@ def test_own_urls(client: Client) -> None:
     assert abs(fleet["time"] - now_ms() / 1000) < 60
     assert [row["ident"] for row in fleet["nodes"]] == list(NODES)
     row_keys = {"ident", "version", "mode", "last_sync", "sync_p99_seconds", "pending_changes", "failures", "up"}
-    assert row_keys | {"last_seen", "silent", "verdict", "findings"} == fleet["nodes"][0].keys()
+    assert row_keys | {"last_seen", "silent", "silence", "verdict", "findings"} == fleet["nodes"][0].keys()
     metrics = client.get("/api/kpwatch/v1/dictionary").json()["metrics"]
     assert {"name", "type", "unit", "since", "labels", "meaning"} <= metrics[0].keys()
     assert {"zh", "en"} == metrics[0]["meaning"].keys() == metrics[0]["bad"].keys()
