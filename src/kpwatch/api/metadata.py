@@ -88,13 +88,12 @@ class MetadataApi:
     ) -> Answer:
         limit = form.limit()
         start_ms, end_ms = form.time_ms("start", EARLIEST_MS), form.time_ms("end", LATEST_MS)
-        if end_ms < start_ms:
-            raise BadQuery('invalid parameter "end": end timestamp must not be before start time')
         selectors = form.all("match[]")
         coding = accepted_coding(request)
 
         def work() -> Answer:
-            answers = [ask(matchers, start_ms, end_ms) for matchers in matcher_sets(selectors)]
+            sets = matcher_sets(selectors)
+            answers = [ask(matchers, start_ms, end_ms) if start_ms <= end_ms else [] for matchers in sets]
             names = answers[0] if len(answers) == 1 else _union(answers)
             cut = bool(limit) and len(names) > limit
             return encoded(show(names[:limit] if cut else names, [TRUNCATED] if cut else []), coding)
@@ -116,6 +115,7 @@ def matcher_sets(selectors: Sequence[str]) -> list[Sequence[Matcher]]:
 
 
 def _matchers(selector: str) -> Sequence[Matcher]:
+    from kpwatch.promql.lexer import tokens  # noqa: PLC0415
     from kpwatch.promql.parse import parse  # noqa: PLC0415 - the parser is loaded when the first query needs it
     from kpwatch.promql.tree import Selector, When  # noqa: PLC0415
 
@@ -123,7 +123,8 @@ def _matchers(selector: str) -> Sequence[Matcher]:
         node = parse(selector)
     except BadQuery as error:
         raise BadQuery(f'invalid parameter "match[]": {error}') from error
-    if not isinstance(node, Selector) or node.when != When():
+    is_bracketed = next(text for kind, text in tokens(selector) if kind != "space") == "("  # the tree does not tell
+    if is_bracketed or not isinstance(node, Selector) or node.when != When():
         raise BadQuery(f'invalid parameter "match[]": "{selector[:100]}" is no series selector such as up{{job="a"}}')
     return node.matchers
 
