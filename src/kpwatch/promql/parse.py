@@ -22,7 +22,8 @@ from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.matchers import Matcher
 from kpwatch.promql.durations import INSTANT, Span
 from kpwatch.promql.functions import FUNCTIONS, Pointwise
-from kpwatch.promql.lexer import TIME_STAND_IN_SECONDS, Prepared, is_text, prepare, restore_bytes
+from kpwatch.promql.lexer import TIME_STAND_IN_SECONDS, Prepared, is_text, prepare, restore_bytes, tokens
+from kpwatch.promql.places import place_of_fault
 from kpwatch.promql.relabel import is_label_name, show_bytes
 from kpwatch.promql.tree import (
     Aggregation,
@@ -50,6 +51,12 @@ MAX_TREE_DEPTH = 120
 MAX_DURATION_MS = 2**63 // 1_000_000  # Prometheus keeps durations as int64 nanoseconds
 
 _OF_SPAN = re.compile(r"\b(?:step|range)\b", re.IGNORECASE)
+_AS_PROMETHEUS_SAYS = (
+    (re.compile(r"\b(expected type|got) matrix\b"), r"\1 range vector"),
+    (re.compile(r"\b(expected type|got) vector\b"), r"\1 instant vector"),
+    (re.compile(r"\b(function|name|operator|to|twice:|or) '([^']*)'"), r'\1 "\2"'),
+)
+"""Words of the parser's sentences, and Prometheus' for the same."""
 _STACK_SIZE_LOCK = threading.Lock()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -80,7 +87,7 @@ def _may_ask_for_span(query: str) -> bool:
 @lru_cache(maxsize=PARSED_KEPT)
 def _parse(query: str, span: Span) -> Node:
     prepared = prepare(query, span)
-    return on_known_stack(lambda: Converter(prepared).node(parse_natively(prepared.text), 0))
+    return on_known_stack(lambda: Converter(prepared).node(parse_natively(prepared.text, query), 0))
 
 
 def parse_ahead(queries: Iterable[str]) -> None:
@@ -100,12 +107,16 @@ def forget_trees() -> None:
     _parse.cache_clear()
 
 
-def parse_natively(text: str) -> promql_parser.Expr:
-    """The parser's own tree of a prepared query; raises BadQuery with its reason."""
+def parse_natively(text: str, query: str = "") -> promql_parser.Expr:
+    """The parser's own tree of a prepared query; raises BadQuery with its reason and, if sure, the place in `query`."""
     try:
         parsed: promql_parser.Expr = promql_parser.parse(text)
     except (ValueError, OverflowError) as error:
-        raise BadQuery(f"parse error: {error}") from error
+        said = str(error)
+        place = place_of_fault(list(tokens(query)), said)
+        for pattern, words in _AS_PROMETHEUS_SAYS:
+            said = pattern.sub(words, said)
+        raise BadQuery(f"{place}: parse error: {said}" if place else f"parse error: {said}") from error
     return parsed
 
 

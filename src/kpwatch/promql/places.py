@@ -6,6 +6,7 @@ in which their names stand in the text; so their places are read off the tokens 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ _NO_CALLS = frozenset(
 )
 """Words that may stand before a bracket without being called."""
 _GROUPING_WORDS = frozenset({"by", "without"})
+_OF_A_CALL = re.compile(
+    r"(?:unknown function with name|(?P<argument>in call to function)|in call to) [\"'](?P<name>\w+)"
+)
 
 
 def find_places(stream: Sequence[Token]) -> Iterator[tuple[str, ...]]:
@@ -30,6 +34,20 @@ def find_places(stream: Sequence[Token]) -> Iterator[tuple[str, ...]]:
         bracket = _bracket_of(pieces, index + 1)
         if bracket is not None:
             yield place, *_arguments(pieces, bracket)
+
+
+def place_of_fault(stream: Sequence[Token], sentence: str) -> str | None:
+    """Where the call or argument stands that the parser's sentence is about; None where that is not certain."""
+    about = _OF_A_CALL.search(sentence)
+    if about is None:
+        return None
+    names = {place: text.lower() for place, (_, text) in zip(places_of(stream), stream, strict=True)}
+    calls = [places for places in find_places(stream) if names[places[0]] == about["name"].lower()]
+    if len(calls) != 1:
+        return None
+    if about["argument"] is None:
+        return calls[0][0]
+    return calls[0][1] if len(calls[0]) == 2 else None
 
 
 def places_of(stream: Sequence[Token]) -> list[str]:

@@ -36,7 +36,7 @@ def parse_syntax(query: str) -> Syntax:
     prepared = prepare(query, INSTANT, shown)
 
     def work() -> Syntax:
-        parsed = parse_natively(prepared.text)
+        parsed = parse_natively(prepared.text, query)
         Converter(prepared).node(parsed, 0)
         return _Syntaxes(Converter(prepared), shown).node(parsed)
 

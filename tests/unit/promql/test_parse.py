@@ -143,3 +143,25 @@ def test_a_tree_that_is_too_deep_is_refused() -> None:
     """`^` leans to the right: every operator is a level."""
     with pytest.raises(BadQuery, match="levels deep"):
         parse("^".join(["2"] * 400))
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        (
+            "1 +\n rate(up)",
+            '2:7: parse error: expected type range vector in call to function "rate", got instant vector',
+        ),
+        ("foo()", '1:1: parse error: unknown function with name "foo"'),
+        ("vector('a')", '1:8: parse error: expected type scalar in call to function "vector", got string'),
+        ("1 + abs()", '1:5: parse error: expected 1 argument(s) in call to "abs", got 0'),
+        ("sum(1)", "parse error: expected type instant vector in aggregation expression, got scalar"),
+        ("up and 1", 'parse error: set operator "and" not allowed in binary scalar expression'),
+        ("up{__name__='x'}", 'parse error: metric name must not be set twice: "up" or "x"'),
+    ],
+)
+def test_reasons_are_told_in_prometheus_words(query: str, sentence: str) -> None:
+    """With the place, where it is certain."""
+    with pytest.raises(BadQuery) as bad:
+        parse(query)
+    assert str(bad.value) == sentence
