@@ -137,6 +137,8 @@ def test_query_range(prefix: str, method: str, client: Client) -> None:
             "invalid expression type",
         ),
         ("query", {"query": "up * on() group_left up", "time": AT}, 422, "execution", ""),
+        ("query", {"query": "1", "timeout": 0}, 400, "bad_data", "timeout must be positive, got 0s"),
+        ("query", {"query": "1", "timeout": -1}, 400, "bad_data", "timeout must be positive, got -1s"),
         ("series", {}, 400, "bad_data", "no match[] parameter provided"),
         ("series", {"match[]": "up{"}, 400, "bad_data", 'invalid parameter "match[]": '),
         ("series", {"match[]": "sum(up)"}, 400, "bad_data", "is no series selector"),

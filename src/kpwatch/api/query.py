@@ -158,8 +158,8 @@ class QueryApi:
         """What has to be done for the answer, by this engine or another, and the seconds it may take."""
         coding = accepted_coding(head)
         asked_seconds = form.duration_ms("timeout", 0) / 1000
-        if asked_seconds < 0:
-            raise BadQuery('invalid parameter "timeout": a duration must not be negative')
+        if asked_seconds <= 0 and form.text("timeout"):
+            raise BadQuery(f'invalid parameter "timeout": timeout must be positive, got {asked_seconds:g}s')
         seconds = min(asked_seconds or self._workers.timeout_seconds, self._workers.timeout_seconds)
 
         asked_at = self._clock.monotonic_seconds()
