@@ -20,6 +20,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from kpwatch.base.recordlog import MAGIC
 from kpwatch.model.encoded import FORMS, EncodedScrape, Form
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 SCRAPE = 1
 CURSORS = 2
+_PLACES_KEPT = 256
 _SCRAPE_HEAD = struct.Struct("<B3sIqQ")  # form, source, samples, timestamp_ms, total behind this record
 
 
@@ -87,6 +89,8 @@ class Spool:
         self._recent: deque[_Entry] = deque()
         """The newest entries; those from `_written` on are not on disk."""
         self._recent_bytes = 0
+        self._places: dict[int, tuple[int, int]] = {}
+        """Where in the log a scrape ends that was read back lately: total behind it -> (segment, offset)."""
         self._unwritten = 0
         self._cursors_due = False
         self._readers: dict[str, Reader] = {}
@@ -304,16 +308,23 @@ class Spool:
             return
         segments = list(zip(self._log.segments, self._segment_totals, strict=True))
         first = max((index for index, (_, begins) in enumerate(segments) if begins <= cursor), default=0)
+        sequence, end = self._places.get(cursor, (0, len(MAGIC)))
         for segment, _ in segments[first:]:
-            for record in self._records(segment):
+            for record in self._records(segment, end if segment.first_sequence == sequence else len(MAGIC)):
                 if record.kind == SCRAPE:
                     entry = _read_entry(record.payload)
                     if entry.total > cursor:
+                        self._note_place(entry.total, segment, record.end)
                         yield entry
 
-    def _records(self, segment: Segment) -> Iterator[Record]:
+    def _note_place(self, total: int, segment: Segment, end: int) -> None:
+        self._places[total] = segment.first_sequence, end
+        if len(self._places) > _PLACES_KEPT:
+            del self._places[next(iter(self._places))]
+
+    def _records(self, segment: Segment, offset: int = len(MAGIC)) -> Iterator[Record]:
         try:
-            for record in segment.records():
+            for record in segment.records(offset):
                 if record.kind is None:
                     self.counts.damaged_bytes += len(record.payload)
                 else:
