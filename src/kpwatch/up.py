@@ -18,6 +18,7 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -177,7 +178,7 @@ class Up:
         """A folder whose files the hub takes up when they come."""
         folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="kpwatch-rules-"))
         self._rules_folder = Path(folder)
-        return RuleOptions((f"{folder}/*.yml",), DEMO_RULES_SECONDS)
+        return RuleOptions((f"{folder}/**/*.yml",), DEMO_RULES_SECONDS)
 
     def _start_fleet(self) -> None:
         now = self._clock.unix_seconds()
@@ -258,12 +259,12 @@ def _publish_rules(folder: Path) -> None:
     """Alerts, as `kpwatch publish` writes them; what takes long to load is loaded here, behind the start."""
     from kpwatch.knowledge.load import knowledge  # noqa: PLC0415
     from kpwatch.knowledge.panels import panels  # noqa: PLC0415
-    from kpwatch.publish.prometheus import RULES, rule_documents  # noqa: PLC0415
+    from kpwatch.publish.files import write_documents  # noqa: PLC0415
+    from kpwatch.publish.prometheus import rule_documents  # noqa: PLC0415
 
-    text = dict(rule_documents(knowledge(), panels(), "runbooks"))[RULES]
-    new = folder / "new"
-    new.write_text(text)
-    new.rename(folder / "kube-proxy.yml")
+    first = islice(rule_documents(knowledge(), panels(), "runbooks"), 1)
+    for _ in write_documents(folder, first):
+        pass  # one file, of which nobody is told
 
 
 def _served_target(served: Served) -> TargetOptions:

@@ -1,4 +1,4 @@
-"""A browser, and pages in it that are held to what no page may do."""
+"""A browser, and pages in it that are held to what no page may do; a hub, and a connection to it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.e2e.page_scene import CHROMIUM_ARGUMENTS, Watch, hub, serving
+from tests.e2e import page_scene
+from tests.e2e.hub_scene import HubProcess
+from tests.e2e.page_scene import CHROMIUM_ARGUMENTS, Watch, serving
 from tests.parts import built_page, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
+
+    from tests.e2e.hub_scene import Client
 
 
 class Visit(Protocol):
@@ -58,8 +62,22 @@ def visit(browser: Browser) -> Iterator[Visit]:
 @pytest.fixture(scope="module")
 def quiet_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A hub nobody has written to."""
-    with hub(tmp_path_factory.mktemp("quiet-hub")) as url:
+    with page_scene.hub(tmp_path_factory.mktemp("quiet-hub")) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub for a module's tests together; a module that wants it filled has a fixture of this name."""
+    with HubProcess(tmp_path_factory.mktemp("hub")) as process:
+        yield process
+
+
+@pytest.fixture
+def client(hub: HubProcess) -> Iterator[Client]:
+    """A connection to it."""
+    with hub.client() as connected:
+        yield connected
 
 
 @pytest.fixture(scope="session")

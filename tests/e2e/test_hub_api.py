@@ -37,12 +37,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
         yield process
 
 
-@pytest.fixture
-def client(hub: HubProcess) -> Iterator[Client]:
-    with hub.client() as connected:
-        yield connected
-
-
 def data_of(answer: Any) -> Any:
     assert answer.status == 200, answer.body
     assert answer.headers["content-type"] == "application/json"

@@ -10,24 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.e2e.hub_scene import Client, HubProcess
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.e2e.hub_scene import Client
 
 DOWNLOADS = "/api/kpwatch/v1/downloads"
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("hub")) as process:
-        yield process
-
-
-@pytest.fixture
-def client(hub: HubProcess) -> Iterator[Client]:
-    with hub.client() as found:
-        yield found
 
 
 def writer(text: str) -> str:

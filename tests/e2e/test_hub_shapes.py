@@ -43,12 +43,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
         yield hub
 
 
-@pytest.fixture
-def client(hub: HubProcess) -> Iterator[Client]:
-    with hub.client() as connected:
-        yield connected
-
-
 def ask(client: Client, path: str, method: str, parameters: dict[str, str]) -> Any:
     url = "/api/v1" + path.replace("{name}", "job")
     return client.form(url, **parameters) if method == "post" else client.get(url, **parameters)

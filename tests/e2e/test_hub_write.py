@@ -15,24 +15,11 @@ from kpwatch.remote_write.snappy import compress
 from tests.e2e.hub_scene import WRITE, WRITE_HEADERS, HubProcess, now_ms, series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.hub_scene import Answer, Client
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("hub")) as process:
-        yield process
-
-
-@pytest.fixture
-def client(hub: HubProcess) -> Iterator[Client]:
-    with hub.client() as connected:
-        yield connected
 
 
 def one(name: str, at_ms: int, value: float = 1.0, **labels: str) -> bytes:

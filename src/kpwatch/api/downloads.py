@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kpwatch.api.answers import success
 from kpwatch.api.encoding import accepted_coding, encoded, unless_known
 from kpwatch.api.params import Form
+from kpwatch.api.routes import WRITE_PATHS
 from kpwatch.base.asgi import Answer
 from kpwatch.base.errors import BadQuery, NotFound
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from kpwatch.base.asgi import Request
 
 AGENT = "agent"
-WRITE_PATH = "/prometheus/v1/write"
 RUNBOOKS = "runbooks"
 ADDRESS_LENGTH_MAX = 2000
 _ADDRESS = re.compile(r"https?://[^\s\"'\\<>`]+")
@@ -86,7 +86,7 @@ class DownloadsApi:
         if image and not _IMAGE.fullmatch(image):
             raise BadQuery(f'invalid parameter "image": {image[:100]!r} names no image')
         scheme = request.header(b"x-forwarded-proto") or self._scheme
-        address = form.text("url") or f"{scheme}://{request.header(b'host')}{WRITE_PATH}"
+        address = form.text("url") or f"{scheme}://{request.header(b'host')}{WRITE_PATHS[0]}"
         if len(address) > ADDRESS_LENGTH_MAX or not _ADDRESS.fullmatch(address):
             raise BadQuery(f'invalid parameter "url": expected http:// or https:// and a host, got {address[:100]!r}')
         return _file("kpwatch-agent.yaml", shelf.manifest(address, image).encode())

@@ -255,9 +255,7 @@ def _is_cut_off(answer: Answer) -> bool:
     body, promised = answer.body, answer.headers.get("content-length", "")
     if promised.isdecimal() and "content-encoding" not in answer.headers and int(promised) >= len(body):
         return int(promised) > len(body)
-    if body.endswith(b"\n"):
-        return False
-    if not _METRICS_BEGIN.match(body):
+    if body.endswith(b"\n") or not _METRICS_BEGIN.match(body):
         return False
     last = _FAMILY_END.fullmatch(body.rpartition(b"\n")[2])
     return last is None or bool(last[2]) or _BEHIND_THE_LAST_OF_ITS_OWN not in body

@@ -18,6 +18,8 @@ class Wishes(NamedTuple):
 
     runbooks: str = "runbooks"
     """URL of the folder with the runbooks, for `runbook_url`."""
+    tests: bool = True
+    """Whether rules come with their unit tests, for which whole fleets are played."""
 
 
 def documents_for(target: str, wishes: Wishes) -> list[Document]:

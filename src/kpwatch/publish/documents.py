@@ -68,7 +68,7 @@ def _entry(begin: str, value: Any, indent: int) -> Iterator[str]:
 def _scalar(value: Any) -> str:
     if isinstance(value, (dict, list, tuple)):
         return "{}" if isinstance(value, dict) else "[]"
-    is_word = isinstance(value, str) and value and set(value) <= _PLAIN and value not in ("true", "false", "null")
+    is_word = isinstance(value, str) and value and set(value) <= _PLAIN
     return value if is_word and value.lower() not in _YAML_WORDS else json.dumps(value, ensure_ascii=False)
 
 

@@ -39,19 +39,21 @@ _MADE = "Made by `kpwatch publish --for prometheus` from kpwatch's checks; chang
 
 
 def documents(wishes: Wishes) -> Iterator[Document]:
-    """All rule files, and their tests."""
+    """All rule files, and their tests where they are wished for."""
+    yield from rule_documents(knowledge(), panels(), wishes.runbooks)
+    if not wishes.tests:
+        return
     from kpwatch.publish.record_scenes import record_test_document  # noqa: PLC0415 - made of what stands here
     from kpwatch.publish.scenes import test_documents  # noqa: PLC0415 - likewise
 
-    yield from rule_documents(knowledge(), panels(), wishes.runbooks)
     yield from test_documents(knowledge(), wishes.runbooks)
     yield record_test_document(panels())
 
 
 def rule_documents(table: Knowledge, boards: Panels, runbooks: str) -> Iterator[Document]:
-    """The rule files; `runbooks` is the URL of the folder that holds the runbooks."""
-    for path, alerts in ((RULES, all_alerts(table)), (PLAIN, plain_alerts(table))):
-        yield _rule_file(path, [_alerting(alert, runbooks) for alert in alerts])
+    """The rule files, RULES first, each made when it is asked for; `runbooks`: URL of the folder with the runbooks."""
+    for path, alerts in ((RULES, all_alerts), (PLAIN, plain_alerts)):
+        yield _rule_file(path, [_alerting(alert, runbooks) for alert in alerts(table)])
     records = [{"record": name, "expr": expr} for name, expr in recordings(boards)]
     yield _rule_file(RECORDS, records)
     yield yaml_document(

@@ -53,12 +53,12 @@ class NightingalePusher:
         alerts = [alert_document(alert, self._runbooks) for alert in all_alerts(knowledge())]
         known = self._by_name(f"{group}/alert-rules")
         for alert in alerts:
-            yield Step(f"alert rule {alert['name']}", partial(self._alert, group, alert, known.get(alert["name"])))
+            push = partial(self._rule, f"{group}/alert-rule", "s/import?force=true", alert, known.get(alert["name"]))
+            yield Step(f"alert rule {alert['name']}", push)
         known = self._by_name(f"{group}/recording-rules")
         for record in record_documents(panels()):
-            yield Step(
-                f"recording rule {record['name']}", partial(self._record, group, record, known.get(record["name"]))
-            )
+            push = partial(self._rule, f"{group}/recording-rule", "s", record, known.get(record["name"]))
+            yield Step(f"recording rule {record['name']}", push)
         listed = self._ask("GET", f"/api/n9e/builtin-metrics?collector={COLLECTOR}&typ={TYP}&limit={_MOST_METRICS}&p=1")
         entries = {each["expression"]: each for each in (listed or {}).get("list") or ()}
         for entry in dictionary_documents(knowledge(), self._language):
@@ -97,22 +97,14 @@ class NightingalePusher:
             return None  # "No such dashboard"
         return found
 
-    def _alert(self, group: str, alert: dict[str, Any], known: dict[str, Any] | None) -> str:
+    def _rule(self, path: str, new: str, rule: dict[str, Any], known: dict[str, Any] | None) -> str:
+        """An alerting or recording rule; `new` is what follows `path` where one is made."""
         if known is None:
-            self._each(self._ask("POST", f"{group}/alert-rules/import?force=true", [alert]))
+            self._each(self._ask("POST", f"{path}{new}", [rule]))
             return "created"
-        if holds(known, _of_its_version(alert, known)):
+        if holds(known, _of_its_version(rule, known)):
             return "unchanged"
-        self._ask("PUT", f"{group}/alert-rule/{known['id']}", {**known, **alert})
-        return "updated"
-
-    def _record(self, group: str, record: dict[str, Any], known: dict[str, Any] | None) -> str:
-        if known is None:
-            self._each(self._ask("POST", f"{group}/recording-rules", [record]))
-            return "created"
-        if holds(known, _of_its_version(record, known)):
-            return "unchanged"
-        self._ask("PUT", f"{group}/recording-rule/{known['id']}", {**known, **record})
+        self._ask("PUT", f"{path}/{known['id']}", {**known, **rule})
         return "updated"
 
     def _entry(self, entry: dict[str, Any], known: dict[str, Any] | None) -> str:

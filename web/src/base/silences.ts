@@ -1,32 +1,13 @@
-/* Silences of the hub's own: which alerts they quieten, and making and ending them. */
+/* Silences of the hub's own: making and ending them. Which alerts they quieten the hub says (`silencedBy`). */
 
 import { hubTime, tell, type Metric } from "./server";
 
-export interface Matcher { readonly name: string; readonly value: string; readonly isRegex?: boolean; readonly isEqual?: boolean }
 export interface Silence {
-  readonly id: string; readonly matchers: readonly Matcher[]; readonly comment?: string; readonly createdBy?: string;
+  readonly id: string; readonly matchers: readonly { name: string; value: string }[]; readonly comment?: string;
   readonly endsAt?: string; readonly status?: { state: string };
 }
 
 const SILENCES = "api/kpwatch/v1/silences";
-
-/** Whether an active silence is about an alert with these labels, as Alertmanager means it. */
-export const isSilenced = (labels: Metric, silences: readonly Silence[]): boolean => silences.some(
-  ({ matchers, status }) => status?.state === "active" && matchers.every((matcher) => holds(matcher, labels[matcher.name] ?? "")),
-);
-
-function holds({ value, isRegex = false, isEqual = true }: Matcher, label: string): boolean {
-  return (isRegex ? matches(value, label) : value === label) === isEqual;
-}
-
-/* The hub's expressions are RE2's; one that means nothing here silences nothing here. */
-function matches(expression: string, text: string): boolean {
-  try {
-    return new RegExp(`^(?:${expression})$`).test(text);
-  } catch {
-    return false;
-  }
-}
 
 /** A silence about exactly these labels. */
 export function silence(labels: Metric, seconds: number): Promise<void> {

@@ -8,12 +8,12 @@ import { absolute, count, duration } from "../base/format";
 import { useLive, useTick } from "../base/live";
 import { change, linkTo, usePlace } from "../base/place";
 import { ask, hubTime, type Metric } from "../base/server";
-import { expire, isSilenced, silence, type Silence } from "../base/silences";
+import { expire, silence, type Silence } from "../base/silences";
 import { hasWords, language, t, type Word } from "../base/words";
 import { Copyable } from "../parts/copyable";
 import { Problem, Rich, Waiting } from "../parts/words";
 
-interface Alert { readonly labels: Metric; readonly annotations: Metric; readonly state: "firing" | "pending"; readonly activeAt?: string; readonly value?: string }
+interface Alert { readonly labels: Metric; readonly annotations: Metric; readonly state: "firing" | "pending"; readonly activeAt?: string; readonly value?: string; readonly silencedBy?: readonly string[] }
 interface Rule {
   readonly name: string; readonly type: "alerting" | "recording"; readonly state?: string; readonly query: string; readonly duration?: number;
   readonly health: string; readonly lastError?: string; readonly alerts?: readonly Alert[]; readonly annotations?: Metric; readonly labels?: Metric;
@@ -65,7 +65,7 @@ export function AlertsPage(): JSX.Element {
             </div>
             <input type="search" placeholder={t("filter_rules")} aria-label={t("filter_rules")} value={params.q ?? ""} onInput={(event) => change({ q: event.currentTarget.value })} />
           </div>
-          <div class="entries">{shown.map(({ rule, group }) => <RuleView key={`${group.file}/${group.name}/${rule.name}/${rule.query}`} rule={rule} group={group} silences={told?.silences ?? []} act={act} />)}</div>
+          <div class="entries">{shown.map(({ rule, group }) => <RuleView key={`${group.file}/${group.name}/${rule.name}/${rule.query}`} rule={rule} group={group} act={act} />)}</div>
           {shown.length === 0 && <p class="nothing">{t("no_match")}</p>}
           <section class="section"><h2>{t("silences")}</h2>
             {told?.silences.length === 0 && <p class="meaning">{t("no_silences")}</p>}
@@ -82,17 +82,15 @@ const wordOf = (state: (typeof STATES)[number] | "recording"): Word => (state ==
 const order = (rule: Rule): number => (rule.health === "err" ? -1 : rule.type === "recording" ? 9 : STATES.indexOf(rule.state as "firing"));
 
 async function askAlerts(signal: AbortSignal): Promise<Told> {
-  const about = await ask<{ paths: Record<string, unknown> }>("api/kpwatch/v1/openapi.json", {}, signal);
-  const has = (path: string): boolean => path in about.paths;
   const [rules, problems, silences] = await Promise.all([
     ask<{ data: { groups: Group[] } }>("api/v1/rules", {}, signal),
-    has("/api/kpwatch/v1/rules/problems") ? ask<{ data: { problems: Trouble[] } }>("api/kpwatch/v1/rules/problems", {}, signal) : { data: { problems: [] } },
-    has("/api/kpwatch/v1/silences") ? ask<{ data: { silences: Silence[] } }>("api/kpwatch/v1/silences", {}, signal) : { data: { silences: [] } },
+    ask<{ data: { problems: Trouble[] } }>("api/kpwatch/v1/rules/problems", {}, signal),
+    ask<{ data: { silences: Silence[] } }>("api/kpwatch/v1/silences", {}, signal),
   ]);
   return { groups: rules.data.groups, problems: problems.data.problems, silences: silences.data.silences.filter(({ status }) => status?.state !== "expired") };
 }
 
-interface Actions { readonly silences: readonly Silence[]; readonly act: (doing: Promise<void>) => void }
+interface Actions { readonly act: (doing: Promise<void>) => void }
 
 const severityWord = (severity: string): string => (hasWords(severity) ? t(severity) : severity);
 
@@ -115,7 +113,7 @@ function RuleView({ rule, group, ...actions }: { rule: Rule; group: Group } & Ac
   );
 }
 
-function AlertView({ alert, silences, act }: { alert: Alert } & Actions): JSX.Element {
+function AlertView({ alert, act }: { alert: Alert } & Actions): JSX.Element {
   const { ident, alertname: _, ...labels } = alert.labels;
   const summary = (language() === "zh" && alert.annotations.summary_zh) || alert.annotations.summary;
   const since = alert.activeAt ? Date.parse(alert.activeAt) / 1000 : null;
@@ -125,7 +123,7 @@ function AlertView({ alert, silences, act }: { alert: Alert } & Actions): JSX.El
       {ident && <a href={linkTo("node", { ident })}>{ident}</a>}
       <span class="title">{summary ?? Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(", ")}</span>
       {since !== null && <span class="since" title={absolute(since)}>{duration(hubTime() - since)}</span>}
-      {isSilenced(alert.labels, silences)
+      {alert.silencedBy
         ? <span class="since">{t("silenced")}</span>
         : alert.state === "firing" && <button type="button" onClick={() => act(silence(alert.labels, SILENCE_SECONDS))}>{t("silence_for", { age: duration(SILENCE_SECONDS) })}</button>}
     </div>
