@@ -7,7 +7,7 @@ import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, c
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { lintKeymap } from "@codemirror/lint";
-import { EditorState, Prec } from "@codemirror/state";
+import { EditorState, Prec, type Transaction } from "@codemirror/state";
 import { drawSelection, EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "@prometheus-io/codemirror-promql";
@@ -57,12 +57,26 @@ const look = EditorView.theme({
   ".cm-diagnostic-error": { borderLeft: "3px solid var(--critical)" },
 });
 
-/** Typing over a selection: left to Chromium it would put inline styles into the text, which the policy forbids. */
-const typeOver = EditorView.domEventHandlers({
+/** What is selected on screen, which the state learns of a moment later. A shadow root's getSelection is Chromium's alone. */
+function selected(view: EditorView): { from: number; to: number } {
+  const selection = (view.root as Partial<Pick<Document, "getSelection">>).getSelection?.();
+  const { anchorNode, focusNode, anchorOffset, focusOffset } = selection ?? {};
+  if (!anchorNode || !focusNode || !view.contentDOM.contains(anchorNode) || !view.contentDOM.contains(focusNode)) return view.state.selection.main;
+  const [from, to] = [view.posAtDOM(anchorNode, anchorOffset), view.posAtDOM(focusNode, focusOffset)].sort((a, b) => a - b);
+  return { from: from!, to: to! };
+}
+
+/** What is typed goes into the state first and from there into the page, asked of the extensions as CodeMirror asks them:
+ * text that Chromium inserts by itself may bring inline styles along, which the policy forbids. Compositions are its own. */
+const typed = EditorView.domEventHandlers({
   beforeinput(event, view) {
-    if (event.inputType !== "insertText" || event.data === null || view.state.selection.main.empty || view.composing) return false;
+    if (event.inputType !== "insertText" || event.data === null || event.isComposing || view.composing) return false;
     event.preventDefault();
-    view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+    const { data: insert } = event;
+    const { from, to } = selected(view);
+    const change = (): Transaction =>
+      view.state.update({ changes: { from, to, insert }, selection: { anchor: from + insert.length }, userEvent: "input.type", scrollIntoView: true });
+    if (!view.state.facet(EditorView.inputHandler).some((handles) => handles(view, from, to, insert, change))) view.dispatch(change());
     return true;
   },
 });
@@ -89,7 +103,7 @@ export function mountEditor(host: HTMLElement, options: Options): EditorView {
         Prec.highest(keymap.of([{ key: "Tab", run: takeFirst }])),
         Prec.high(keymap.of([{ key: "Enter", run, shift: insertNewlineAndIndent }])),
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
-        placeholder(options.example), syntaxHighlighting(colours), look, typeOver, promql.asExtension(),
+        placeholder(options.example), syntaxHighlighting(colours), look, typed, promql.asExtension(),
         EditorView.contentAttributes.of({ "aria-label": options.label, title: options.hint, spellcheck: "false" }),
         EditorView.updateListener.of((update) => { if (update.docChanged) options.onChange(update.state.doc.toString()); }),
       ],
