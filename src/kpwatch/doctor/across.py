@@ -1,7 +1,8 @@
 """Queries that look from node to node: what they compare is had for each node first, as a recording rule would have it.
 
 Their terms `$each_…` are evaluated side by side and written down as series of that name; the query is evaluated over
-those. So its cost is a number or two of each node, not the hundreds of series they are made from.
+those. So its cost is a number or two of each node, not the hundreds of series they are made from. A term that is a time
+is named `…_unix_seconds`: who evaluates side by side has moved times, and moves them back.
 """
 
 from __future__ import annotations
@@ -18,21 +19,24 @@ from kpwatch.model.source import Slice
 from kpwatch.promql.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
 
     from kpwatch.knowledge.expressions import Words
     from kpwatch.model.labels import Labels
 
-    AskEach = Callable[[str, int], Sequence[tuple[Labels, float]]]
+    class AskEach(Protocol):
+        """How each node is asked about by itself."""
+
+        def __call__(self, query: str, at_ms: int, *, is_time: bool) -> Sequence[tuple[Labels, float]]:
+            """Value of an instant query; `is_time`: unix seconds. Raises QueryError."""
+            ...
 
 
 class Across:
     """Evaluates such queries; keeps what was written down for as long as it lives."""
 
-    def __init__(
-        self, terms: Mapping[str, str], ask_each: Callable[[str, int], Sequence[tuple[Labels, float]]]
-    ) -> None:
-        """`ask_each(query, at_ms)` asks about each node by itself."""
+    def __init__(self, terms: Mapping[str, str], ask_each: AskEach) -> None:
         self._terms = terms
         self._bare = {**terms, **{name: name for name in terms if name.startswith("each_")}}
         self._ask_each = ask_each
@@ -50,7 +54,7 @@ class Across:
     def _slice(self, name: str, query: str, at_ms: int) -> Slice:
         key = (name, query, at_ms)
         if key not in self._written:
-            samples = self._ask_each(query, at_ms)
+            samples = self._ask_each(query, at_ms, is_time=name.endswith("_unix_seconds"))
             series = [make_labels([*labels, ("__name__", name)]) for labels, _ in samples]
             values = np.asarray([[value for _, value in samples]], np.float64)
             self._written[key] = Slice(series, np.asarray([at_ms], np.int64), values)

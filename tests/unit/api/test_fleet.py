@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpwatch.doctor.bundle import rfc3339
 from kpwatch.knowledge.rows import LANGUAGES
 from kpwatch.model.numbers import STALE_NAN
 from tests.unit.api.stored import METRICS_URL, Stored, taken_ms
@@ -299,6 +300,24 @@ def test_a_node_that_left_the_cluster_is_no_fault(at: object) -> None:
     row = stored.rows()["gone"]
     assert [(each["check"], each["severity"]) for each in row["findings"]] == [("silent-node", "info")]
     assert row["silence"] == "node_gone"
+
+
+def test_times_of_many_nodes_are_each_nodes_own(at: object) -> None:
+    """Nodes are judged side by side, each at an epoch of its own: what is told of one is in the time of the clock."""
+    stored = at(1_795_374_456_000)
+    began = {node: stored.clock.ms / 1000 + 60 * number for number, node in enumerate(("a", "b", "c"), 1)}
+    for _minute in range(12):
+        for node, restarted in began.items():
+            now = stored.clock.ms / 1000
+            labels = {"ident": node, "instance": METRICS_URL, "job": "kube-proxy"}
+            for name in ("up", "kubeproxy_sync_proxy_rules_duration_seconds_count"):
+                stored.sample(stored.clock.ms, 1.0, name, **labels)
+            start = restarted if now >= restarted else restarted - 86_400
+            stored.sample(stored.clock.ms, start, "process_start_time_seconds", **labels)
+        stored.clock.ms += MINUTE_MS
+    rows = stored.rows()
+    told = {node: {each["check"]: each["since"] for each in rows[node]["findings"]} for node in began}
+    assert told == {node: {"restarted": rfc3339(restarted)} for node, restarted in began.items()}
 
 
 def test_a_node_without_ident_goes_by_its_instance(at: object) -> None:
