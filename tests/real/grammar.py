@@ -145,8 +145,10 @@ class Grammar:
             parts.append(f" @{self._space()}{self._pick(TIMES)}")
         if self._sometimes(0.02):
             parts.append(self._pick((" offset 1m", " @ 1")))
-        if self._sometimes(0.02):
-            parts.append(self._pick((" smoothed", " anchored", " SMOOTHED")))
+        if self._sometimes(0.05):
+            parts.append(
+                self._pick((" smoothed", " anchored", " SMOOTHED", " anchored smoothed", " anchored anchored"))
+            )
         self._random.shuffle(parts)
         return "".join(parts)
 

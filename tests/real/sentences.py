@@ -27,6 +27,11 @@ OVER_TIME_3 = (
     "first_over_time", "mad_over_time", "ts_of_first_over_time", "ts_of_last_over_time", "ts_of_max_over_time",
     "ts_of_min_over_time",
 )  # fmt: skip
+EXTENDED = {
+    "anchored": ("rate", "increase", "delta", "resets", "changes", "deriv"),
+    "smoothed": ("rate", "increase", "delta", "resets"),
+}
+"""Of each modifier functions that take it, and one that does not."""
 POINTWISE = (
     "abs", "ceil", "exp", "floor", "ln", "log2", "log10", "round", "sgn", "sqrt", "acos", "acosh", "asin", "asinh",
     "atan", "atanh", "cos", "cosh", "deg", "rad", "sin", "sinh", "tan", "tanh", "minute", "hour", "day_of_week",
@@ -64,7 +69,8 @@ class Sentences:
     def vector(self, depth: int) -> str:
         """An expression of type instant vector."""
         if depth <= 0:
-            return self._pick(VECTORS) + self._pick(MODIFIERS)
+            extension = " smoothed" if self._major >= 3 and self._random.random() < 0.1 else ""
+            return self._pick(VECTORS) + extension + self._pick(MODIFIERS)
         makers = (
             self._over_time, self._over_time, self._over_time, self._aggregation, self._aggregation, self._pointwise,
             self._pointwise, self._arithmetic, self._arithmetic, self._set, self._with_scalar, self._with_parameter,
@@ -83,7 +89,14 @@ class Sentences:
     def _range(self) -> str:
         return f"{self._pick(VECTORS)}[{self._pick(WINDOWS)}]{self._pick(MODIFIERS)}"
 
+    def _extended(self) -> str:
+        extension = self._pick(tuple(EXTENDED))
+        window = f"{self._pick(VECTORS)}[{self._pick(WINDOWS)}] {extension}{self._pick(MODIFIERS)}"
+        return f"{self._pick(EXTENDED[extension])}({window})"
+
     def _over_time(self, _: int) -> str:
+        if self._major >= 3 and self._random.random() < 0.15:
+            return self._extended()
         functions = OVER_TIME if self._major < 3 else (*OVER_TIME, *OVER_TIME_3)
         kind = self._random.random()
         if kind < 0.1:

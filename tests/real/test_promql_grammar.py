@@ -30,7 +30,7 @@ WE_REFUSE = [
         r"(?i)\b(info|integral|histogram_\w+|start|end|step|range|min_of|max_of)\s*(#.*\s*)?\(",
         "not supported, and said so",
     ),
-    (r"(?i)smoothed|anchored|fill", "extended ranges and fill are not supported, and said so; nor are they as names"),
+    (r"(?i)fill(_left|_right)?\s*\(", "experimental, and said so"),
     (r"\\xff|\\ud800", "no label has a name or value that is not valid UTF-8"),
     (r"@\s*(#.*\s*)?[-+]?\s*(1e1[68]|9223372036854775)", "times that no clock shows are refused, not wrapped around"),
     (r"(?i)offset\s+[-+]?\s*(NaN|inf)", "an offset of NaN is refused, not made a number"),

@@ -20,6 +20,7 @@ from kpwatch.model.results import Scalar as ScalarResult
 from kpwatch.promql.budget import Budget
 from kpwatch.promql.durations import Span
 from kpwatch.promql.evaluate import Evaluation, Scope
+from kpwatch.promql.extended import framed
 from kpwatch.promql.lexer import LATEST_SECONDS
 from kpwatch.promql.notes import Notes
 from kpwatch.promql.parse import parse
@@ -152,7 +153,10 @@ def _raw_matrix(evaluation: Evaluation, node: Range | Subquery, times_ms: Intege
     series: list[MatrixSeries] = []
     when = node.selector.when if isinstance(node, Range) else node.when
     ends_ms, _ = evaluation.ends(when, times_ms)
-    for window in evaluation.range_windows(node, times_ms, ends_ms):
+    found = evaluation.range_windows(node, times_ms, ends_ms)
+    if isinstance(node, Range) and (extension := node.selector.extension):
+        found = (one for window in found for one in framed(window, extension))
+    for window in found:
         width = window.values.shape[1]
         for number, (begin, end) in enumerate(zip(window.lo.tolist(), window.hi.tolist(), strict=True)):
             if begin >= end:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kpwatch.base.errors import BadQuery
+from kpwatch.base.errors import BadQuery, QueryFailed
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import metric_name
-from kpwatch.promql import binary
+from kpwatch.promql import binary, extended
 from kpwatch.promql.aggregate import Request, aggregate, count_values
 from kpwatch.promql.counters import PLAIN
 from kpwatch.promql.functions import FUNCTIONS, Around, General, OverTime, Pointwise
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kpwatch.promql.budget import Budget
     from kpwatch.promql.notes import Notes
     from kpwatch.promql.select import Window
-    from kpwatch.promql.tree import Node, When
+    from kpwatch.promql.tree import Extension, Node, When
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -122,17 +122,28 @@ class Evaluation:
         """The newest samples at every step, or their times in seconds."""
         ends_ms, is_fixed = self.ends(selector.when, times_ms)
         lookback_ms = self._scope.lookback_ms
-        loaded = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, int(ends_ms[-1]), len(ends_ms))
-        grids = [newest(parts, ends_ms, lookback_ms, timestamps=timestamps) for parts in loaded]
-        grid = stack(grids, len(ends_ms))
+        is_smoothed = selector.extension == "smoothed" and not timestamps
+        last_ms = int(ends_ms[-1]) + (lookback_ms if is_smoothed else 0)
+        loaded = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, last_ms, len(ends_ms))
+        if is_smoothed:
+            around = (one for parts in loaded for one in extended.moments(parts, ends_ms, ends_ms, lookback_ms))
+            grid = _over_windows(_SMOOTHED, around, [], len(ends_ms), self._budget.check_time)
+        else:
+            grids = [newest(parts, ends_ms, lookback_ms, timestamps=timestamps) for parts in loaded]
+            grid = stack(grids, len(ends_ms))
         return _spread(grid, len(times_ms)) if is_fixed else grid
 
     def range_windows(self, node: Range | Subquery, times_ms: Integers, ends_ms: Integers) -> Iterator[Window]:
         """The windows of a range vector that end at `ends_ms`."""
         first_ms, last_ms = int(ends_ms.min()) - node.range_ms, int(ends_ms.max())
         if isinstance(node, Range):
-            for parts in self._load(node.selector, first_ms + 1, last_ms, len(ends_ms)):
-                yield from windows(parts, times_ms, ends_ms, node.range_ms)
+            extension, lookback_ms = node.selector.extension, self._scope.lookback_ms
+            before_ms, behind_ms = extended.reach_ms(extension, lookback_ms)
+            for parts in self._load(node.selector, first_ms - before_ms + 1, last_ms + behind_ms, len(ends_ms)):
+                if extension:
+                    yield from extended.windows_of(parts, times_ms, ends_ms, node.range_ms, extension, lookback_ms)
+                else:
+                    yield from windows(parts, times_ms, ends_ms, node.range_ms)
             return
         step_ms = node.step_ms or self._scope.default_subquery_step_ms
         inner_times_ms = self._aligned_times(first_ms, last_ms, step_ms)
@@ -185,7 +196,9 @@ class Evaluation:
         if is_fixed and scalars:  # one window, but an answer that differs by step
             ends_ms, is_fixed = np.broadcast_to(ends_ms, times_ms.shape), False
         window_times_ms = times_ms[: len(ends_ms)]
-        if not self._scope.extrapolates and function.body in PLAIN:
+        if extension := node.selector.extension if isinstance(node, Range) else "":
+            function = _extended(function, extension, call.function)
+        elif not self._scope.extrapolates and function.body in PLAIN:
             function = replace(function, body=PLAIN[function.body])
         parts = self.range_windows(node, window_times_ms, ends_ms)
         grid = _over_windows(function, parts, scalars, len(ends_ms), self._budget.check_time)
@@ -273,6 +286,16 @@ def _pointwise(function: Pointwise, arguments: list[Value], times_ms: Integers) 
     grid, *scalars = arguments
     assert isinstance(grid, Grid), "the parser lets only vectors in"
     return grid.with_values(function.body(grid.values, *scalars))
+
+
+_SMOOTHED = OverTime(extended.value_at_end, keeps_name=True)
+
+
+def _extended(function: OverTime, extension: Extension, name: str) -> OverTime:
+    bodies = extended.BODIES[extension]
+    if name not in bodies:
+        raise QueryFailed(f"{extension} modifier can only be used with: {', '.join(sorted(bodies))} - not with {name}")
+    return replace(function, body=bodies[name])
 
 
 def _over_windows(

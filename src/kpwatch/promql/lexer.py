@@ -8,22 +8,27 @@ writes comes near the bounds.
 What the parser reads otherwise than Prometheus 3 it is not shown: spaces and comments become one space, every number
 its value, every duration its milliseconds (`[5m * 2]` is `[600000ms]`), every string the plainest literal of the same
 text, a regular expression its number (the parser would compile it in another dialect), a time after `@` a stand-in far
-in the future (the parser knows no time before 1970). `parse` turns the stand-ins back. Errors found here say where.
+in the future (the parser knows no time before 1970). It has no `anchored` and `smoothed`: they are added to the offset
+as times that no offset reaches (`EXTENSION_MS`). `parse` turns the stand-ins back. Errors found here say where.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kpwatch.base.errors import BadQuery
 from kpwatch.promql.durations import INSTANT, Shown, Span, parse_offset, parse_window
 from kpwatch.promql.numbers import literal_value
 from kpwatch.promql.places import find_places, places_of
+from kpwatch.promql.strings import replace_bytes, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kpwatch.promql.durations import Window
+    from kpwatch.promql.tree import Extension
 
 MAX_QUERY_BYTES = 16 * 1024
 MAX_BRACKET_DEPTH = 50
@@ -36,9 +41,11 @@ LATEST_SECONDS = 2**63 // 1000 // 1000
 TIME_STAND_IN_SECONDS = 200_000_000_000  # the year 8307
 """A number after `@` is written as this plus its ordinal in `Prepared.times_ms`."""
 
-FIRST_BYTE_STAND_IN = "\U0010ff00"  # private use
-_TO_STAND_IN = {0xDC00 + byte: ord(FIRST_BYTE_STAND_IN) + byte for byte in range(128, 256)}
-_FROM_STAND_IN = {stand_in: surrogate for surrogate, stand_in in _TO_STAND_IN.items()}
+EXTENSION_MS = 10**15
+"""31,700 years: `anchored` is one of them after `offset`, `smoothed` two."""
+EXTENSIONS: tuple[Extension, ...] = ("", "anchored", "smoothed")
+NAME_STAND_IN = "_:is_called:"
+"""Stands before a metric's name that is a word which the parser does not take for one."""
 
 _TOKEN = re.compile(
     r"""
@@ -54,14 +61,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(
-    r"\\(?:x(?P<hex>[0-9A-Fa-f]{2})|(?P<octal>[0-7]{3})|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|(?P<one>.))",
-    re.DOTALL,
-)
-_ONE_LETTER = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "\\": "\\", "'": "'", '"': '"'}
 _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
-_GROUPING_WORDS = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
-_EXTENDED = frozenset({"smoothed", "anchored"})
+_MATCHING_WORDS = frozenset({"on", "ignoring", "group_left", "group_right"})
+_GROUPING_WORDS = _MATCHING_WORDS | {"by", "without"}
+_NO_EXPRESSION = _WORD_OPERATORS | _MATCHING_WORDS | {"bool"}
+"""Words behind which an expression begins."""
+_ONLY_QUOTED = frozenset(EXTENSIONS)
+"""Names of labels that the parser does not take as they are."""
 _MATCH_OPERATORS = frozenset({"=", "!=", "=~", "!~"})
 _OR_NOTHING = "|"
 _SPECIAL_NUMBERS = {"inf": math.inf, "nan": math.nan}
@@ -72,6 +78,27 @@ class Token(NamedTuple):
 
     kind: str
     text: str
+
+
+class _Behind:
+    """What stands behind a selector so far: `@`, `offset`, an extension."""
+
+    def __init__(self) -> None:
+        self.written: int | None = None
+        """Where in the text the offset is."""
+        self.offset_ms: int | None = None
+        self.extension: Extension = ""
+        self.is_selector = False
+
+    @property
+    def is_only_extension(self) -> bool:
+        """Whether nothing else stands there."""
+        return self.extension != "" and self.offset_ms is None
+
+    @property
+    def text(self) -> str:
+        """The offset with the extension in it, as `extension_of` finds it."""
+        return f"offset {_plain_duration((self.offset_ms or 0) + EXTENSIONS.index(self.extension) * EXTENSION_MS)}"
 
 
 class Prepared(NamedTuple):
@@ -141,8 +168,11 @@ class _Rewriter:
         self._times_ms: list[int] = []
         self._patterns: list[str] = []
         self._braces = 0
-        self._groupings: list[bool] = []
-        """Of the open brackets: does it hold label names?"""
+        self._groupings: list[str] = []
+        """Of the open brackets: the word before it if it holds label names."""
+        self._closed_grouping = ""
+        """The same of the bracket that was closed last."""
+        self._behind = _Behind()
 
     def run(self) -> Prepared:
         """All of it."""
@@ -158,14 +188,25 @@ class _Rewriter:
         return Prepared(" ".join(self._text), tuple(self._times_ms), tuple(self._patterns), places)
 
     def _step(self, kind: str, piece: str) -> None:
+        if kind == "word" and self._is_modifier(piece.lower()):
+            self._modify(piece.lower())
+            return
+        piece = self._rewritten(kind, piece)
+        if kind == "range" and ":" not in piece and self._behind.is_only_extension:
+            self._text.insert(-1, piece)  # `a anchored[5m]` is `a[5m] anchored`
+            self._behind.written = len(self._text) - 1
+            return
+        self._text.append(piece)
+        self._go_behind(kind, piece)
+
+    def _rewritten(self, kind: str, piece: str) -> str:
+        """A piece as the parser takes it."""
         if kind == "string":
             piece = self._string(piece)
         elif kind == "number":
             piece = _plain_number(literal_value(piece))
         elif kind == "range":
-            window = parse_window(piece, self._span, self._shown)
-            step = "" if window.step_ms is None else _plain_duration(window.step_ms)
-            piece = f"[{_plain_duration(window.range_ms)}{':' + step if window.is_subquery else ''}]"
+            piece = _plain_window(parse_window(piece, self._span, self._shown))
         elif kind == "at":
             piece += self._time()
         elif kind == "word":
@@ -180,7 +221,15 @@ class _Rewriter:
                 "parse error: unary expression only allowed on expressions of type scalar or instant vector, "
                 'got "string"'
             )
-        self._text.append(piece)
+        return piece
+
+    def _go_behind(self, kind: str, piece: str) -> None:
+        """Note whether a selector ends with the piece just written."""
+        if kind == "at":
+            return
+        if kind != "range" or ":" in piece:
+            self._behind = _Behind()
+        self._behind.is_selector = kind in ("word", "range") or piece == "}"
 
     def _kind(self, ahead: int) -> str:
         place = self._at + ahead
@@ -195,35 +244,49 @@ class _Rewriter:
             raise BadQuery("parse error: unexpected left brace '{' (native histograms are not supported)")
         self._braces += (piece == "{") - (piece == "}")
         if piece == "(":
-            self._groupings.append(self._kind(-1) == "word" and self._piece(-1).lower() in _GROUPING_WORDS)
+            word = self._piece(-1).lower()
+            self._groupings.append(word if word in _GROUPING_WORDS else "")
         elif piece == ")" and self._groupings:
-            self._groupings.pop()
+            self._closed_grouping = self._groupings.pop()
 
     def _word(self, piece: str) -> str:
-        """A word is `offset` or the like only behind an expression, else a name."""
+        """A name, or what the parser is told instead."""
         word = piece.lower()
         if self._braces:  # the parser has an `or` of its own there
             return f'"{piece}"' if word == "or" and self._piece(1) in _MATCH_OPERATORS else piece
         if self._groupings and self._groupings[-1]:
-            return f'"{piece}"' if ":" in piece else piece
+            return f'"{piece}"' if ":" in piece or word in _ONLY_QUOTED else piece
         if word in _SPECIAL_NUMBERS:  # in any case of letters, which the parser would take for a metric's name
             return "Inf" if word == "inf" else "NaN"
-        if word in ("offset", *_EXTENDED) and self._is_behind_expression():
-            if word in _EXTENDED:
-                raise BadQuery(f"the modifier {word} is not supported; use the range without it")
-            return f"offset {self._offset()}"
-        return piece
+        return NAME_STAND_IN + piece if word in _ONLY_QUOTED and self._piece(1) != "(" else piece
 
-    def _is_behind_expression(self) -> bool:
+    def _is_modifier(self, word: str) -> bool:
+        """Behind an expression these are no names."""
+        if (word != "offset" and word not in EXTENSIONS) or self._braces or (self._groupings and self._groupings[-1]):
+            return False
         kind, piece = self._kind(-1), self._piece(-1).lower()
-        return kind in ("close", "range", "number", "string") or (kind == "word" and piece not in _WORD_OPERATORS)
+        if piece == ")":
+            return self._closed_grouping not in _MATCHING_WORDS
+        return kind in ("close", "range", "number", "string") or (kind == "word" and piece not in _NO_EXPRESSION)
 
-    def _offset(self) -> str:
-        """The duration behind `offset`, which is read off the stream."""
-        ahead = [self._stream[index].text for index in self._indexes[self._at + 1 :]]
-        milliseconds, taken = parse_offset(ahead, self._span, self._shown)
-        self._at += taken
-        return _plain_duration(milliseconds)
+    def _modify(self, word: str) -> None:
+        """Write `offset` and its duration, or an extension, into one offset behind the selector."""
+        behind = self._behind
+        is_second = word == "offset" and behind.offset_ms is not None
+        if word == "offset":
+            ahead = [self._stream[index].text for index in self._indexes[self._at + 1 :]]
+            behind.offset_ms, taken = parse_offset(ahead, self._span, self._shown)
+            self._at += taken
+        elif not behind.is_selector:
+            raise BadQuery(f"parse error: {word} modifier not implemented")
+        elif behind.extension not in ("", word):
+            raise BadQuery("parse error: anchored and smoothed modifiers cannot be used together")
+        else:
+            behind.extension = EXTENSIONS[EXTENSIONS.index(cast("Extension", word))]
+        if behind.written is None or is_second:  # which the parser refuses
+            behind.written = len(self._text)
+            self._text.append("")
+        self._text[behind.written] = behind.text
 
     def _time(self) -> str:
         """The number behind `@`; anything else is left to the parser."""
@@ -233,6 +296,9 @@ class _Rewriter:
             seconds = literal_value(number)
         elif number.lower() in _SPECIAL_NUMBERS:
             seconds = _SPECIAL_NUMBERS[number.lower()]
+        elif number.lower() in ("start", "end") and (self._piece(2), self._piece(3)) == ("(", ")"):
+            self._at += 3
+            return f" {number}()"
         else:
             return ""
         if not seconds <= LATEST_SECONDS:
@@ -251,7 +317,13 @@ class _Rewriter:
             # One that lets no empty value through: whether the pattern itself does is not for the parser to say.
             return f'"{len(self._patterns) - 1}{_OR_NOTHING if operator == "!~" else ""}"'
         quoted = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-        return f'"{quoted.translate(_TO_STAND_IN)}"'
+        return f'"{replace_bytes(quoted)}"'
+
+
+def extension_of(offset_ms: int) -> tuple[Extension, int]:
+    """The extension that is in an offset, and the offset without it."""
+    which = (offset_ms + EXTENSION_MS // 2) // EXTENSION_MS
+    return EXTENSIONS[which], offset_ms - which * EXTENSION_MS
 
 
 def _plain_duration(milliseconds: int) -> str:
@@ -263,53 +335,11 @@ def _plain_duration(milliseconds: int) -> str:
     return "-" * (milliseconds < 0) + "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
+def _plain_window(window: Window) -> str:
+    step = "" if window.step_ms is None else _plain_duration(window.step_ms)
+    return f"[{_plain_duration(window.range_ms)}{':' + step if window.is_subquery else ''}]"
+
+
 def _plain_number(value: float) -> str:
     """In digits that the parser reads the same."""
     return str(int(value)) if value.is_integer() and value < 1e15 else repr(value)
-
-
-def unquote(literal: str) -> str | None:
-    """The value of a Go string literal, or None for an unknown escape; bytes that are no UTF-8 become surrogates."""
-    inner = literal[1:-1]
-    if literal.startswith("`"):
-        return inner
-    other_quote = "'" if literal[0] == '"' else '"'
-    for match in _ESCAPE.finditer(inner):
-        if match["one"] is not None and (match["one"] not in _ONE_LETTER or match["one"] == other_quote):
-            return None
-    try:
-        escaped = _ESCAPE.sub(_unescape, inner).encode("utf-8", "surrogateescape")
-    except (ValueError, OverflowError):  # \U above the last character, or half a surrogate pair
-        return None
-    return escaped.decode("utf-8", "surrogateescape")
-
-
-def _unescape(match: re.Match[str]) -> str:
-    """One escape; a byte above 127 as a surrogate for a moment, so that the whole string is decoded together."""
-    if match["one"] is not None:
-        return _ONE_LETTER[match["one"]]
-    if code := match["u"] or match["U"]:
-        return chr(int(code, 16))
-    byte = _byte_of(match)
-    if byte > 255:
-        raise ValueError(match.group())
-    return chr(byte) if byte < 128 else chr(0xDC00 + byte)
-
-
-def _byte_of(match: re.Match[str]) -> int:
-    """The byte that a hexadecimal or octal escape stands for; 0 for another."""
-    return int(match["hex"], 16) if match["hex"] else int(match["octal"] or "0", 8)
-
-
-def restore_bytes(text: str) -> str:
-    """Text after parsing: bytes that are no UTF-8 as Python's lone surrogates, which match and name nothing stored."""
-    return text.translate(_FROM_STAND_IN) if any(character >= FIRST_BYTE_STAND_IN for character in text) else text
-
-
-def is_text(text: str) -> bool:
-    """Whether `text` is valid Unicode, without bytes that `restore_bytes` could only keep as surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

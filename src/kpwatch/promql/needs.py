@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.matchers import Matcher
+from kpwatch.promql.extended import reach_ms
 from kpwatch.promql.parse import parse
 from kpwatch.promql.tree import Range, Selector, Subquery
 
@@ -53,7 +54,8 @@ def _selectors(node: object, window_ms: int) -> Iterator[tuple[Selector, int]]:
     """Every selector below `node`, with how far it reaches back; `@` is not for tables of now."""
     match node:
         case Range(selector, range_ms):
-            yield selector, range_ms + selector.when.offset_ms
+            before_ms, _ = reach_ms(selector.extension, window_ms)
+            yield selector, range_ms + before_ms + selector.when.offset_ms
         case Selector():
             yield node, window_ms + node.when.offset_ms
         case Subquery():

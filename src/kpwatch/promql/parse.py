@@ -22,9 +22,17 @@ from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.matchers import Matcher
 from kpwatch.promql.durations import INSTANT, Span
 from kpwatch.promql.functions import FUNCTIONS, Pointwise
-from kpwatch.promql.lexer import TIME_STAND_IN_SECONDS, Prepared, is_text, prepare, restore_bytes, tokens
+from kpwatch.promql.lexer import (
+    NAME_STAND_IN,
+    TIME_STAND_IN_SECONDS,
+    Prepared,
+    extension_of,
+    prepare,
+    tokens,
+)
 from kpwatch.promql.places import place_of_fault
 from kpwatch.promql.relabel import is_label_name, show_bytes
+from kpwatch.promql.strings import is_text, restore_bytes
 from kpwatch.promql.tree import (
     Aggregation,
     Binary,
@@ -43,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kpwatch.model.matchers import MatchOp
-    from kpwatch.promql.tree import Node
+    from kpwatch.promql.tree import Extension, Moment, Node
 
 PARSER_STACK_BYTES = 16 * 1024 * 1024
 PARSED_KEPT = 256
@@ -200,11 +208,13 @@ class Converter:
         """A selector; a name before its braces is its first matcher."""
         if parsed.matchers.or_matchers:
             raise BadQuery("`or` between label matchers is not supported: it is no PromQL; use =~ or the operator `or`")
-        named = (Matcher(METRIC_NAME, "=", parsed.name),) if parsed.name is not None else ()
+        name = name_of(parsed)
+        named = () if name is None else (Matcher(METRIC_NAME, "=", name),)
         matchers = tuple(self.matcher(matcher) for matcher in parsed.matchers.matchers)
         if not named and all(matcher.test("") for matcher in matchers):
             raise BadQuery("parse error: vector selector must contain at least one non-empty matcher")
-        return Selector(named + matchers, self._when(parsed))
+        when, extension = self._when(parsed)
+        return Selector(named + matchers, when, extension)
 
     def matcher(self, parsed: promql_parser.Matcher) -> Matcher:
         """A matcher whose pattern, if it is one, is known to be one."""
@@ -224,16 +234,24 @@ class Converter:
         """An expression with a range."""
         step_ms = None if parsed.step is None else _positive_ms(parsed.step, "subquery step")
         inner = self.node(parsed.expr, depth + 1)
-        return Subquery(inner, _positive_ms(parsed.range, "subquery range"), step_ms, self._when(parsed))
+        when, extension = self._when(parsed)
+        if extension:
+            raise BadQuery(f"parse error: {extension} modifier is not supported for subqueries")
+        return Subquery(inner, _positive_ms(parsed.range, "subquery range"), step_ms, when)
 
-    def _when(self, parsed: promql_parser.VectorSelector | promql_parser.SubqueryExpr) -> When:
-        offset_ms = 0 if parsed.offset is None else _milliseconds(parsed.offset, "offset")
+    def _when(self, parsed: promql_parser.VectorSelector | promql_parser.SubqueryExpr) -> tuple[When, Extension]:
+        extension, offset_ms = extension_of(0 if parsed.offset is None else parsed.offset // _MILLISECOND)
+        if abs(offset_ms) > MAX_DURATION_MS:
+            raise BadQuery(f"an offset of {offset_ms} ms is out of range: at most 292 years")
+        return When(offset_ms, self._at(parsed)), extension
+
+    def _at(self, parsed: promql_parser.VectorSelector | promql_parser.SubqueryExpr) -> Moment:
         if parsed.at is None:
-            return When(offset_ms)
+            return None
         if parsed.at.type == promql_parser.AtModifierType.Start:
-            return When(offset_ms, "start")
+            return "start"
         if parsed.at.type == promql_parser.AtModifierType.End:
-            return When(offset_ms, "end")
+            return "end"
         try:
             moment = parsed.at.at
         except (OverflowError, ValueError) as error:
@@ -242,7 +260,7 @@ class Converter:
             raise BadQuery("timestamp out of bounds for @ modifier")
         at_ms = (moment - _EPOCH) // _MILLISECOND
         ordinal = at_ms // 1000 - TIME_STAND_IN_SECONDS
-        return When(offset_ms, self._prepared.times_ms[ordinal])
+        return self._prepared.times_ms[ordinal]
 
     def binary(self, parsed: promql_parser.BinaryExpr, depth: int) -> Node:
         """A left-leaning chain (`a or b or c …`) is one level deep however long it is."""
@@ -329,6 +347,11 @@ def matching_of(operator: str, parsed: promql_parser.BinaryExpr) -> Matching:
     return Matching(cardinality, on, names, include)
 
 
+def name_of(parsed: promql_parser.VectorSelector) -> str | None:
+    """The metric's name before the braces."""
+    return None if parsed.name is None else parsed.name.removeprefix(NAME_STAND_IN)
+
+
 def _names(texts: Iterable[str], what: str) -> tuple[str, ...]:
     names = tuple(restore_bytes(text) for text in texts)
     for name in names:
@@ -350,15 +373,10 @@ def kind_of(node: Node) -> Literal["scalar", "string", "instant vector", "range 
     return "range vector" if isinstance(node, Range | Subquery) else "instant vector"
 
 
-def _milliseconds(duration: timedelta, what: str) -> int:
-    whole = duration // _MILLISECOND
-    if abs(whole) > MAX_DURATION_MS:
-        raise BadQuery(f"{what} of {duration} is out of range: at most 292 years")
-    return whole
-
-
 def _positive_ms(duration: timedelta | None, what: str) -> int:
-    whole = 0 if duration is None else _milliseconds(duration, what)
+    whole = 0 if duration is None else duration // _MILLISECOND
+    if whole > MAX_DURATION_MS:
+        raise BadQuery(f"{what} of {duration} is out of range: at most 292 years")
     if whole <= 0:
         raise BadQuery(f"{what} must be at least 1ms")
     return whole

@@ -97,8 +97,10 @@ _ONE_LINE: dict[str, Callable[[Syntax], str]] = {
     "aggregation": _aggregation,
     "binaryExpr": _binary,
     "subquery": lambda node: one_line(node["expr"]) + _brackets(node),
-    "matrixSelector": lambda node: f"{_selector(node)}[{_duration(node, 'range')}]{_at_and_offset(node)}",
-    "vectorSelector": lambda node: _selector(node) + _at_and_offset(node),
+    "matrixSelector": lambda node: (
+        f"{_selector(node)}[{_duration(node, 'range')}]{_extension(node)}{_at(node)}{_offset(node)}"
+    ),
+    "vectorSelector": lambda node: _selector(node) + _at(node) + _extension(node) + _offset(node),
 }
 
 
@@ -130,18 +132,21 @@ def _selector(node: Syntax) -> str:
 
 def _brackets(node: Syntax) -> str:
     step = _duration(node, "step") if node["step"] or node["stepExpr"] else ""
-    return f"[{_duration(node, 'range')}:{step}]{_at_and_offset(node)}"
+    return f"[{_duration(node, 'range')}:{step}]{_at(node)}{_offset(node)}"
 
 
-def _at_and_offset(node: Syntax) -> str:
-    text = ""
+def _at(node: Syntax) -> str:
     if node["timestamp"] is not None:
-        text = f" @ {node['timestamp'] / 1000:.3f}"
-    elif node["startOrEnd"]:
-        text = f" @ {node['startOrEnd']}()"
-    if node["offset"] or node["offsetExpr"]:
-        text += f" offset {_duration(node, 'offset')}"
-    return text
+        return f" @ {node['timestamp'] / 1000:.3f}"
+    return f" @ {node['startOrEnd']}()" if node["startOrEnd"] else ""
+
+
+def _extension(node: Syntax) -> str:
+    return " anchored" if node["anchored"] else " smoothed" if node["smoothed"] else ""
+
+
+def _offset(node: Syntax) -> str:
+    return f" offset {_duration(node, 'offset')}" if node["offset"] or node["offsetExpr"] else ""
 
 
 def _duration(node: Syntax, name: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from kpwatch.base.errors import QueryFailed
 from kpwatch.model.labels import METRIC_NAME, label_value, make_labels
-from kpwatch.promql.lexer import is_text
+from kpwatch.promql.strings import is_text
 from kpwatch.promql.values import Floats, Grid, Integers, merge_same_labels
 
 if TYPE_CHECKING:

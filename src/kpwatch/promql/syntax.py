@@ -13,8 +13,9 @@ import promql_parser
 
 from kpwatch.model.gofloat import format_plain
 from kpwatch.promql.durations import INSTANT, Shown
-from kpwatch.promql.lexer import prepare, restore_bytes
-from kpwatch.promql.parse import MAX_TREE_DEPTH, Converter, matching_of, on_known_stack, parse_natively
+from kpwatch.promql.lexer import prepare
+from kpwatch.promql.parse import MAX_TREE_DEPTH, Converter, matching_of, name_of, on_known_stack, parse_natively
+from kpwatch.promql.strings import restore_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,11 +79,11 @@ class _Syntaxes:
             matchers = (*others, first)
         return {
             "type": "vectorSelector",
-            "name": parsed.name or "",
+            "name": name_of(parsed) or "",
             "matchers": [{"name": one.name, "value": one.value, "type": one.op} for one in matchers],
             **self._when(selected.when),
-            "anchored": False,
-            "smoothed": False,
+            "anchored": selected.extension == "anchored",
+            "smoothed": selected.extension == "smoothed",
         }
 
     def range(self, parsed: promql_parser.MatrixSelector) -> Syntax:

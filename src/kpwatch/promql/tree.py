@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from kpwatch.model.matchers import Matcher
 
 
+Extension = Literal["", "anchored", "smoothed"]
+"""Whether a selector also looks at the samples next to its range, or to its time (`extended`)."""
+
+
+Moment = int | Literal["start", "end"] | None
+"""What stands after `@`: a time, or an edge of the whole query."""
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """A number literal: a scalar."""
@@ -32,7 +40,7 @@ class When:
     """Where a selector or subquery looks: `@` (a time, or an edge of the whole query) and `offset`."""
 
     offset_ms: int = 0
-    at: int | Literal["start", "end"] | None = None
+    at: Moment = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class Selector:
 
     matchers: tuple[Matcher, ...]
     when: When
+    extension: Extension = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,39 @@ def rate(samples: Samples, start_ms: int, end_ms: int) -> float | None:
     return None if result is None else result / ((end_ms - start_ms) / 1000)
 
 
+def extended(samples: Samples, start_ms: int, end_ms: int, *, is_smoothed: bool, is_counter: bool) -> float | None:
+    """Prometheus' extendedRate, before the division; `samples` are those of a lookback more on each side."""
+    last = len(samples) - 1
+    before = max([place for place in range(last) if samples[place][0] <= start_ms], default=0)
+    if is_smoothed:
+        last = min([place for place in range(last) if samples[place][0] >= end_ms], default=last)
+    if samples[last][0] <= start_ms or samples[before][0] > end_ms:
+        return None
+    left, right = samples[before][1], samples[last][1]
+    if is_smoothed and samples[before][0] < start_ms:
+        left = between(samples[before], samples[before + 1], start_ms, is_counter=is_counter)
+    if is_smoothed and samples[last][0] > end_ms:
+        right = between(samples[last - 1], samples[last], end_ms, is_counter=is_counter)
+    way = [left, *(value for time_ms, value in samples if start_ms < time_ms < end_ms), right]
+    lost = sum(one for one, other in pairwise(way) if other < one) if is_counter else 0.0
+    return right - left + lost
+
+
+def between(one: tuple[int, float], other: tuple[int, float], at_ms: int, *, is_counter: bool = False) -> float:
+    """On the line from one sample to the next."""
+    start = 0.0 if is_counter and other[1] < one[1] else one[1]
+    return start + (other[1] - start) * (at_ms - one[0]) / (other[0] - one[0])
+
+
+def smoothed(samples: Samples, at_ms: int) -> float | None:
+    """Prometheus' smoothSeries; `samples` are those of a lookback before and behind."""
+    before = [sample for sample in samples if sample[0] <= at_ms]
+    behind = [sample for sample in samples if sample[0] > at_ms]
+    if not before:
+        return None
+    return between(before[-1], behind[0], at_ms) if behind and before[-1][0] < at_ms else before[-1][1]
+
+
 def _pairs(samples: Samples, holds: Callable[[float, float], bool]) -> float:
     return float(sum(holds(before, after) for (_, before), (_, after) in pairwise(samples)))
 

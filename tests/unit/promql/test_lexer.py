@@ -15,8 +15,8 @@ from kpwatch.promql.lexer import (
     MAX_SIGN_RUN,
     prepare,
     tokens,
-    unquote,
 )
+from kpwatch.promql.strings import unquote
 
 REWRITTEN = [
     ("1_000", "1000"),
@@ -41,6 +41,13 @@ REWRITTEN = [
     (r'"\303\277 \x41"', '"ÿ A"'),
     (r'"\\xc3"', r'"\\xc3"'),
     (r"`\xc3`", r'"\\xc3"'),
+    ("a anchored", "a offset 11574074d6400s"),
+    ("a[5m] SMOOTHED offset -1s", "a [300s] offset 23148148d12799s"),
+    ("a offset 1s anchored @ 5", "a offset 11574074d6401s @ 200000000000"),
+    ("a smoothed[5m]", "a [300s] offset 23148148d12800s"),
+    ("a smoothed[5m:] offset 1s", "a offset 23148148d12800s [300s:] offset 1s"),
+    ("anchored + smoothed{anchored='b'}", '_:is_called:anchored + _:is_called:smoothed { anchored = "b" }'),
+    ("a * on (smoothed) group_left smoothed", 'a * on ( "smoothed" ) group_left _:is_called:smoothed'),
     (r'a{b=~"c.*",d!~`\d`,e="f"}', 'a { b =~ "0" , d !~ "1|" , e = "f" }'),
 ]
 
@@ -61,7 +68,8 @@ REFUSED = [
     ("a @ Inf", "1:3: parse error: timestamp out of bounds for @ modifier: Inf"),
     ("a @ 1e18", "timestamp out of bounds"),
     ("a[0s]", "1:2: parse error: duration must be greater than 0"),
-    ("rate(a[5m] smoothed)", "the modifier smoothed is not supported"),
+    ("sum(a) smoothed", "1:8: parse error: smoothed modifier not implemented"),
+    ("a anchored smoothed", "1:12: parse error: anchored and smoothed modifiers cannot be used together"),
 ]
 
 OVER_A_BOUND = [

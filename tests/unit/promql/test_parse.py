@@ -101,7 +101,7 @@ REFUSED = [
     ("a * on(x) group_left(x) b", "must not occur in ON and GROUP"),
     ("histogram_count(a)", "not supported"),
     ("info(a)", "not supported"),
-    ("a smoothed", "not supported"),
+    ("a[5m:] smoothed", "not supported for subqueries"),
     ("topk('a', b)", "expected type scalar"),
     ("limitk(a, b)", "expected type scalar in aggregation parameter, got instant vector"),
     ("count_values(1 + 2, b)", "string"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kpwatch.model.numbers import STALE_NAN
 from kpwatch.model.results import Matrix, Vector
 from kpwatch.model.source import Slice
-from kpwatch.promql import stacks
+from kpwatch.promql import extended, stacks
 from kpwatch.promql.engine import Engine
 from kpwatch.promql.functions import FUNCTIONS, OverTime
 from kpwatch.promql.stacks import batches, rows_until, stack_of, unstacked
@@ -33,7 +33,8 @@ NEEDS_SCALARS = {
     "double_exponential_smoothing": "double_exponential_smoothing(m[{}s], 0.5, 0.1 + time() / 1000)",
 }
 OVER_TIME = [name for name, function in FUNCTIONS.items() if isinstance(function, OverTime)]
-QUERIES = ["m", "m offset 20s", "m @ 100", "timestamp(m)", "m and m > 3", "sum(m)", "rate(m[2m] @ 300)"]
+QUERIES = ["m", "m offset 20s", "m @ 100", "timestamp(m)", "m and m > 3", "sum(m)", "rate(m[2m] @ 300)", "m smoothed"]
+EXTENDED = [f"{name}(m[{{}}s] {extension})" for extension, bodies in extended.BODIES.items() for name in bodies]
 
 
 class Given:
@@ -79,7 +80,9 @@ def answers(parts: Sequence[Slice], query: str, times_s: tuple[int, int, int]) -
     return found
 
 
-@pytest.mark.parametrize("query", [*QUERIES, *(NEEDS_SCALARS.get(name, f"{name}(m[{{}}s])") for name in OVER_TIME)])
+@pytest.mark.parametrize(
+    "query", [*QUERIES, *EXTENDED, *(NEEDS_SCALARS.get(name, f"{name}(m[{{}}s])") for name in OVER_TIME)]
+)
 @given(
     parts=fleets(),
     times_s=st.tuples(st.integers(0, 200), st.integers(200, 500), st.integers(40, 200)),

@@ -40,6 +40,8 @@ UP_5M = selector("up", type="matrixSelector", range=300_000, rangeExpr=None)
         ("up offset -5m @ 3.5", selector("up", offset=-300_000, timestamp=3500)),
         ("up @ -1", selector("up", timestamp=-1000)),
         ("up @ start()", selector("up", startOrEnd="start")),
+        ("smoothed smoothed", selector("smoothed", smoothed=True)),
+        ("up[5m] offset 1s anchored", {**UP_5M, "anchored": True, "offset": 1000}),
         ("1e3", {"type": "numberLiteral", "val": "1000"}),
         ("1.5e-7", {"type": "numberLiteral", "val": "0.00000015"}),
         ("-Inf", {"type": "numberLiteral", "val": "-Inf"}),
