@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kpwatch.model.frames import Frame
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
+    from kpwatch.model.stack import Stack
 
 
 class Appended(NamedTuple):
@@ -131,4 +132,16 @@ class SeriesSource(Protocol):
 
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Sorted values of label `name` in these series."""
+        ...
+
+
+class StackSource(SeriesSource, Protocol):
+    """A source that keeps what it gave, for who asks the same again."""
+
+    def stacks(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int, steps: int) -> Iterator[list[Stack]]:
+        """What `select` gives, stacked (`model/stack.py`), in batches that are worth evaluating together.
+
+        There may be samples outside [start_ms, end_ms], and series that have no others. `matchers` are recognised by
+        being the same object.
+        """
         ...

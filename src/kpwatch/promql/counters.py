@@ -108,14 +108,14 @@ def _outermost(window: Window) -> tuple[Integers, Integers, Mask]:
 
 
 def _add_lost_in_resets(window: Window, change: Floats) -> Floats:
-    """Add the value before each decrease; columns without any decrease (nearly all) cost one comparison a sample."""
-    values = window.values
-    fell = values[1:] < values[:-1]
-    fell[window.begins[1:] - 1] = False  # from one slice to the next
-    columns = np.flatnonzero(fell.any(axis=0))
+    """Add the value before each decrease; nearly all columns have none."""
+    columns = window.stack.falling
     if not len(columns):
         return change
-    lost = np.where(fell[:, columns], values[:-1, columns], 0.0)
+    values = window.values[:, columns]
+    earlier, later = values[:-1], values[1:]
+    lost = np.where(later < earlier, earlier, 0.0)
+    lost[window.begins[1:] - 1] = 0.0  # from one slice to the next
     corrected = change.copy()
     corrected[:, columns] += fold_windows(lost, window.lo, window.hi - 1, np.add, 0.0)
     return corrected

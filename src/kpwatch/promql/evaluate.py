@@ -21,7 +21,7 @@ from kpwatch.promql.counters import PLAIN
 from kpwatch.promql.functions import FUNCTIONS, Around, General, OverTime, Pointwise
 from kpwatch.promql.remembered import remembered
 from kpwatch.promql.select import grid_windows, newest, windows
-from kpwatch.promql.stacks import batches, for_each, unstacked
+from kpwatch.promql.stacks import for_each, selected, unstacked
 from kpwatch.promql.tree import (
     Aggregation,
     Binary,
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
-    from kpwatch.model.source import SeriesSource, Slice
+    from kpwatch.model.source import SeriesSource
+    from kpwatch.model.stack import Stack
     from kpwatch.promql.budget import Budget
     from kpwatch.promql.notes import Notes
     from kpwatch.promql.select import Window
@@ -110,12 +111,12 @@ class Evaluation:
         at_ms = edges[when.at] if isinstance(when.at, str) else when.at
         return np.asarray([at_ms - when.offset_ms]), True
 
-    def _load(self, selector: Selector, first_ms: int, last_ms: int, steps: int) -> Iterator[list[Slice]]:
-        """The source's slices: samples are counted while slices are in use, what is made of them from then on."""
-        for parts in batches(self._scope.source.select(selector.matchers, first_ms, last_ms), steps):
-            samples = sum(part.values.size for part in parts)
-            self._budget.hold(samples + steps * sum(len(part.series) for part in parts))
-            yield parts
+    def _load(self, selector: Selector, first_ms: int, last_ms: int, steps: int) -> Iterator[list[Stack]]:
+        """What the source selects: samples are counted while stacks are in use, what is made of them from then on."""
+        for stacks in selected(self._scope.source, selector.matchers, first_ms, last_ms, steps):
+            samples = sum(one.values.size for one in stacks)
+            self._budget.hold(samples + steps * sum(len(one.series) for one in stacks))
+            yield stacks
             self._budget.held -= samples
 
     def instant(self, selector: Selector, times_ms: Integers, *, timestamps: bool = False) -> Grid:
@@ -126,10 +127,10 @@ class Evaluation:
         last_ms = int(ends_ms[-1]) + (lookback_ms if is_smoothed else 0)
         loaded = self._load(selector, int(ends_ms[0]) - lookback_ms + 1, last_ms, len(ends_ms))
         if is_smoothed:
-            around = (one for parts in loaded for one in extended.moments(parts, ends_ms, ends_ms, lookback_ms))
+            around = (one for stacks in loaded for one in extended.moments(stacks, ends_ms, ends_ms, lookback_ms))
             grid = _over_windows(_SMOOTHED, around, [], len(ends_ms), self._budget.check_time)
         else:
-            grids = [newest(parts, ends_ms, lookback_ms, timestamps=timestamps) for parts in loaded]
+            grids = [newest(stacks, ends_ms, lookback_ms, timestamps=timestamps) for stacks in loaded]
             grid = stack(grids, len(ends_ms))
         return _spread(grid, len(times_ms)) if is_fixed else grid
 
@@ -139,11 +140,11 @@ class Evaluation:
         if isinstance(node, Range):
             extension, lookback_ms = node.selector.extension, self._scope.lookback_ms
             before_ms, behind_ms = extended.reach_ms(extension, lookback_ms)
-            for parts in self._load(node.selector, first_ms - before_ms + 1, last_ms + behind_ms, len(ends_ms)):
+            for stacks in self._load(node.selector, first_ms - before_ms + 1, last_ms + behind_ms, len(ends_ms)):
                 if extension:
-                    yield from extended.windows_of(parts, times_ms, ends_ms, node.range_ms, extension, lookback_ms)
+                    yield from extended.windows_of(stacks, times_ms, ends_ms, node.range_ms, extension, lookback_ms)
                 else:
-                    yield from windows(parts, times_ms, ends_ms, node.range_ms)
+                    yield from windows(stacks, times_ms, ends_ms, node.range_ms)
             return
         step_ms = node.step_ms or self._scope.default_subquery_step_ms
         inner_times_ms = self._aligned_times(first_ms, last_ms, step_ms)

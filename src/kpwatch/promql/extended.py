@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kpwatch.model.stack import ALONE, Stack
 from kpwatch.promql.counters import changes, resets
 from kpwatch.promql.reduce import fold_windows
-from kpwatch.promql.select import ALONE, windows
+from kpwatch.promql.select import windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from kpwatch.model.source import Slice
     from kpwatch.promql.counters import Cells
     from kpwatch.promql.select import Window
     from kpwatch.promql.tree import Extension
@@ -36,7 +36,7 @@ def reach_ms(extension: Extension, lookback_ms: int) -> tuple[int, int]:
 
 
 def windows_of(
-    slices: Iterable[Slice],
+    stacks: Iterable[Stack],
     times_ms: Integers,
     ends_ms: Integers,
     range_ms: int,
@@ -45,7 +45,7 @@ def windows_of(
 ) -> Iterator[Window]:
     """Windows with the samples next to their ranges; empty where no sample is behind the range's start."""
     before_ms, behind_ms = reach_ms(extension, lookback_ms)
-    for wide in windows(slices, times_ms, ends_ms + behind_ms, before_ms + range_ms + behind_ms):
+    for wide in windows(stacks, times_ms, ends_ms + behind_ms, before_ms + range_ms + behind_ms):
         window = wide._replace(ends_ms=wide.ends_ms - behind_ms, range_ms=range_ms)
         after_start = _first_after(window, window.ends_ms - range_ms)
         last = window.hi - 1
@@ -68,9 +68,9 @@ def _first_after(window: Window, moments_ms: Integers) -> Integers:
     return rows
 
 
-def moments(slices: Iterable[Slice], times_ms: Integers, ends_ms: Integers, lookback_ms: int) -> Iterator[Window]:
+def moments(stacks: Iterable[Stack], times_ms: Integers, ends_ms: Integers, lookback_ms: int) -> Iterator[Window]:
     """Windows of a lookback before and behind each end, for `value_at_end`."""
-    for window in windows(slices, times_ms, ends_ms + lookback_ms, 2 * lookback_ms):
+    for window in windows(stacks, times_ms, ends_ms + lookback_ms, 2 * lookback_ms):
         yield window._replace(ends_ms=window.ends_ms - lookback_ms, range_ms=lookback_ms)
 
 
@@ -161,14 +161,12 @@ def framed(window: Window, extension: Extension) -> Iterator[Window]:
         end_ms = window.ends_ms[step]
         columns = slice(step * width, (step + 1) * width)
         times_ms = np.concatenate(([end_ms - window.range_ms], window.timestamps_ms[rows], [end_ms]))
+        values = np.concatenate((left[step : step + 1], window.values[rows], right[step : step + 1]))
         yield window._replace(
-            series=window.series[columns],
+            stack=Stack(window.series[columns], times_ms, values, ALONE),
             drop_name=window.drop_name[columns],
-            timestamps_ms=times_ms,
-            values=np.concatenate((left[step : step + 1], window.values[rows], right[step : step + 1])),
             lo=ALONE,
             hi=np.asarray([len(times_ms)]),
-            begins=ALONE,
         )
 
 

@@ -10,47 +10,60 @@ them in the same rows (a target that went away has them in one row, so there are
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kpwatch.model.source import Slice
+from kpwatch.model.stack import stack_of
 from kpwatch.promql.reduce import take_rows
-from kpwatch.promql.stacks import alike, for_each, rows_until, stack_of, unstacked
+from kpwatch.promql.stacks import for_each, unstacked
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, is_stale, stack, without_absent_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
-    from kpwatch.promql.stacks import Stack
-
-ALONE: Integers = np.zeros(1, np.int64)
-"""Where one slice begins."""
+    from kpwatch.model.stack import Stack
 
 
 class Window(NamedTuple):
-    """Dense samples of one or several slices and, for every step, which rows are in the step's window.
+    """A stack of samples and, for every step, which rows are in the step's window.
 
-    `timestamps_ms` (rows,), `values` (rows, columns); step i sees rows [lo[i], hi[i]), which lie in
-    (ends_ms[i] - range_ms, ends_ms[i]]. `times_ms` (steps,) are the steps' own times, which offset and @ move away
-    from `ends_ms`. Of a stack each slice has its own steps, those of the first slice first; slice i begins with the row
-    begins[i]; `series` and `drop_name` are of all columns of the first slice, then of the second, …
+    Step i sees rows [lo[i], hi[i]), which lie in (ends_ms[i] - range_ms, ends_ms[i]]. `times_ms` (steps,) are the
+    steps' own times, which offset and @ move away from `ends_ms`. Of several slices each has its own steps, those of
+    the first slice first; `drop_name` is of all columns of the first slice, then of the second, …
     """
 
-    series: Sequence[Labels]
+    stack: Stack
     drop_name: Mask
-    timestamps_ms: Integers
-    values: Floats
     lo: Integers
     hi: Integers
     ends_ms: Integers
     range_ms: int
     times_ms: Integers
-    begins: Integers = ALONE
     check_time: Callable[[], None] = lambda: None
     """Raises when the query's time is over."""
+
+    @property
+    def series(self) -> Sequence[Labels]:
+        """See Stack."""
+        return self.stack.series
+
+    @property
+    def timestamps_ms(self) -> Integers:
+        """See Stack."""
+        return self.stack.timestamps_ms
+
+    @property
+    def values(self) -> Floats:
+        """See Stack."""
+        return self.stack.values
+
+    @property
+    def begins(self) -> Integers:
+        """See Stack."""
+        return self.stack.begins
 
     @property
     def counts(self) -> Integers:
@@ -58,19 +71,18 @@ class Window(NamedTuple):
         return self.hi - self.lo
 
 
-def newest(slices: Iterable[Slice], ends_ms: Integers, lookback_ms: int, *, timestamps: bool = False) -> Grid:
+def newest(stacks: Iterable[Stack], ends_ms: Integers, lookback_ms: int, *, timestamps: bool = False) -> Grid:
     """The newest samples in (end - lookback_ms, end], one column per end; their times in seconds if `timestamps`."""
     grids: list[Grid] = []
-    for parts in alike(slices):
-        one = stack_of(parts)
+    for one in stacks:
         count = len(one.begins)
-        (until,) = rows_until(one, ends_ms)
+        (until,) = one.rows_until(ends_ms)
         rows = np.maximum(until - 1, 0)
         times_ms = one.timestamps_ms[rows]
         found = (until > one.begins.repeat(len(ends_ms))) & (times_ms > for_each(ends_ms - lookback_ms, count))
         values = unstacked(take_rows(one.values, rows), count)
         present = unstacked(np.broadcast_to(found, (one.values.shape[1], len(found))).T, count)
-        if math.isnan(values.sum()):
+        if one.has_nan:
             present = present & ~is_stale(values)
         if timestamps:
             seconds = times_ms / 1000.0
@@ -80,21 +92,20 @@ def newest(slices: Iterable[Slice], ends_ms: Integers, lookback_ms: int, *, time
     return stack(grids, len(ends_ms))
 
 
-def windows(slices: Iterable[Slice], times_ms: Integers, ends_ms: Integers, range_ms: int) -> Iterator[Window]:
+def windows(stacks: Iterable[Stack], times_ms: Integers, ends_ms: Integers, range_ms: int) -> Iterator[Window]:
     """Windows (end - range_ms, end] over what was scraped."""
-    for parts in alike(slices):
-        for one in _without_stale(parts):
+    for whole in stacks:
+        for one in _without_stale(whole):
             yield _window(one, np.zeros(len(one.series), np.bool_), times_ms, ends_ms, range_ms)
 
 
-def _without_stale(parts: Sequence[Slice]) -> Iterator[Stack]:
-    """Slices of equally many columns as stacks without staleness markers; nearly always there are none."""
-    one = stack_of(parts)
-    if not math.isnan(one.values.sum()) or not is_stale(one.values).any():
+def _without_stale(one: Stack) -> Iterator[Stack]:
+    """The stack without staleness markers, as one or several; nearly always there are none."""
+    if not one.has_nan or not is_stale(one.values).any():
         yield one
         return
     clean = []
-    for part in parts:
+    for part in _slices(one):
         pieces = list(without_stale(part))
         if len(pieces) == 1 and pieces[0] is part:
             clean.append(part)
@@ -102,6 +113,14 @@ def _without_stale(parts: Sequence[Slice]) -> Iterator[Stack]:
             yield from (stack_of([piece]) for piece in pieces)
     if clean:
         yield stack_of(clean)
+
+
+def _slices(one: Stack) -> Iterator[Slice]:
+    width = one.values.shape[1]
+    ends = [*one.begins[1:].tolist(), len(one.timestamps_ms)]
+    for number, (begin, end) in enumerate(zip(one.begins.tolist(), ends, strict=True)):
+        series = one.series[number * width : (number + 1) * width]
+        yield Slice(series, one.timestamps_ms[begin:end], one.values[begin:end])
 
 
 def grid_windows(
@@ -117,9 +136,6 @@ def grid_windows(
 
 def without_stale(part: Slice) -> Iterator[Slice]:
     """The samples of a slice without staleness markers, as one or several dense slices."""
-    if not math.isnan(part.values.sum()):
-        yield part
-        return
     stale = is_stale(part.values)
     if not stale.any():
         yield part
@@ -146,6 +162,5 @@ def _rows_by_mask(mask: Mask) -> Iterator[tuple[Integers, Mask]]:
 
 def _window(one: Stack, drop_name: Mask, times_ms: Integers, ends_ms: Integers, range_ms: int) -> Window:
     count = len(one.begins)
-    lo, hi = rows_until(one, ends_ms - range_ms, ends_ms)
-    ends_ms, times_ms = for_each(ends_ms, count), for_each(times_ms, count)
-    return Window(one.series, drop_name, one.timestamps_ms, one.values, lo, hi, ends_ms, range_ms, times_ms, one.begins)
+    lo, hi = one.rows_until(ends_ms - range_ms, ends_ms)
+    return Window(one, drop_name, lo, hi, for_each(ends_ms, count), range_ms, for_each(times_ms, count))

@@ -58,12 +58,23 @@ class ColumnSet:
     """The columns as bits of a number, made when it is first asked for; 0 where they are too large for that."""
 
 
+class Version:
+    """Counts changes of names: of which there are, and of which columns a target has."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
 @dataclass(slots=True, eq=False)
 class Target:
     """Where samples come from, and what is known of them."""
 
     number: int
     labels: Labels
+    version: Version = field(default_factory=Version)
+    """The catalog's."""
     columns: Ids = field(default_factory=lambda: NO_COLUMNS)
     """Columns it has samples of. Replaced, never changed in place; equal sets are one array where that is easy."""
     sealed_row: int = 0
@@ -114,6 +125,7 @@ class Target:
         if count_common(columns, self.columns) < len(columns):
             union = np.union1d(self.columns, columns)
             self.columns = columns if len(union) == len(columns) else union
+            self.version.number += 1
 
 
 class DamagedRow(NamedTuple):
@@ -134,6 +146,7 @@ class Catalog:
         self.by_metric: dict[str, list[int]] = {}
         self.targets: dict[int, Target] = {}
         self.layouts: dict[int, ColumnSet] = {}
+        self.version = Version()
         self._column_numbers: dict[Labels, int] = {}
         self._target_by_labels: dict[Labels, Target] = {}
         self._layout_by_columns: dict[bytes, ColumnSet] = {}
@@ -151,7 +164,7 @@ class Catalog:
         found = self._target_by_labels.get(labels)
         if found is None:
             self._last_target += 1
-            found = Target(self._last_target, labels)
+            found = Target(self._last_target, labels, self.version)
             self._publish_target(found)
             self._new_targets.append(found)
         return found
@@ -227,10 +240,12 @@ class Catalog:
         self.columns[number] = labels
         self._column_numbers[labels] = number
         self.by_metric.setdefault(label_value(labels, METRIC_NAME), []).append(number)
+        self.version.number += 1
 
     def _publish_target(self, target: Target) -> None:
         self.targets[target.number] = target
         self._target_by_labels[target.labels] = target
+        self.version.number += 1
 
     # Memory -> tables, inside the writer's transactions
 
@@ -278,6 +293,7 @@ class Catalog:
         for number in columns.tolist():
             connection.execute("DELETE FROM columns WHERE id = ?", (number,))
             self._unpublish_column(number)
+        self.version.number += 1
 
     def _unpublish_column(self, number: int) -> None:
         labels = self.columns[number]
@@ -329,7 +345,7 @@ class Catalog:
             if labels is None:
                 damaged.append(DamagedRow("targets", number, "wrong checksum", text))
                 continue
-            target = Target(number, labels)
+            target = Target(number, labels, self.version)
             self._publish_target(target)
             if packed is None:
                 continue  # never sealed: all there is stands in the journal

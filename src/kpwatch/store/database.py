@@ -27,13 +27,14 @@ from kpwatch.store.options import StoreOptions
 from kpwatch.store.packing import Damaged
 from kpwatch.store.reader import Query, ReaderPool
 from kpwatch.store.schema import FILE_NAME, connect_writer, migrate
+from kpwatch.store.selections import Selections
 from kpwatch.store.state import Counters, Stages, State
 from kpwatch.store.statistics import tops
 from kpwatch.store.wal import times_begun
 from kpwatch.store.writer import Command, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from kpwatch.base.clock import Clock
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
     from kpwatch.model.source import Appended, Deleted, Slice
+    from kpwatch.model.stack import Stack
     from kpwatch.store.catalog import Target
+    from kpwatch.store.index import Found
 
 __all__ = ["Store", "StoreOptions"]
 
@@ -58,6 +61,7 @@ class Store:
         self._lock = lock
         self._pool = ReaderPool(state.path)
         self._cache = Cache(state.options.cache_bytes)
+        self._selections = Selections(state.catalog, state.head, self._cache, self._slices)
         self._maintenance = Maintenance(state)
         self._writer = Writer(state, self._maintenance)
         self._closed = False
@@ -101,9 +105,24 @@ class Store:
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterable[Slice]:
         """See `model.source.SeriesSource`. Decodes while it is iterated over; do not dawdle, a snapshot is open."""
         start_ms = max(start_ms, self._state.oldest_kept_ms())
-        found = find(self._state.catalog, matchers, start_ms, end_ms)
+        return self._slices(find(self._state.catalog, matchers, start_ms, end_ms), start_ms, end_ms)
+
+    def _slices(
+        self, found: Sequence[Found], start_ms: int, end_ms: int, fail: Callable[[], None] = lambda: None
+    ) -> Iterator[Slice]:
+        """`fail` is called where a block is damaged."""
+
+        def report(number: int, reason: str) -> None:
+            fail()
+            self._damaged(number, reason)
+
         query = Query(self._state.catalog, self._cache, found, start_ms, end_ms)
-        return query.slices(self._state.head, self._pool, self._state.set_aside, self._damaged)
+        return query.slices(self._state.head, self._pool, self._state.set_aside, report)
+
+    def stacks(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int, steps: int) -> Iterator[list[Stack]]:
+        """See `model.source.StackSource`."""
+        oldest_ms = self._state.oldest_kept_ms()
+        return self._selections.stacks(matchers, max(start_ms, oldest_ms), end_ms, steps, keeps=start_ms >= oldest_ms)
 
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """See `model.source.SeriesSource`."""

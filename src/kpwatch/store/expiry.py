@@ -112,6 +112,7 @@ class LookAgain:
         columns = [*self._found.values(), *(layout.columns for layout in covered)]
         times = [row.timestamp_ms for row in rows]
         target.columns = np.unique(np.concatenate(columns)) if columns else NO_COLUMNS
+        target.version.number += 1
         target.covered = covered
         target.first_ms = min(self._first_ms, *times, NEVER_MS)
         target.last_ms = max(self._last_ms, *times, -NEVER_MS)

@@ -73,6 +73,11 @@ class Head:
         """The rows of a target now: never changed behind the caller's back."""
         return tuple(self._rows.get(target, ()))
 
+    def last_number(self, target: int) -> int:
+        """The number of the target's newest row; 0 where it has none."""
+        rows = self._rows.get(target)
+        return rows[-1].number if rows else 0
+
     def size(self, target: int) -> tuple[int, int]:
         """(rows, samples) of a target."""
         return len(self._rows.get(target, ())), self._samples.get(target, 0)

@@ -30,7 +30,17 @@ class Found(NamedTuple):
 
 def find(catalog: Catalog, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Found]:
     """Targets that may have samples in [start_ms, end_ms] and their matching columns, by target number."""
-    targets = _matching_targets(catalog, [m for m in matchers if m.name in TARGET_LABEL_NAMES], start_ms, end_ms)
+    return within(find_ever(catalog, matchers), start_ms, end_ms)
+
+
+def within(found: Iterable[Found], start_ms: int, end_ms: int) -> list[Found]:
+    """Those that may have samples in [start_ms, end_ms]."""
+    return [one for one in found if one.target.first_ms <= end_ms and one.target.last_ms >= start_ms]
+
+
+def find_ever(catalog: Catalog, matchers: Sequence[Matcher]) -> list[Found]:
+    """Targets and their matching columns, by target number; good for one version of the catalog."""
+    targets = _matching_targets(catalog, [m for m in matchers if m.name in TARGET_LABEL_NAMES])
     column_matchers = [m for m in matchers if m.name not in TARGET_LABEL_NAMES]
     matching = _matching_columns(catalog, column_matchers) if column_matchers else None
     shared: dict[int, tuple[Ids, Ids]] = {}  # by identity of the target's set, which is kept beside it
@@ -56,8 +66,8 @@ def _common(own: Ids, matching: Ids) -> Ids:
     return common
 
 
-def _matching_targets(catalog: Catalog, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Target]:
-    targets = [t for t in catalog.targets.copy().values() if t.first_ms <= end_ms and t.last_ms >= start_ms]
+def _matching_targets(catalog: Catalog, matchers: Sequence[Matcher]) -> list[Target]:
+    targets = list(catalog.targets.copy().values())
     for matcher in matchers:
         test = _remembering(matcher)
         targets = [target for target in targets if test(label_value(target.labels, matcher.name))]

@@ -7,6 +7,7 @@ import pytest
 
 from kpwatch.model.numbers import STALE_NAN
 from kpwatch.model.source import Slice
+from kpwatch.model.stack import stacks_of
 from kpwatch.promql.select import grid_windows, newest, windows, without_stale
 from kpwatch.promql.values import Grid
 from tests.unit.promql.build import labelled
@@ -38,28 +39,28 @@ def test_an_instant_selector_looks_back_over_a_left_open_window(
     """(t - lookback, t] with a lookback of 300 ms; samples have the values 1, 2, …"""
     lookback_ms = 1000 if fact.startswith("the newest") else 300
     part = a_slice(times_ms, a=[float(number + 1) for number in range(len(times_ms))])
-    grid = newest([part], np.asarray([at_ms]), lookback_ms)
+    grid = newest(stacks_of([part]), np.asarray([at_ms]), lookback_ms)
     assert grid.values.ravel().tolist() == ([] if expected is None else [expected])
 
 
 def test_a_staleness_marker_ends_a_series_until_its_next_sample() -> None:
     """And only the marked series of the slice; an ordinary NaN is a value."""
     part = a_slice([0, 10, 20], a=[1.0, STALE_NAN, 3.0], b=[1.0, NONE, 3.0], c=[STALE_NAN] * 3)
-    grid = newest([part], np.asarray([0, 10, 19, 20]), 1000)
+    grid = newest(stacks_of([part]), np.asarray([0, 10, 19, 20]), 1000)
     assert list(grid.labels) == [A, B]
     assert grid.present.tolist() == [[True, False, False, True], [True] * 4]
 
 
 def test_timestamps_are_those_of_the_samples() -> None:
     """For timestamp(): seconds."""
-    grid = newest([a_slice([500, 1500], a=[7.0, 8.0])], np.asarray([1000, 2000]), 10_000, timestamps=True)
+    grid = newest(stacks_of([a_slice([500, 1500], a=[7.0, 8.0])]), np.asarray([1000, 2000]), 10_000, timestamps=True)
     assert grid.values.tolist() == [[0.5, 1.5]]
 
 
 def test_a_window_is_open_at_its_left_edge() -> None:
     """(t - range, t]."""
     part = a_slice([0, 10, 20, 30], a=[0.0, 1.0, 2.0, 3.0])
-    (window,) = windows([part], np.asarray([30, 29, 0]), np.asarray([30, 29, 0]), 20)
+    (window,) = windows(stacks_of([part]), np.asarray([30, 29, 0]), np.asarray([30, 29, 0]), 20)
     assert [window.values[lo:hi, 0].tolist() for lo, hi in zip(window.lo, window.hi, strict=True)] == [
         [2.0, 3.0],
         [1.0, 2.0],

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpwatch.model import stack
 from kpwatch.model.numbers import STALE_NAN
 from kpwatch.model.results import Matrix, Vector
 from kpwatch.model.source import Slice
-from kpwatch.promql import extended, stacks
+from kpwatch.model.stack import batches, stack_of
+from kpwatch.promql import extended
 from kpwatch.promql.engine import Engine
 from kpwatch.promql.functions import FUNCTIONS, OverTime
-from kpwatch.promql.stacks import batches, rows_until, stack_of, unstacked
+from kpwatch.promql.stacks import unstacked
 from tests.unit.promql.build import labelled
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def test_together_or_alone(query: str, parts: list[Slice], times_s: tuple[int, i
     query = query.replace("{}", str(range_s))
     together = answers(parts, query, times_s)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stacks, "SLICE_CELLS", 0)
+        patch.setattr(stack, "SLICE_CELLS", 0)
         assert answers(parts, query, times_s) == together
 
 
@@ -118,9 +120,9 @@ def a_slice(rows: int, columns: int) -> Slice:
 
 def test_long_slices_stay_alone_and_batches_have_an_end() -> None:
     """By samples or by answers, whichever are more."""
-    small, large = a_slice(10, 2), a_slice(stacks.SLICE_CELLS + 1, 1)
+    small, large = a_slice(10, 2), a_slice(stack.SLICE_CELLS + 1, 1)
     assert [len(batch) for batch in batches([small, large, small], 1)] == [1, 2]
-    assert [len(batch) for batch in batches([small, small], stacks.SLICE_CELLS)] == [1, 1]
+    assert [len(batch) for batch in batches([small, small], stack.SLICE_CELLS)] == [1, 1]
     many = [a_slice(100, 100)] * 20
     assert [len(batch) for batch in batches(many, 1)] == [13, 7]
 
@@ -128,7 +130,7 @@ def test_long_slices_stay_alone_and_batches_have_an_end() -> None:
 def test_times_too_far_apart_for_epochs() -> None:
     """Are looked for slice by slice, with the same answer."""
     parts = [Slice([labelled(name="a")], np.asarray([0, time_ms]), np.zeros((2, 1))) for time_ms in (5, 2**60, 2**61)]
-    (found,) = rows_until(stack_of(parts), np.asarray([-1, 4, 2**60]))
+    (found,) = stack_of(parts).rows_until(np.asarray([-1, 4, 2**60]))
     assert found.tolist() == [0, 1, 2, 2, 3, 4, 4, 5, 5]
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kpwatch.model.numbers import STALE_NAN, is_stale
 from kpwatch.model.source import Slice
+from kpwatch.model.stack import stacks_of
 from kpwatch.promql.counters import predict_linear
 from kpwatch.promql.functions import FUNCTIONS, OverTime
 from kpwatch.promql.over_time import quantile_over_time
@@ -45,7 +46,7 @@ def check(name: str, part: Slice, steps_ms: list[int], range_ms: int, tolerance:
     ends_ms = np.asarray(steps_ms)
     found: dict[tuple[object, int], float] = {}
     with np.errstate(all="ignore"):
-        for window in windows([part], ends_ms, ends_ms, range_ms):
+        for window in windows(stacks_of([part]), ends_ms, ends_ms, range_ms):
             values, present = function.body(window)
             present = np.broadcast_to(present if present.ndim == 2 else present[:, None], values.shape)
             found |= {
@@ -104,7 +105,7 @@ def test_nan_and_infinities(name: str, part: Slice, steps_ms: list[int], range_m
 def test_quantiles(part: Slice, steps_ms: list[int], range_ms: int, q: float) -> None:
     """NaN sorts below everything."""
     ends_ms = np.asarray(steps_ms)
-    (window,) = windows([part], ends_ms, ends_ms, range_ms)
+    (window,) = windows(stacks_of([part]), ends_ms, ends_ms, range_ms)
     with np.errstate(all="ignore"):
         values, present = quantile_over_time(window, np.full(len(steps_ms), q))
     for step in np.flatnonzero(present).tolist():
@@ -117,6 +118,6 @@ def test_quantiles(part: Slice, steps_ms: list[int], range_ms: int, q: float) ->
 def test_predict_linear_counts_from_the_evaluation_time_and_not_from_the_window() -> None:
     """With an offset the two differ: y = t/2 seen until 60 s, evaluated at 100 s, 10 s ahead."""
     part = Slice([labelled(name="m")], np.arange(0, 61_000, 10_000), np.arange(0.0, 31.0, 5.0)[:, None])
-    (window,) = windows([part], np.asarray([100_000]), np.asarray([60_000]), 60_001)
+    (window,) = windows(stacks_of([part]), np.asarray([100_000]), np.asarray([60_000]), 60_001)
     values, _ = predict_linear(window, np.asarray([10.0]))
     assert values[0, 0] == pytest.approx(55.0)

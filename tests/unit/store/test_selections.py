@@ -1,0 +1,157 @@
+"""What a question selected is found again as long as it is true, and never a moment longer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kpwatch.model import stack
+from kpwatch.model.matchers import Matcher
+from kpwatch.model.source import Slice
+from kpwatch.store import selections
+from tests.clocks import MovedClock
+from tests.unit.store.samples import FOREVER, T0, between, frame, layout, opened, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from kpwatch.model.stack import Stack
+    from kpwatch.store.database import Store
+
+QUESTION = (Matcher("__name__", "=", "m0"), Matcher("ident", "=~", "node-.*"))
+SHAPES = (layout(*range(6)), layout(0, 3), layout(1, 2, 7, 9))
+
+
+def slices_of(stacks: Iterable[Stack]) -> Iterator[Slice]:
+    for one in stacks:
+        width = one.values.shape[1]
+        for number, rows in enumerate(np.split(np.arange(len(one.timestamps_ms)), one.begins[1:])):
+            series = one.series[number * width : (number + 1) * width]
+            yield Slice(series, one.timestamps_ms[rows], one.values[rows])
+
+
+def asked(store: Store, start_ms: int, end_ms: int, matchers: tuple[Matcher, ...] = QUESTION) -> dict:
+    """What is within the times, as PromQL would see it."""
+    stacks = [one for batch in store.stacks(matchers, start_ms, end_ms, 1) for one in batch]
+    return between(told(slices_of(stacks)), start_ms, end_ms)
+
+
+def reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with every question that is not answered by what was kept."""
+    made: list[object] = []
+    read = store._selections._slices
+
+    def counted(*what: object) -> object:
+        made.append(what)
+        return read(*what)
+
+    monkeypatch.setattr(store._selections, "_slices", counted)
+    return made
+
+
+def scrape(store: Store, at: int, node: int = 0, shape: int = 0) -> list:
+    frames = [frame(node, SHAPES[shape], T0 + at, [at * 10.0 + n for n in range(len(SHAPES[shape].columns))])]
+    store.append(frames).result(60)
+    return frames
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("scrape"), st.integers(0, 40), st.integers(0, 2), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["seal", "merge"])),
+    st.tuples(st.just("delete"), st.integers(0, 20), st.integers(20, 40)),
+)
+
+
+@given(actions=st.lists(ACTIONS, min_size=4, max_size=10), length=st.integers(0, 30))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_always_what_a_fresh_look_finds(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple], length: int
+) -> None:
+    """Whatever happens in between: rows, late rows, other columns, new targets, blocks, deletions."""
+    with opened(tmp_path_factory.mktemp("store")) as store:
+        for action in actions:
+            match action:
+                case "scrape", at, node, shape:
+                    scrape(store, at, node, shape)
+                case "delete", start, end:
+                    store.delete([[Matcher("le", "=", "3")]], T0 + start, T0 + end).result(60)
+                case ("merge",):
+                    store.compact()
+                case _:
+                    store.seal()
+            for start in (0, 5, 10):
+                for stretch in ((T0 + start, T0 + start + length), FOREVER):
+                    assert asked(store, *stretch) == told(store.select(QUESTION, *stretch))
+
+
+def test_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read; nor a little later, where there is nothing new; a new row is."""
+    with opened(tmp_path) as store:
+        for at in range(10):
+            scrape(store, at)
+        store.seal()
+        made = reads(store, monkeypatch)
+        first = asked(store, T0 + 5, T0 + 20)
+        assert asked(store, T0 + 5, T0 + 20) == first
+        assert asked(store, T0 + 7, T0 + 22) == between(first, T0 + 7, T0 + 22)
+        assert len(made) == 1
+        assert asked(store, T0 + 3, T0 + 18) != first
+        assert len(made) == 2
+        scrape(store, 15)
+        assert asked(store, T0 + 3, T0 + 18) == told(store.select(QUESTION, T0 + 3, T0 + 18))
+        assert len(made) == 3
+
+
+def test_an_end_within_the_samples_is_an_end(tmp_path: Path) -> None:
+    """A later question of the same length is read."""
+    with opened(tmp_path) as store:
+        for at in range(10):
+            scrape(store, at)
+        for start in (1, 3, 2, 6):
+            assert asked(store, T0 + start, T0 + start + 3) == told(store.select(QUESTION, T0 + start, T0 + start + 3))
+
+
+def test_what_is_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what is of too many targets."""
+    with opened(tmp_path) as store:
+        for node in range(3):
+            scrape(store, 1, node)
+        made = reads(store, monkeypatch)
+        for module, name, least in (
+            (stack, "SLICE_CELLS", 1),
+            (selections, "BATCH_CELLS", 2),
+            (selections, "TARGETS_MAX", 2),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, least)
+                before = len(made)
+                matchers = (*QUESTION,)
+                assert asked(store, T0, T0 + 5, matchers) == asked(store, T0, T0 + 5, matchers)
+                assert len(made) == before + 2
+
+
+def test_nothing_is_shown_that_retention_hides(tmp_path: Path) -> None:
+    """What was kept when it could be seen is not shown once it is too old."""
+    clock = MovedClock(unix_seconds=T0 / 1000 + 10)
+    with opened(tmp_path, clock, retention_seconds=60) as store:
+        for at in (0, 30_000):
+            scrape(store, at)
+        assert len({at for _, at in asked(store, T0 - 1000, T0 + 59_000)}) == 2
+        clock.advance(70)
+        visible = told(slices_of(one for batch in store.stacks(QUESTION, T0 - 1000, T0 + 59_000, 1) for one in batch))
+        assert {at for _, at in visible} == {T0 + 30_000}
+
+
+def test_nobody_writes_to_what_is_kept(tmp_path: Path) -> None:
+    """It is read-only for all who get it."""
+    with opened(tmp_path) as store:
+        scrape(store, 1)
+        list(store.stacks(QUESTION, T0, T0 + 5, 1))
+        ((one,),) = store.stacks(QUESTION, T0, T0 + 5, 1)
+        with pytest.raises(ValueError, match="read-only"):
+            one.values[0, 0] = 1.0
