@@ -9,7 +9,6 @@ registry and name. `Agent.adopt` goes on with other options: what they leave as 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -167,7 +166,7 @@ def way_of(target: TargetOptions, options: AgentOptions) -> Way:
 
 def _bounds(options: AgentOptions) -> SpoolOptions:
     queue = options.queue
-    return replace(options.spool, memory_samples=queue.queue_samples, memory_bytes=queue.queue_bytes)
+    return options.spool._replace(memory_samples=queue.queue_samples, memory_bytes=queue.queue_bytes)
 
 
 class Agent:

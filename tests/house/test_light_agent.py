@@ -29,17 +29,13 @@ OURS = {"kpwatch", "cramjam", "httptools"}
 ALLOWED = {
     "__future__": "annotations",
     "array": "by socket",
-    "ast": "by inspect, by dataclasses",
     "base64": "basic auth",
     "binascii": "by base64",
     "bisect": "by random",
     "collections": "deque",
     "contextlib": "by several",
-    "copy": "by dataclasses",
-    "copyreg": "by copy, by re",
-    "dataclasses": "options",
+    "copyreg": "by re",
     "datetime": "by tomllib",
-    "dis": "by inspect, by dataclasses",
     "encodings": "idna and latin-1, when a name or a header needs them",
     "enum": "a batch's fate; by re, by socket",
     "errno": "why a connection failed",
@@ -48,16 +44,13 @@ ALLOWED = {
     "functools": "caches",
     "gc": "what a start leaves behind is let go",
     "heapq": "the loop's timers",
-    "importlib": "by inspect",
-    "inspect": "by dataclasses",
+    "importlib": "the verb that was asked for",
     "ipaddress": "by urllib.parse",
     "itertools": "what changed in a body",
     "json": "the spool's and the state's small files",
     "keyword": "by collections",
-    "linecache": "by inspect",
     "math": "NaN and infinity",
     "ntpath": "by pathlib",
-    "opcode": "by dis",
     "operator": "what changed in a body",
     "pathlib": "files of the configuration",
     "random": "jitter",
@@ -73,19 +66,17 @@ ALLOWED = {
     "stringprep": "by encodings.idna",
     "struct": "the wire",
     "threading": "looking up host names",
-    "token": "by tokenize",
-    "tokenize": "by linecache",
     "tomllib": "the configuration",
-    "types": "by enum, by dataclasses",
+    "types": "by enum",
     "typing": "names of types",
     "unicodedata": "by encodings.idna",
     "urllib": "only urllib.parse, by pathlib",
     "warnings": "by several",
-    "weakref": "by copy",
+    "weakref": "by several",
     "zlib": "gzip from targets that are not on this machine, checksums",
 }
 C_HALVES = {
-    *("_ast", "_bisect", "_collections", "_datetime", "_functools", "_heapq", "_json", "_opcode", "_operator"),
+    *("_bisect", "_collections", "_datetime", "_functools", "_heapq", "_json", "_operator"),
     *("_random", "_sha2", "_sha512", "_socket", "_sre", "_string", "_struct", "_typing", "_weakrefset"),
 }
 PROBED = {"nt", "org", "_winapi", "java"}
@@ -94,8 +85,9 @@ PROBED = {"nt", "org", "_winapi", "java"}
 WITH_TLS = {"ssl", "_ssl", "calendar", "locale"}
 
 NEVER = {
-    *("asyncio", "concurrent", "email", "hashlib", "http", "logging", "multiprocessing", "numpy", "platform", "queue"),
-    *("sqlite3", "ssl", "subprocess", "tempfile", "traceback", "unittest", "urllib.request", "uuid", "xml", "yaml"),
+    *("asyncio", "concurrent", "dataclasses", "email", "hashlib", "http", "inspect", "logging", "multiprocessing"),
+    *("numpy", "platform", "queue", "sqlite3", "ssl", "subprocess", "tempfile", "traceback", "unittest"),
+    *("urllib.request", "uuid", "xml", "yaml"),
 }
 """What once was loaded by an agent somewhere, or nearly; the allow-list says it all, these say it by name."""
 

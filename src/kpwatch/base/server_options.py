@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from kpwatch.base.looks import Look
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(NamedTuple):
     """Where to listen and how much to bear."""
 
     host: str
@@ -25,5 +23,5 @@ class ServerOptions:
     idle_seconds: float = 60.0
     max_connections: int = 64
     print_access: bool = False
-    looks: tuple[Look | None, ...] = field(default=(), repr=False)
+    looks: tuple[Look | None, ...] = ()
     """How certificate and key looked when this was read."""

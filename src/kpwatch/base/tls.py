@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.shown import shown_without
 
 if TYPE_CHECKING:
     import ssl
@@ -58,15 +58,14 @@ CIPHER_SUITES = {
 """Cipher suites by Go's names (crypto/tls) -> OpenSSL's; "" for those of TLS 1.3: always offered, as in Go."""
 
 
-@dataclass(frozen=True, slots=True)
-class TlsOptions:
+class TlsOptions(NamedTuple):
     """How to check the other side and how to show who we are; "" = not given. Secrets are not in `repr`."""
 
     ca_file: str = ""
     """Path or PEM text, as the next two."""
     cert_file: str = ""
-    key_file: str = field(default="", repr=False)
-    key_password: str = field(default="", repr=False)
+    key_file: str = ""
+    key_password: str = ""
     server_name: str = ""
     insecure_skip_verify: bool = False
     min_version: str = ""
@@ -74,8 +73,11 @@ class TlsOptions:
     max_version: str = ""
     cipher_suites: tuple[str, ...] = ()
     """Of CIPHER_SUITES; () are the library's own."""
-    looks: tuple[Look | None, ...] = field(default=(), repr=False)
+    looks: tuple[Look | None, ...] = ()
     """How the files looked when this was read: with a renewed certificate it is another configuration."""
+
+    def __repr__(self) -> str:
+        return shown_without(self, "key_file", "key_password", "looks")
 
 
 def make_context(options: TlsOptions) -> ssl.SSLContext:

@@ -8,10 +8,11 @@ log line or error (Categraf writes it into `instance`). The parts are RFC 3986's
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.resolve import is_address
+from kpwatch.base.shown import shown_without
 
 _PARTS = re.compile(
     r"(?P<scheme>https?)://(?:(?P<user>[^/?#]*)@)?(?P<host>\[[^]/?#]*\]|[^][:/?#]*)(?::(?P<port>[0-9]*))?"
@@ -24,8 +25,7 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class UrlParts:
+class UrlParts(NamedTuple):
     """An http or https URL; `host` as written, with port and brackets."""
 
     scheme: str
@@ -33,8 +33,11 @@ class UrlParts:
     path: str
     query: str
     fragment: str
-    username: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
+    username: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return shown_without(self, "username", "password")
 
     @property
     def hostname(self) -> str:

@@ -169,12 +169,10 @@ def config_directory(asked: str, environment: os._Environ[str] | dict[str, str],
 
 def _beside_a_running_agent(loaded: Loaded) -> Loaded:
     """A single gathering must not ask for the directory and the port that a running agent holds."""
-    from dataclasses import replace
-
     from kpwatch.spool.options import SpoolOptions
 
-    options = replace(loaded.options, spool=SpoolOptions(), endpoint=None, self_metrics_seconds=0.0)
-    return replace(loaded, options=options)
+    options = loaded.options._replace(spool=SpoolOptions(), endpoint=None, self_metrics_seconds=0.0)
+    return loaded._replace(options=options)
 
 
 def _gather(flags: Flags, configuration: Configuration, dialect: Dialect, log: Logger) -> int:

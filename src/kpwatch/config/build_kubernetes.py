@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from kpwatch.base.errors import ConfigError
@@ -175,7 +174,7 @@ def _tls(section: Section, api_url: str) -> TlsOptions | None:
         warn_of_tls_keys(section, "has no effect: the API server's URL is not https")
         return None
     pod_ca = f"{SERVICE_ACCOUNT}/ca.crt"
-    options = replace(tls_options(section, always=True), looks=())
+    options = tls_options(section, always=True)._replace(looks=())
     if not options.ca_file and os.access(pod_ca, os.R_OK):
-        options = replace(options, ca_file=pod_ca)
+        options = options._replace(ca_file=pod_ca)
     return options

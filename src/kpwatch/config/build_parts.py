@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
@@ -71,7 +70,7 @@ def tls_options(section: Section, *, always: bool) -> TlsOptions:
         max_version=newest,
         cipher_suites=_cipher_suites(section),
     )
-    return replace(options, looks=tuple(look_at(path) for path in tls_files(options)))
+    return options._replace(looks=tuple(look_at(path) for path in tls_files(options)))
 
 
 def warn_of_tls_keys(section: Section, why: str) -> None:

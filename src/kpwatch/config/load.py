@@ -8,9 +8,9 @@ the machine's name, all handed in, so that a configuration can be checked on ano
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from kpwatch.base.shown import shown_without
 from kpwatch.config.build_agent import agent_options, writer_hosts
 from kpwatch.config.build_kubernetes import finds_without_inputs
 from kpwatch.config.checker import check, nearest
@@ -35,16 +35,18 @@ if TYPE_CHECKING:
 OUR_INPUT = "prometheus"
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A configuration that may run, and what is strange about it."""
 
     options: AgentOptions
     warnings: tuple[Problem, ...] = ()
     hash: int = 0
     """Of the files' content without secrets."""
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    secrets: frozenset[str] = frozenset()
     """What must be shown nowhere."""
+
+    def __repr__(self) -> str:
+        return shown_without(self, "secrets")
 
 
 def load(

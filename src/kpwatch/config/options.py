@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kpwatch.send.options import QueueOptions
 from kpwatch.spool.options import SpoolOptions
@@ -16,16 +15,15 @@ if TYPE_CHECKING:
     from kpwatch.send.options import WriterOptions
 
 
-@dataclass(frozen=True, slots=True)
-class AgentOptions:
+class AgentOptions(NamedTuple):
     """One agent."""
 
     hostname: str
     """Value of `agent_hostname` (and, at most receivers, of `ident`)."""
     targets: tuple[TargetOptions, ...]
     writers: tuple[WriterOptions, ...] = ()
-    queue: QueueOptions = field(default_factory=QueueOptions)
-    spool: SpoolOptions = field(default_factory=SpoolOptions)
+    queue: QueueOptions = QueueOptions()
+    spool: SpoolOptions = SpoolOptions()
     omit_hostname: bool = False
     global_labels: tuple[tuple[str, str], ...] = ()
     """Set only where the series has no such label."""

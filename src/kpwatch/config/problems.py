@@ -6,7 +6,6 @@ the second. No problem's text ever holds the value of a secret key; who reports 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kpwatch.base.errors import ConfigError
@@ -22,8 +21,7 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing to put right."""
 
     place: Place
@@ -44,12 +42,12 @@ class BadConfig(ConfigError):
         self.warnings = warnings
 
 
-@dataclass(slots=True)
 class Report:
     """Everything found so far."""
 
-    errors: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.errors: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def error(self, place: Place, key: str, what: str) -> None:
         """Note something that forbids a start."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
 
@@ -15,8 +14,7 @@ Pairs = tuple[tuple[str, str], ...]
 MIN_INTERVAL_SECONDS = 4.0
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatOptions:
+class HeartbeatOptions(NamedTuple):
     """One Nightingale to tell. Secrets are here in clear: `repr` hides them, nothing else may print them."""
 
     url: str
@@ -27,9 +25,9 @@ class HeartbeatOptions:
     global_labels: Pairs = ()
     """`[global.labels]`: Nightingale makes them tags of the machine and writes them into its series."""
     basic_auth_user: str = ""
-    basic_auth_pass: str = field(default="", repr=False)
+    basic_auth_pass: str = ""
     """Basic auth is sent if this is not empty."""
-    headers: Pairs = field(default=(), repr=False)
+    headers: Pairs = ()
     timeout_seconds: float = 30.0
     dial_timeout_seconds: float = 10.0
     tls: TlsOptions | None = None

@@ -17,9 +17,8 @@ gets it from `with_ident`. What is printed by `--test` is what comes before that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, make_labels
@@ -42,8 +41,7 @@ _FLOAT_LABELS = {("histogram", "_bucket"): "le", ("gaugehistogram", "_bucket"): 
 """(type of the family, what the sample's name adds to it) -> label that is a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What one target adds to each of its samples."""
 
     url_labels: Pairs = ()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from kpwatch.relabel.rules import RelabelRule
 
 
-@dataclass(frozen=True, slots=True)
-class EnumRule:
+class EnumRule(NamedTuple):
     """`processor_enum`: a value that is printed like one of the texts becomes the number beside it."""
 
     metrics: tuple[str, ...]
@@ -18,8 +16,7 @@ class EnumRule:
     values: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelLimits:
+class LabelLimits(NamedTuple):
     """Above one of these a series fails its scrape; 0 = no limit. `limits` says how they are judged."""
 
     labels: int = 0
@@ -30,8 +27,7 @@ class LabelLimits:
 NO_LIMITS = LabelLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class SampleRules:
+class SampleRules(NamedTuple):
     """All filters and rules of one instance; the order in which they work stands in `pipeline`."""
 
     ignore_metrics: tuple[str, ...] = ()

@@ -9,8 +9,7 @@ written in any case, as Prometheus takes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.relabel.goregex import compile_whole, expand
@@ -25,8 +24,7 @@ DEFAULT_REPLACEMENT = "$1"
 DEFAULT_SEPARATOR = ";"
 
 
-@dataclass(frozen=True, slots=True)
-class RelabelRule:
+class RelabelRule(NamedTuple):
     """One rule as written; `compile_rules` makes it work."""
 
     source_labels: tuple[str, ...] = ()
@@ -127,8 +125,7 @@ def _with(pairs: Pairs, name: str, value: str) -> Pairs:
     return changed
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """What a rule does and what it takes."""
 
     run: Callable[[_Compiled, Pairs], Pairs | None]
@@ -202,4 +199,4 @@ def _check(number: int, rule: RelabelRule) -> _Compiled:
 def _set_fields(rule: RelabelRule) -> list[str]:
     """Names of the fields beside the action that differ from their defaults."""
     default = RelabelRule(action=rule.action)
-    return [each.name for each in fields(rule) if getattr(rule, each.name) != getattr(default, each.name)]
+    return [name for name, given, usual in zip(rule._fields, rule, default, strict=True) if given != usual]

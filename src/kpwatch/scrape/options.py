@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.http import redact_url
 from kpwatch.exposition.formats import PROTOCOLS
@@ -19,8 +18,7 @@ DELETE_LABEL = "-"
 """A value in `labels` that deletes the label instead of setting it."""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetOptions:
+class TargetOptions(NamedTuple):
     """One URL to scrape. Secrets are here in clear: `repr` hides them, nothing else may print them."""
 
     url: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kpwatch.base.http import redact_url
 
@@ -44,8 +43,7 @@ it ends.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class WriterOptions:
+class WriterOptions(NamedTuple):
     """One Remote Write receiver. Secrets are here in clear: `repr` hides them, nothing else may print them."""
 
     url: str
@@ -84,8 +82,7 @@ class WriterOptions:
         return self.url.partition("?")[0].rstrip("/").endswith(NIGHTINGALE_WRITE_PATH)
 
 
-@dataclass(frozen=True, slots=True)
-class QueueOptions:
+class QueueOptions(NamedTuple):
     """`[writer_opt]`: how much goes in one request and how much may wait per writer."""
 
     batch_samples: int = 1000

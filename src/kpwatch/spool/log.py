@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.recordlog import MAGIC
@@ -128,7 +127,7 @@ class Spool:
 
     def change_bounds(self, options: SpoolOptions) -> None:
         """Other bounds from now on; the directory stays what it was."""
-        self._options = replace(options, directory=self._options.directory)
+        self._options = options._replace(directory=self._options.directory)
 
     def forgotten(self) -> dict[str, int]:
         """Writers the log knows and nobody reads for any more -> samples that waited for them."""

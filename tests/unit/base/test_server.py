@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -197,7 +196,7 @@ def test_huge_heads(piece: bytes, served: Served) -> None:
 
 def test_slow_loris() -> None:
     """Whoever does not end a request in time is dropped, a byte now and then notwithstanding."""
-    with Served(replace(HERE, read_seconds=0.2)) as served, served.connect() as sock:
+    with Served(HERE._replace(read_seconds=0.2)) as served, served.connect() as sock:
         sock.sendall(b"GET / HT")
         served.until(lambda: served.drops["timeout"] == 1)
         assert read_all(sock) == b""
@@ -205,7 +204,7 @@ def test_slow_loris() -> None:
 
 def test_idle_connections_end_quietly() -> None:
     """It is no failure to have nothing more to ask."""
-    with Served(replace(HERE, idle_seconds=0.1)) as served, served.connect() as sock:
+    with Served(HERE._replace(idle_seconds=0.1)) as served, served.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert read_all(sock).endswith(b"GET /")
         assert served.drops == {}
@@ -213,7 +212,7 @@ def test_idle_connections_end_quietly() -> None:
 
 def test_a_reader_that_does_not_read() -> None:
     """Is dropped in time; meanwhile others get the same large page."""
-    with Served(replace(HERE, write_seconds=0.5)) as served, socket.socket() as sock:
+    with Served(HERE._replace(write_seconds=0.5)) as served, socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", served.port))
         sock.sendall(b"GET /large HTTP/1.1\r\n\r\n")
@@ -224,7 +223,7 @@ def test_a_reader_that_does_not_read() -> None:
 
 def test_a_thousand_connections() -> None:
     """They make room for each other, oldest first; a probe is answered all the while."""
-    with Served(replace(HERE, max_connections=16)) as served:
+    with Served(HERE._replace(max_connections=16)) as served:
         crowd = []
         try:
             for number in range(1000):
@@ -280,7 +279,7 @@ def test_a_bug_costs_one_connection() -> None:
 
 def test_accesses() -> None:
     """A line a request, where asked for."""
-    with Served(replace(HERE, print_access=True)) as served:
+    with Served(HERE._replace(print_access=True)) as served:
         served.get("/a?token=secret")
         assert served.accesses == ['127.0.0.1 "GET /a" 200 6 bytes']
 
@@ -288,7 +287,7 @@ def test_accesses() -> None:
 def test_an_address_that_is_taken(served: Served) -> None:
     """Names it and the way out."""
     with pytest.raises(ConfigError, match=rf"cannot listen on 127.0.0.1:{served.port}: Address already in use; choose"):
-        HttpServer(replace(HERE, port=served.port), served._answer, served.loop, served)
+        HttpServer(HERE._replace(port=served.port), served._answer, served.loop, served)
 
 
 def test_every_address() -> None:
@@ -309,7 +308,7 @@ def tls(tmp_path: Path) -> tuple[ServerOptions, ssl.SSLContext]:
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
     context = ssl.create_default_context()
     ca.configure_trust(context)
-    return replace(HERE, cert_file=str(tmp_path / "cert.pem"), key_file=str(tmp_path / "key.pem")), context
+    return HERE._replace(cert_file=str(tmp_path / "cert.pem"), key_file=str(tmp_path / "key.pem")), context
 
 
 def test_https(tls: tuple[ServerOptions, ssl.SSLContext]) -> None:
@@ -329,4 +328,4 @@ def test_a_certificate_that_cannot_be_used(served: Served, tmp_path: Path) -> No
     """Names the file."""
     (tmp_path / "cert.pem").write_text("nothing")
     with pytest.raises(ConfigError, match=r"cert_file '.*cert.pem', key_file ''"):
-        HttpServer(replace(HERE, cert_file=str(tmp_path / "cert.pem")), served._answer, served.loop, served)
+        HttpServer(HERE._replace(cert_file=str(tmp_path / "cert.pem")), served._answer, served.loop, served)

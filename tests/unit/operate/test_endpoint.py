@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,8 +163,8 @@ def test_targets_show_their_labels_before_and_after_the_rules(page: Server) -> N
     renames = RelabelRule(source_labels=("instance",), target_label="node", replacement="n-$1")
     drops = RelabelRule(source_labels=("__name__",), regex="up", action="drop")
     targets = [
-        replace(target(page.url("/a")), rules=SampleRules(relabel=(renames,))),
-        replace(target(page.url("/b")), rules=SampleRules(relabel=(drops,))),
+        target(page.url("/a"))._replace(rules=SampleRules(relabel=(renames,))),
+        target(page.url("/b"))._replace(rules=SampleRules(relabel=(drops,))),
     ]
     with RunningAgent(targets, [], endpoint=ANYWHERE) as running:
         one, two = document(running, "/targets")[1]["targets"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kpwatch.model.numbers import STALE_NAN_BYTES
@@ -49,15 +48,15 @@ def test_they_change_and_end() -> None:
     ):
         agent = running.agent
         receiver.wait_for_samples(bool, "the first")
-        agent.loop.call_from_thread(lambda: agent.adopt(replace(agent.options, global_labels=(("zone", "b"),))))
+        agent.loop.call_from_thread(lambda: agent.adopt(agent.options._replace(global_labels=(("zone", "b"),))))
         receiver.wait_for_samples(lambda taken: any("zone" in one.labels for one in taken), "another label")
         ended = {one.name for one in receiver.taken if is_marker(one)}
         assert ended >= {"kpwatch_agent_info", "kpwatch_agent_ready"}
         assert not any("zone" in one.labels for one in receiver.taken if is_marker(one))
-        agent.loop.call_from_thread(lambda: agent.adopt(replace(agent.options, self_metrics_seconds=0.0)))
+        agent.loop.call_from_thread(lambda: agent.adopt(agent.options._replace(self_metrics_seconds=0.0)))
         receiver.wait_for_samples(lambda taken: any(is_marker(one) and "zone" in one.labels for one in taken), "an end")
         count = len(receiver.taken)
-        agent.loop.call_from_thread(lambda: agent.adopt(replace(agent.options, self_metrics_seconds=0.05)))
+        agent.loop.call_from_thread(lambda: agent.adopt(agent.options._replace(self_metrics_seconds=0.05)))
         receiver.wait_for_samples(lambda taken: len(taken) > count, "another beginning")
 
 

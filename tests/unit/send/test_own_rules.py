@@ -98,11 +98,12 @@ def test_a_series_without_a_name_is_left_out() -> None:
 
 NAMES = st.sampled_from(["a", "b", "c", "__name__"])
 SOURCES = st.tuples(NAMES)
+PLAIN = RelabelRule()
 RULES = st.one_of(
-    st.builds(RelabelRule, target_label=NAMES, replacement=st.sampled_from(["", "x", "$1"]), source_labels=SOURCES),
-    st.builds(RelabelRule, regex=NAMES, action=st.sampled_from(["labeldrop", "labelkeep"])),
-    st.builds(RelabelRule, source_labels=SOURCES, regex=st.just("x|y"), action=st.sampled_from(["drop", "keep"])),
-    st.builds(RelabelRule, regex=st.just("(a|b)"), replacement=st.just("c"), action=st.just("labelmap")),
+    st.builds(PLAIN._replace, target_label=NAMES, replacement=st.sampled_from(["", "x", "$1"]), source_labels=SOURCES),
+    st.builds(PLAIN._replace, regex=NAMES, action=st.sampled_from(["labeldrop", "labelkeep"])),
+    st.builds(PLAIN._replace, source_labels=SOURCES, regex=st.just("x|y"), action=st.sampled_from(["drop", "keep"])),
+    st.builds(PLAIN._replace, regex=st.just("(a|b)"), replacement=st.just("c"), action=st.just("labelmap")),
 )
 PAIRS = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y"]))
 LABELS = PAIRS.map(lambda pairs: {**pairs, "__name__": "m"})

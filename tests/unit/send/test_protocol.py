@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kpwatch.base.http import Answer, Failure
@@ -164,7 +162,7 @@ def test_another_version_is_prescribed_while_it_runs() -> None:
     """A changed configuration counts from the next request on, and `auto` asks anew."""
     with Receiver(speaks_v2=True) as receiver, negotiating(receiver) as sending:
         for number, wish in enumerate(("auto", "1.0", "2.0", "auto")):
-            options = replace(sending.writer.options, protocol=wish)
+            options = sending.writer.options._replace(protocol=wish)
             sending.on_loop(lambda options=options: sending.writer.change(options, 100))
             sending.append(scrape(number))
             sending.pass_time_until_idle()

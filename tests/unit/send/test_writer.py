@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,7 +59,7 @@ class Sending:
         self.loop = Loop(self.errors.append, self.clock)
         log = Logger(self.lines.append, clock=self.clock, repeat_seconds=repeat_seconds)
         self.spool = memory_spool(self.clock)
-        chosen = replace(WriterOptions(url), **{"protocol": "1.0"} | options)
+        chosen = WriterOptions(url)._replace(**{"protocol": "1.0"} | options)
         self.queue = self.spool.reader("writer", Form("off", first_version(chosen.protocol)))
         self.writer = Writer(
             chosen,

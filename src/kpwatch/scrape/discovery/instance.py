@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.urls import UrlParts, percent_decoded, take_apart
 from kpwatch.relabel.gotemplate import Template
@@ -22,8 +21,7 @@ KUBE_PROXY_METRICS_PORT = 10249
 KUBE_PROXY_HEALTH_PORT = 10256
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """What all targets of an instance share, and how a URL becomes labels."""
 
     shared: TargetOptions
@@ -45,8 +43,7 @@ class Instance:
         Raises ConfigError where the URL is none or a template cannot be rendered.
         """
         url = take_apart(text, default_path=METRICS_PATH)
-        return replace(
-            self.shared,
+        return self.shared._replace(
             url=url.request,
             url_labels=tuple({**self._url_labels(url), **dict(labels)}.items()),
             username=self.shared.username or url.username,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from kpwatch.base.shown import shown_without
 
 if TYPE_CHECKING:
     from kpwatch.base.tls import TlsOptions
@@ -15,8 +16,7 @@ FILES_REFRESH_SECONDS = 5.0
 CONSUL_QUERY_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiscoveryOptions:
+class FileDiscoveryOptions(NamedTuple):
     """`file_sd` of one instance."""
 
     instance: Instance
@@ -27,8 +27,7 @@ class FileDiscoveryOptions:
     """Targets beyond it are left out, counted and said."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsulQuery:
+class ConsulQuery(NamedTuple):
     """One service to ask for; `url` and the values of `tags` are templates over an entry of the catalog."""
 
     name: str
@@ -38,25 +37,26 @@ class ConsulQuery:
     tags: Pairs = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ConsulOptions:
+class ConsulOptions(NamedTuple):
     """`consul` of one instance."""
 
     instance: Instance
     agent_url: str
     queries: tuple[ConsulQuery, ...]
     query_seconds: float = CONSUL_QUERY_SECONDS
-    token: str = field(default="", repr=False)
+    token: str = ""
     """Sent as X-Consul-Token."""
     target_limit: int = TARGET_LIMIT
+
+    def __repr__(self) -> str:
+        return shown_without(self, "token")
 
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where a pod finds its token and the API server's CA."""
 
 
-@dataclass(frozen=True, slots=True)
-class KubernetesOptions:
+class KubernetesOptions(NamedTuple):
     """`[kpwatch.kubernetes]`: what is asked of an API server, and what becomes a target."""
 
     instance: Instance
@@ -78,7 +78,7 @@ class KubernetesOptions:
     shard: int = 0
     shards: int = 1
     """This agent is for the nodes whose name's CRC-32 is `shard` modulo `shards`."""
-    token: str = field(default="", repr=False)
+    token: str = ""
     token_file: str = ""
     """Read again before every request; wins over `token`."""
     tls: TlsOptions | None = None
@@ -93,6 +93,9 @@ class KubernetesOptions:
     retry_min_seconds: float = 1.0
     retry_max_seconds: float = 60.0
     target_limit: int = TARGET_LIMIT
+
+    def __repr__(self) -> str:
+        return shown_without(self, "token")
 
 
 DiscoveryOptions = FileDiscoveryOptions | ConsulOptions | KubernetesOptions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -138,7 +137,7 @@ def test_a_target_with_other_labels_goes_on(listed: Found, path: Path) -> None:
 def test_other_options(listed: Found, tmp_path: Path) -> None:
     """What is found by them goes on from what was found before; the rest retires, and only when there is an answer."""
     other = tmp_path / "other.json"
-    instance = replace(INSTANCE, shared=TargetOptions("", interval_seconds=7.0))
+    instance = INSTANCE._replace(shared=TargetOptions("", interval_seconds=7.0))
     listed.watch.change(FileDiscoveryOptions(instance, (str(tmp_path / "none-[0-9].json"), str(other)), 0.001))
     assert listed.told() == {"a:1": "start retire", "b:1": "start retire"}
     write(other, "a:1")
