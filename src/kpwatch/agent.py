@@ -64,7 +64,12 @@ def build(
     log = log or Logger(clock=clock)
     agent = Agent(options, log, clock)
     spool = agent.spool = open_spool(_bounds(options), convert, log, agent.registry, clock)
-    lanes = agent.lanes = Lanes(spool, loop=agent.loop, log=log, registry=agent.registry)
+
+    def company() -> bool:
+        """Whether a scrape that is over has others beside it; that of an only target whose pages answered has not."""
+        return len(watches) != 1 or any(watch.busy for watch in watches)
+
+    lanes = agent.lanes = Lanes(spool, loop=agent.loop, log=log, registry=agent.registry, company=company)
     lanes.adopt(options.writers, options.queue)
     note_forgotten(spool, log)
 

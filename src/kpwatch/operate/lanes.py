@@ -16,7 +16,7 @@ from kpwatch.send.protocol import first_version
 from kpwatch.send.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop
@@ -48,8 +48,12 @@ class Lane(NamedTuple):
 class Lanes:
     """All writers of one agent."""
 
-    def __init__(self, spool: Spool, *, loop: Loop, log: Logger, registry: Registry) -> None:
+    def __init__(
+        self, spool: Spool, *, loop: Loop, log: Logger, registry: Registry, company: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`company` says whether other scrapes are expected to end about now."""
         self._spool = spool
+        self._company = company
         self._loop = loop
         self._log = log
         self._registry = registry
@@ -137,6 +141,7 @@ class Lanes:
             log=self._log,
             registry=registry,
             jitter=random.random,
+            company=self._company,
         )
         return Lane(reader, writer)
 

@@ -22,7 +22,7 @@ from kpwatch.scrape.follow import Follower
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kpwatch.base.http import Answer, Failure
+    from kpwatch.base.http import Answer, Failure, Url
     from kpwatch.base.loop import Loop, Timer
     from kpwatch.exposition.formats import Format
     from kpwatch.scrape.options import TargetOptions
@@ -66,6 +66,8 @@ class Target:
         self._began = began
         self._receive = receive
         self._url = parse_url(options.url)
+        self._request = b""
+        """As it is sent, once it was made."""
         self._follower = Follower(options, self._url, loop)
         self._timer: Timer | None = None
         self._interval_ms = max(1, round(options.interval_seconds * 1000))
@@ -110,12 +112,19 @@ class Target:
             self._receive(Outcome(began_ms, seconds, judge(outcome), answered_format(outcome)))
 
         try:
-            self._follower.ask(lambda url, ours: scrape_request(self.options, url, secrets=ours), done)
+            self._follower.ask(self._request_to, done)
         except UNMAKEABLE as error:
             self._schedule_next(first_ms)
             file = self.options.bearer_token_file
             detail = f"bearer_token_file {file!r}: {error}" if file else str(error)
             self._receive(Outcome(began_ms, 0.0, ScrapeError("auth", detail)))
+
+    def _request_to(self, url: Url, ours: bool) -> bytes:
+        """The request; that to the target itself is made once, unless a file may have another token meanwhile."""
+        if url is not self._url or self.options.bearer_token_file:
+            return scrape_request(self.options, url, secrets=ours)
+        self._request = self._request or scrape_request(self.options, url)
+        return self._request
 
     def _timestamp_ms(self, now_ms: int) -> int:
         tolerance_ms = min(self._interval_ms * TOLERANCE, TOLERANCE_MAX_MS)

@@ -178,6 +178,11 @@ class TargetWatch:
         """When the next scrape is due; 0 where that is not known yet."""
         return self._target.due_ms
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is waited for: that to the scrape, or that of a health page."""
+        return self._target.busy or (self._health is not None and self._health.busy)
+
     def start(self, delay_seconds: float = 0.0) -> None:
         """First scrape in `delay_seconds`, then every interval."""
         self._target.start(delay_seconds)
@@ -206,7 +211,7 @@ class TargetWatch:
         self._turn_over()
 
     def _turn_over(self) -> None:
-        if self._new_way is None or self._target.busy or (self._health is not None and self._health.busy):
+        if self._new_way is None or self.busy:
             return
         way, self._new_way = self._new_way, None
         scraped_ms = self._target.scraped_ms

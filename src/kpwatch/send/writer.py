@@ -1,6 +1,6 @@
 r"""Delivers one queue to one receiver, one request at a time, so that every series arrives in time order.
 
-    IDLE -> (something waits, after a moment for company) -> SENDING -> delivered or dropped -> IDLE
+    IDLE -> (something waits, after a moment for company where it has any) -> SENDING -> delivered or dropped -> IDLE
                                                                   \-> retry -> WAITING (pause grows) -> SENDING
                                                                   \-> smaller, another version, elsewhere -> SENDING
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from kpwatch.send.options import WriterOptions
 
 LINGER_SECONDS = 0.1
-"""How long the first scrape of a batch waits for others that end about now; the original's flush takes as long."""
+"""How long the first scrape of a batch waits for others where such are expected; the original's flush takes as long."""
 
 
 class Writer:
@@ -55,12 +55,17 @@ class Writer:
         log: Logger,
         registry: Registry,
         jitter: Callable[[], float],
+        company: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`queue.form` must ask for the `first_version` of `options.protocol`."""
+        """`queue.form` must ask for the `first_version` of `options.protocol`.
+
+        `company` says whether other scrapes are expected to end about now.
+        """
         self._queue = queue
         self._loop = loop
         self._log = log
         self._jitter = jitter
+        self._company = company
         self._new_way: tuple[WriterOptions, int] | None = None
         self._negotiation = Negotiation(options.protocol)
         self.problem = ""
@@ -134,13 +139,13 @@ class Writer:
 
     def notice(self) -> None:
         """Something was added to the queue."""
-        if self.busy or self._pause_seconds:
+        if self.busy or self._pause_seconds or not self._queue.samples:
             return
         if self._queue.samples >= self._batch_samples or self._negotiation.version == "2.0":
             if self._timer is None or self._timer.due_seconds > self._loop.clock.monotonic_seconds():
                 self._arm(0.0)  # one that is due already must not be put off by every scrape that comes
         elif self._timer is None:
-            self._arm(LINGER_SECONDS)
+            self._arm(LINGER_SECONDS if self._company() else 0.0)
 
     def hurry(self) -> None:
         """Try now what waits: the agent is about to end."""

@@ -2,7 +2,8 @@
 
     append(scrape) -> one record of the log -> each writer's Reader takes it, sends it, settles it
 
-- A scrape is safe from `kill -9` when `append` returns, and from the machine after the next `tick` (fdatasync).
+- A scrape is safe from `kill -9` when `append` returns, and from the machine after the next `tick` (fdatasync) unless
+  it was delivered by then: nobody needs it any more, and what is sent twice after a crash is the same twice.
 - A position in the spool is a *total*: how many samples were appended up to there, ever. Every record carries its own:
   what waits for a reader is a difference of two numbers, and a gap between two records is a loss that can be counted.
 - Cursors are records of the log itself: each delivery appends one, each segment begins with all of them. There is no
@@ -152,13 +153,14 @@ class Spool:
             self._try(self._log.sync)
 
     def tick(self) -> None:
-        """Once a second: sync, try a failed disk again, let go of what is too old or too much."""
+        """Once a second: sync what waits, try a failed disk again, let go of what is too old or too much."""
         if self._log is None:
             return
         self._write_out()
         if self._cursors_due and self._log.segments:
             self._write_cursors()
-        self._try(self._log.sync)
+        if any(reader.samples for reader in self._readers.values()):
+            self._try(self._log.sync)
         self._bound_log()
 
     def close(self) -> None:
