@@ -1,4 +1,8 @@
-"""The commands in Markdown: lines of `sh` blocks, and lines that begin with a prompt in any block."""
+"""The commands in Markdown: lines of `sh` blocks, lines that begin with a prompt, and whatever begins like a command.
+
+Like a command: in a block of no language or in a `span` it begins with one of PROGRAMS and a space. Pages that are made
+from the table of checks are held elsewhere (tests/unit/knowledge/test_load.py pastes each of their commands).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,24 @@ from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_REMARK = re.compile(r"\s{2,}# .*$")
+PROGRAMS = (
+    "kpwatch", "kubectl", "helm", "podman", "make", "curl", "ss", "ls", "grep", "pip", "python3", "install", "npm",
+    "npx", "systemctl", "systemd-analyze", "journalctl", "promtool",
+)  # fmt: skip
 PROMPT = "$ "
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "README.zh-CN.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_REMARK = re.compile(r"\s{2,}# .*$")
+_LIKE_A_COMMAND = re.compile(rf"(?:{'|'.join(PROGRAMS)}) (?!\w+:)")
+_MADE = ("docs/reference/checks", "docs/runbooks/")
+
+
+def _pages() -> list[Path]:
+    folders = [page for folder in ("docs", "deploy") for page in sorted((REPOSITORY / folder).rglob("*.md"))]
+    own = [REPOSITORY / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")]
+    return own + [page for page in folders if not str(page.relative_to(REPOSITORY)).startswith(_MADE)]
 
 
 class Command(NamedTuple):
@@ -25,9 +42,13 @@ class Command(NamedTuple):
 
 def commands() -> Iterator[Command]:
     """All of them, in order."""
-    for page in PAGES:
-        for language, block in _BLOCK.findall(page.read_text()):
+    for page in _pages():
+        text, name = page.read_text(), str(page.relative_to(REPOSITORY))
+        for language, block in _BLOCK.findall(text):
             for line in block.replace("\\\n", "").splitlines():
-                if line.startswith(PROMPT) or (language == "sh" and line.strip()):
-                    text = " ".join(_REMARK.sub("", line.removeprefix(PROMPT)).split())
-                    yield Command(str(page.relative_to(REPOSITORY)), text)
+                like = not language and _LIKE_A_COMMAND.match(line)
+                if line.startswith(PROMPT) or like or (language == "sh" and line.strip()):
+                    yield Command(name, " ".join(_REMARK.sub("", line.removeprefix(PROMPT)).split()))
+        for span in _SPAN.findall(_BLOCK.sub("", text)):
+            if _LIKE_A_COMMAND.match(span):
+                yield Command(name, span.replace("\\|", "|"))

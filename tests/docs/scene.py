@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from tests.e2e.article_scene import serve_kube_proxy
 HUB = "127.0.0.1:19000"
 DEADLINE_SECONDS = 60
 ENDLESS_SECONDS = 5
+AFTER_A_WHILE, SPOKEN = f"after {ENDLESS_SECONDS} s", "spoken"
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -44,18 +46,25 @@ class Healthy(BaseHTTPRequestHandler):
 
 
 def run(folder: Path, command: dict[str, Any]) -> tuple[int, str]:
-    """One command as a shell takes it; the exit code is the last program's, 124 if it had to be stopped."""
+    """One command as a shell takes it; the exit code is the last program's, 0 if it was stopped when it had spoken."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOSTNAME": "node-a",
         "STATE_DIRECTORY": str(folder / "state"),
     }
-    text = command["run"] if command["ends"] else f"timeout {ENDLESS_SECONDS} {command['run']}"
-    done = subprocess.run(
-        ["/bin/sh", "-c", text], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=DEADLINE_SECONDS, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout[:4000] + done.stderr[-2000:]
+    text = f"timeout {ENDLESS_SECONDS} {command['run']}" if command["ends"] == AFTER_A_WHILE else command["run"]
+    with subprocess.Popen(
+        ["/bin/sh", "-c", text], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        if command["ends"] != SPOKEN:
+            said, complained = process.communicate(timeout=DEADLINE_SECONDS)
+            return process.returncode, said[:4000] + complained[-2000:]
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        os.killpg(process.pid, signal.SIGTERM)
+        said, complained = process.communicate(timeout=DEADLINE_SECONDS)
+        return int(not first), first + said + complained[-2000:]
 
 
 def main() -> None:
