@@ -59,7 +59,7 @@ def rendered(overlay: str) -> list[Document]:
 
 def documents(text: str) -> list[Document]:
     """All documents of a text that are not empty."""
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
 
 def with_component(overlay: str, component: str, folder: Path) -> list[Document]:

@@ -20,7 +20,16 @@ from kpwatch.config.load import load
 from tests.conftest import REPOSITORY
 from tests.deploy.manifests import Document, check_schemas, documents, names, of_kind, pods
 from tests.deploy.policy import broken
-from tests.deploy.test_manifests import AGENT_BREAKS, ENVIRONMENT, FOREIGN, PASSWORD_WARNING, SECRETS, configurations
+from tests.deploy.test_manifests import (
+    AGENT_BREAKS,
+    ENVIRONMENT,
+    FOREIGN,
+    MAY_KNOW_NODES,
+    MAY_KNOW_PODS,
+    PASSWORD_WARNING,
+    SECRETS,
+    configurations,
+)
 
 CHART = REPOSITORY / "deploy" / "helm" / "kpwatch"
 GOLDEN = Path(__file__).parent / "golden"
@@ -131,7 +140,7 @@ def test_pod_security(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_everything_that_is_named_is_there(case: str) -> None:
-    """Service accounts, ConfigMaps, Secrets; and every configuration can be loaded without a warning."""
+    """Service accounts, ConfigMaps, Secrets; and nobody may do more than know nodes, or pods where those are found."""
     everything = golden(case)
     for pod in pods(everything):
         assert pod.spec["serviceAccountName"] in names(everything, "ServiceAccount")
@@ -141,8 +150,10 @@ def test_everything_that_is_named_is_there(case: str) -> None:
                 assert volume["configMap"]["name"] in names(everything, "ConfigMap")
             for item in volume.get("secret", {}).get("items", []):
                 assert item["key"] in SECRETS[volume["secret"]["secretName"]]
-    rules = [rule for one in of_kind(everything, "ClusterRole") for rule in one["rules"]]
-    assert all(rule == {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]} for rule in rules)
+    for kind, allowed in (("ClusterRole", MAY_KNOW_NODES), ("Role", MAY_KNOW_PODS)):
+        assert all(rule == allowed for one in of_kind(everything, kind) for rule in one["rules"])
+    finds_pods = any('role = "pod"' in one["data"].get("config.toml", "") for one in of_kind(everything, "ConfigMap"))
+    assert len(of_kind(everything, "Role")) == len(of_kind(everything, "RoleBinding")) == int(finds_pods)
 
 
 @pytest.mark.parametrize("case", CASES)

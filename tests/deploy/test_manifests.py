@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ from kpwatch.model.labels import METRIC_NAME
 from kpwatch.promql.needs import selectors
 from kpwatch.publish.alerts import all_alerts
 from kpwatch.relabel.globs import compile_globs
+from kpwatch.scrape.discovery.instance import Instance
 from kpwatch.scrape.discovery.options import KubernetesOptions
+from kpwatch.scrape.options import TargetOptions
 from tests.deploy.manifests import (
     COMPONENTS,
     OVERLAYS,
@@ -29,6 +32,7 @@ from tests.deploy.manifests import (
     Pod,
     check_schemas,
     documents,
+    kustomized,
     names,
     of_kind,
     pods,
@@ -39,6 +43,8 @@ from tests.deploy.policy import broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kpwatch.model.matchers import Matcher
 
 VERSIONS = ("1.25", "1.28", "1.30", "1.34", "1.37")
 FOREIGN = frozenset({"ServiceMonitor", "VMServiceScrape"})
@@ -51,6 +57,8 @@ ENVIRONMENT = {
     "POD_NAME": "kpwatch-scraper-0",
     "KUBERNETES_SERVICE_HOST": "10.96.0.1",
 }
+MAY_KNOW_NODES = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]}
+MAY_KNOW_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}
 AGENT_BREAKS = {
     ("host_namespaces", "hostNetwork"),
     ("host_probes", "agent livenessProbe"),
@@ -181,11 +189,25 @@ def test_everything_that_is_named_is_there(overlay: str) -> None:
 def test_rights(overlay: str) -> None:
     """Nobody may do anything but list and watch nodes, and only who discovers may do that."""
     everything = rendered(overlay)
-    rules = [rule for kind in ("Role", "ClusterRole") for one in of_kind(everything, kind) for rule in one["rules"]]
-    assert all(rule == {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]} for rule in rules)
+    assert of_kind(everything, "Role") == []
+    rules = [rule for one in of_kind(everything, "ClusterRole") for rule in one["rules"]]
+    assert all(rule == MAY_KNOW_NODES for rule in rules)
     subjects = [subject for one in of_kind(everything, "ClusterRoleBinding") for subject in one["subjects"]]
     assert {(subject["name"], subject["namespace"]) for subject in subjects} <= {("kpwatch-discovery", "kpwatch")}
     assert bool(rules) == (overlay != "agent-only")
+
+
+def test_rights_for_pods() -> None:
+    """For `role = "pod"`: the same account may list and watch the pods of kube-proxy's namespace, no other."""
+    everything = documents(kustomized(str(ROOT / "deploy" / "kubernetes" / "pod-rights")))
+    check_schemas(everything, "1.34")
+    [role], [binding] = of_kind(everything, "Role"), of_kind(everything, "RoleBinding")
+    assert role["rules"] == [MAY_KNOW_PODS]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == of_kind(rendered("restricted"), "ClusterRoleBinding")[0]["subjects"]
+    assert {one["metadata"]["namespace"] for one in everything} == {
+        KubernetesOptions(Instance(TargetOptions("")), "").namespace
+    }
 
 
 @pytest.mark.parametrize("overlay", [overlay for overlay in OVERLAYS if overlay != "agent-only"])
@@ -282,11 +304,11 @@ def test_the_articles_files_are_documents_too() -> None:
 
 
 def test_unused_things() -> None:
-    """Every folder of deploy/kubernetes is part of an overlay or a component."""
+    """Every folder of deploy/kubernetes is part of an overlay or a component; one is for kube-proxy's namespace."""
     folder = Path(__file__).resolve().parent.parent.parent / "deploy" / "kubernetes"
     named: Any = "".join(path.read_text() for path in folder.rglob("kustomization.yaml"))
     for path in folder.iterdir():
-        if path.is_dir() and path.name not in ("overlays", "components"):
+        if path.is_dir() and path.name not in ("overlays", "components", "pod-rights"):
             assert f"../{path.name}" in named, path.name
 
 
@@ -300,6 +322,13 @@ SERIES = (
 )
 
 
+@lru_cache
+def asked_for() -> list[Matcher]:
+    """The names that checks ask for."""
+    asked = [selector.matchers for alert in all_alerts(knowledge()) for selector in selectors(alert.expr)]
+    return [one for matchers in asked for one in matchers if one.name == METRIC_NAME]
+
+
 @pytest.mark.parametrize(("name", "series", "sent"), SERIES)
 def test_noise_is_left_out(name: str, series: int, sent: int, shared_dir: Path) -> None:
     """And nothing that a check or a board looks at; the chart has the same list."""
@@ -311,7 +340,5 @@ def test_noise_is_left_out(name: str, series: int, sent: int, shared_dir: Path) 
     parsed = parse((shared_dir / "captures" / f"{name}.txt").read_bytes())
     noise = {sample.name for sample in parsed.samples if ignored(family_of(sample.name, parsed.types))}
     assert (len(parsed.samples), sum(sample.name not in noise for sample in parsed.samples)) == (series, sent)
-    asked = [selector.matchers for alert in all_alerts(knowledge()) for selector in selectors(alert.expr)]
-    names = [one for matchers in asked for one in matchers if one.name == METRIC_NAME]
-    assert [name for name in noise if any(one.test(name) for one in names)] == []
+    assert [name for name in noise if any(one.test(name) for one in asked_for())] == []
     assert noise & {metric for panel in panels().panels for metric in panel.metrics} == set()
