@@ -125,16 +125,15 @@ class Builder:
         """The root of a stage."""
         if name not in self._roots:
             root = self._roots[name] = self._new_root(name)
-            for stage in lineage(self._stages, name):
-                folder = "/"
-                for step in stage.steps:
-                    if step.name == "WORKDIR":
-                        folder = step.text
-                        (root / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
-                    elif step.name == "COPY":
-                        self._copy(root, step)
-                    elif step.name == "RUN":
-                        self._run(root, folder, step)
+            folder = "/"
+            for step in (step for stage in lineage(self._stages, name) for step in stage.steps):
+                if step.name == "WORKDIR":
+                    folder = step.text
+                    (root / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
+                elif step.name == "COPY":
+                    self._copy(root, step)
+                elif step.name == "RUN":
+                    self._run(root, folder, step)
         return self._roots[name]
 
     def _copy(self, root: Path, step: Step) -> None:
