@@ -145,14 +145,19 @@ class LazyEngine:
         self._store = store
         self._options = options
         self._clock = QueryClock(clock)
+        self._latest_small: tuple[float, Engine] | None = None
+        """The engine that was made last for small queries, and for how long they might take."""
 
     def __call__(self, timeout_seconds: float, source: SeriesSource | None = None) -> Engine:
         """An engine over `source`, else over the store; engines hold nothing, so making one is free."""
         return self._made(timeout_seconds, self._options.max_samples, source or self._store)
 
     def small(self, timeout_seconds: float) -> Engine:
-        """An engine over the store for queries that nobody has to wait for."""
-        return self._made(timeout_seconds, min(self._options.max_samples, SAMPLES_MAX), self._store)
+        """An engine over the store for queries that nobody has to wait for. Event loop only."""
+        if self._latest_small is None or self._latest_small[0] != timeout_seconds:
+            made = self._made(timeout_seconds, min(self._options.max_samples, SAMPLES_MAX), self._store)
+            self._latest_small = timeout_seconds, made
+        return self._latest_small[1]
 
     def _made(self, timeout_seconds: float, max_samples: int, source: SeriesSource) -> Engine:
         from kpwatch.promql.engine import Engine, EngineOptions  # noqa: PLC0415 - see the class

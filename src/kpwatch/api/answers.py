@@ -34,6 +34,7 @@ from kpwatch.base.errors import (
     UpstreamSlow,
 )
 from kpwatch.model.results import Matrix, QueryResult, Scalar, String, Vector
+from kpwatch.promql.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,6 +63,8 @@ ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
     (StoreError, 500, "internal"),
 )
 
+SERIES_AT_ONCE = 512
+"""Of a vector: what is written before anybody looks how long the answer has become."""
 TRUNCATED = "results truncated due to limit"
 
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -160,11 +163,28 @@ def _result_rows(value: Scalar | String | Vector | Matrix) -> Iterator[str]:
         case String(timestamp_ms, text):
             yield f'{{"resultType":"string","result":[{seconds_text(timestamp_ms)},{_dump(text)}]'
         case Vector(timestamp_ms, samples):
-            start = f'"value":[{seconds_text(timestamp_ms)},"'
-            rows = (f'{{"metric":{labels_text(labels)},{start}{value_text(number)}"]}}' for labels, number in samples)
-            yield from _listed("vector", rows)
+            yield from _listed("vector", _vector_rows(timestamp_ms, samples))
         case Matrix(series):
             yield from _listed("matrix", map(_MatrixWriter().row, series))
+
+
+def _vector_rows(timestamp_ms: int, samples: Sequence[tuple[Labels, float]]) -> Iterator[str]:
+    """The series of a vector, some at a time: a piece each would cost more than what is in it."""
+    between = f',"value":[{seconds_text(timestamp_ms)},"'
+    for first in range(0, len(samples), SERIES_AT_ONCE):
+        chosen = samples[first : first + SERIES_AT_ONCE]
+        texts = _labels_texts([labels for labels, _ in chosen])
+        yield ",".join(
+            [
+                f'{{"metric":{text}{between}{value_text(value)}"]}}'
+                for text, (_, value) in zip(texts, chosen, strict=True)
+            ]
+        )
+
+
+@remembered
+def _labels_texts(many: Sequence[Labels]) -> list[str]:
+    return list(map(labels_text, many))
 
 
 def _listed(kind: str, rows: Iterable[str]) -> Iterator[str]:

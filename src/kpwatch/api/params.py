@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -22,6 +23,8 @@ EARLIEST_MS = 0
 LATEST_MS = 253_402_300_799_999
 """What "no start" and "no end" mean: 1970-01-01 and 9999-12-31, the bounds of what is kept."""
 
+DECODED_KEPT, DECODED_CHARACTERS_MAX = 1024, 2048
+"""Queries that were decoded, for who asks the same again; longer ones are decoded anew."""
 _MAX_FIELDS = 1000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -86,9 +89,14 @@ def _fields(text: bytes) -> list[tuple[str, str]]:
 
 
 def _unquoted(text: str) -> str:
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text, errors="strict") if "%" in text else text
+    if "%" not in text:
+        return text.replace("+", " ") if "+" in text else text
+    return _decoded(text) if len(text) <= DECODED_CHARACTERS_MAX else _decoded.__wrapped__(text)
+
+
+@lru_cache(maxsize=DECODED_KEPT)
+def _decoded(text: str) -> str:
+    return unquote(text.replace("+", " "), errors="strict")
 
 
 def parse_time_ms(text: str) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from kpwatch.base.asgi import Head, answer_headers
+from kpwatch.base.asgi import Head, answer_headers, has_length
 
 if TYPE_CHECKING:
     from kpwatch.api.router import Router
@@ -26,6 +26,9 @@ HEAD_LIMIT_BYTES = 64 << 10
 
 LARGE_BYTES = 64 << 10
 """Of an answer: it is not copied to stand behind its head."""
+
+
+_LENGTH = b"content-length"
 
 
 class _NoEvent:
@@ -61,8 +64,8 @@ class HubProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._upload: Upload | None = None
         """The request whose body is being pushed."""
-        self._latest: tuple[Answer | None, list[tuple[bytes, bytes]], bytes] = (None, [], b"")
-        """An answer without a body, uvicorn's own headers, and the head they make."""
+        self._latest: tuple[object, list[tuple[bytes, bytes]], bytes] = (None, [], b"")
+        """A kind of answer, uvicorn's own headers, and the head they make but for its length."""
 
     def on_message_begin(self) -> None:
         """Another head; what uvicorn makes of it is made where it is needed."""
@@ -163,12 +166,11 @@ class HubProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def _head_of(self, answer: Answer) -> bytes:
-        """All but its last line; most answers to writes are one object, which has no body."""
+        """All but its last line. Most answers have no headers of their own and differ in their length alone."""
         common = self.server_state.default_headers  # made anew each second
-        if answer is self._latest[0] and common is self._latest[1]:
-            return self._latest[2]
-        fields = [b"%b: %b\r\n" % field for field in (*common, *answer_headers(answer))]
-        head = STATUS_LINE[answer.status] + b"".join(fields)
-        if not answer.body:
-            self._latest = (answer, common, head)
-        return head
+        kind = (answer.status, answer.content_type, bool(answer.body), answer.headers)
+        if kind != self._latest[0] or common is not self._latest[1]:
+            fields = [b"%b: %b\r\n" % field for field in (*common, *answer_headers(answer)) if field[0] != _LENGTH]
+            self._latest = kind, common, STATUS_LINE[answer.status] + b"".join(fields)
+        head = self._latest[2]
+        return head + b"%b: %d\r\n" % (_LENGTH, len(answer.body)) if has_length(answer) else head

@@ -55,7 +55,8 @@ class EngineMaker(Protocol):
 class Question(NamedTuple):
     """What a request asks for."""
 
-    text: str
+    known_as: str
+    """The same for questions that take about the same time."""
     evaluate: Callable[[QueryEngine], QueryResult]
     limit: int
 
@@ -92,10 +93,13 @@ class QueryApi:
 
     def push_instant(self, head: Head, reply: Reply) -> Upload:
         """As `instant`."""
-        return FormUpload(head, reply, self._serve_instant)
+        return FormUpload(head, reply, lambda head, form, reply: self._serve(head, form, self._instant(form), reply))
 
-    def _serve_instant(self, head: Head, form: Form, reply: Reply) -> None:
-        question = self._instant(form)
+    def push_range(self, head: Head, reply: Reply) -> Upload:
+        """As `range`."""
+        return FormUpload(head, reply, lambda head, form, reply: self._serve(head, form, self._range(form), reply))
+
+    def _serve(self, head: Head, form: Form, question: Question, reply: Reply) -> None:
         work, seconds = self._job(head, form, question)
         clock, small, small_engine = self._clock, self._small, self._small_engine
         took = math.inf
@@ -108,22 +112,14 @@ class QueryApi:
             return answer
 
         def then(outcome: Answer | Exception) -> None:
-            small.took(question.text, took)
+            small.took(question.known_as, took)
             reply(outcome)
 
-        if small_engine is not None and question.text in small:
+        if small_engine is not None and question.known_as in small:
             with suppress(QueryTooLarge):  # it is a thread's
                 return then(timed(small_engine))
         self._workers.start(lambda: timed(self._engine), then, seconds)
         return None
-
-    def push_range(self, head: Head, reply: Reply) -> Upload:
-        """As `range`."""
-        return FormUpload(head, reply, self._serve_range)
-
-    def _serve_range(self, head: Head, form: Form, reply: Reply) -> None:
-        work, seconds = self._job(head, form, self._range(form))
-        self._workers.start(work, reply, seconds)
 
     def _instant(self, form: Form) -> Question:
         limit = form.limit()
@@ -151,7 +147,9 @@ class QueryApi:
         lookback_ms = _lookback_ms(form)
         query = form.text("query")
         return Question(
-            query, lambda engine: engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms), limit
+            f"{end_ms - start_ms} {step_ms} {query}",
+            lambda engine: engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms),
+            limit,
         )
 
     def _job(self, head: Head, form: Form, question: Question) -> tuple[Callable[..., Answer], float]:

@@ -2,9 +2,9 @@
 
 Handing a question to a thread and its answer back costs as much as answering what a page asks every few seconds: one
 number, or one for each node. Such a question is answered where it arrives, on the event loop, which waits meanwhile; so
-it has to be known as small. It is where the same text was answered before within `SECONDS_MAX`, all told, and it is
-evaluated within `SAMPLES_MAX`: one that needs more goes to a thread after all. One that took longer than it should,
-because its samples had to be read from the disk, is not small the next time.
+it has to be known as small. It is where the same text (and, of a range, the same length and step) was answered before
+within `SECONDS_MAX`, all told, and it is evaluated within `SAMPLES_MAX`: one that needs more is a thread's after all.
+One that took longer than it should, because its samples had to be read from the disk, is not small the next time.
 """
 
 from __future__ import annotations

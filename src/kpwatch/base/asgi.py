@@ -141,12 +141,16 @@ PushHandler = Callable[[Head, Reply], Upload]
 def answer_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     """All headers of `answer`."""
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.stream is not None:
+    if answer.stream is not None or has_length(answer):
         headers.append((b"content-type", answer.content_type.encode("latin-1")))
-    elif answer.body or answer.status not in (204, 304):
-        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+    if has_length(answer):
         headers.append((b"content-length", str(len(answer.body)).encode()))
     return headers
+
+
+def has_length(answer: Answer) -> bool:
+    """Whether the answer says how long its body is."""
+    return answer.stream is None and (bool(answer.body) or answer.status not in (204, 304))
 
 
 async def send_answer(send: Send, answer: Answer) -> None:

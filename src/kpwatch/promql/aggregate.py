@@ -121,9 +121,10 @@ def _folding(fold: Callable[[Grid, Groups], Floats]) -> Callable[[Request], Grid
 
 def _per_group(grid: Grid, groups: Groups, values: Floats) -> Grid:
     """A group exists where a member does, and forgets its name if a member does."""
-    present = fold_groups(grid.present, groups, np.logical_or)
     drop = np.bincount(groups.of_row, weights=grid.drop_name, minlength=len(groups.labels)) > 0
-    return without_absent_rows(Grid(groups.labels, values, present, drop))
+    if grid.present.all():
+        return Grid(groups.labels, values, np.ones(values.shape, np.bool_), drop)
+    return without_absent_rows(Grid(groups.labels, values, fold_groups(grid.present, groups, np.logical_or), drop))
 
 
 def _quantile(request: Request) -> Grid:

@@ -136,8 +136,11 @@ def _instant_answer(value: Value, at_ms: int) -> ScalarResult | String | Vector:
         return String(at_ms, value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if isinstance(value, Grid):
         grid = drop_names(value)
-        rows = np.flatnonzero(grid.present[:, 0]).tolist()
-        return Vector(at_ms, [(grid.labels[row], float(grid.values[row, 0])) for row in rows])
+        values = grid.values[:, 0].tolist()
+        if grid.present.all():
+            return Vector(at_ms, list(zip(grid.labels, values, strict=True)))
+        rows = grid.present[:, 0].nonzero()[0].tolist()
+        return Vector(at_ms, [(grid.labels[row], values[row]) for row in rows])
     return ScalarResult(at_ms, float(value[0]))
 
 

@@ -21,7 +21,7 @@ from kpwatch.promql.counters import PLAIN
 from kpwatch.promql.functions import FUNCTIONS, Around, General, OverTime, Pointwise
 from kpwatch.promql.remembered import remembered
 from kpwatch.promql.select import grid_windows, newest, windows
-from kpwatch.promql.stacks import for_each, selected, unstacked
+from kpwatch.promql.stacks import for_each, in_all_columns, selected, unstacked
 from kpwatch.promql.tree import (
     Aggregation,
     Binary,
@@ -309,13 +309,12 @@ def _over_windows(
             window._replace(check_time=check_time),
             *(for_each(scalar, count) if isinstance(scalar, np.ndarray) else scalar for scalar in scalars),
         )
-        mask = present if present.ndim == 2 else present[:, None]
-        shape = window.lo.shape + window.values.shape[1:]
+        columns = window.values.shape[1]
+        if values.shape != (len(window.lo), columns):
+            values = np.broadcast_to(values, (len(window.lo), columns))
+        mask = unstacked(present, count) if present.ndim == 2 else in_all_columns(present, columns, count)
         drop = window.drop_name if function.keeps_name else np.ones(len(window.series), np.bool_)
-        cells = unstacked(np.broadcast_to(values, shape), count)
-        grids.append(
-            without_absent_rows(Grid(window.series, cells, unstacked(np.broadcast_to(mask, shape), count), drop))
-        )
+        grids.append(without_absent_rows(Grid(window.series, unstacked(values, count), mask, drop)))
     return stack(grids, steps) if grids else empty_grid(steps)
 
 

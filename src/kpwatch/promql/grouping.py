@@ -31,11 +31,16 @@ class Groups(NamedTuple):
 
     labels: list[Labels]
     of_row: Integers
+    order: Integers
+    """The rows of the first group, then those of the second, …"""
+    starts: Integers
+    """Where in `order` each group begins."""
+    sizes: Integers
+    """How many rows each group has."""
 
     def members(self) -> Iterator[Integers]:
         """The rows of each group, in order."""
-        order = np.argsort(self.of_row, kind="stable")
-        yield from np.split(order, np.cumsum(np.bincount(self.of_row, minlength=len(self.labels)))[:-1])
+        yield from np.split(self.order, self.starts[1:])
 
 
 def group_rows(rows: Sequence[Labels], names: Sequence[str], *, without: bool) -> Groups:
@@ -49,8 +54,16 @@ def _grouped(rows: Sequence[Labels], chosen: frozenset[str], without: bool) -> G
     of_row = np.empty(len(rows), np.intp)
     for row, labels in enumerate(rows):
         of_row[row] = numbers.setdefault(_key(labels, chosen, without), len(numbers))
-    of_row.flags.writeable = False
-    return Groups(list(numbers), of_row)
+    return make_groups(list(numbers), of_row)
+
+
+def make_groups(labels: list[Labels], of_row: Integers) -> Groups:
+    """Groups of rows, from each row's group; nobody may write into them."""
+    sizes = np.bincount(of_row, minlength=len(labels))
+    arrays = (of_row, of_row.argsort(kind="stable"), sizes.cumsum() - sizes, sizes)
+    for array in arrays:
+        array.flags.writeable = False
+    return Groups(labels, *arrays)
 
 
 @lru_cache(maxsize=KEYS_KEPT)
@@ -64,15 +77,11 @@ def fold_groups(values: Matrix, groups: Groups, combine: np.ufunc) -> Matrix:
     count = len(groups.labels)
     if count == len(values):
         return values  # as many groups as rows, numbered by appearance: nothing to combine
-    sizes = np.bincount(groups.of_row, minlength=count)
+    order, starts, sizes = groups.order, groups.starts, groups.sizes
     if values.shape[1] <= FEW_STEPS:
-        order = np.argsort(groups.of_row, kind="stable")
-        starts = np.cumsum(sizes) - sizes
         return cast("Matrix", combine.reduceat(values[order], starts, axis=0))
     if count <= sizes.max():
         return cast("Matrix", np.stack([combine.reduce(values[rows], axis=0) for rows in groups.members()]))
-    order = np.argsort(groups.of_row, kind="stable")
-    starts = np.cumsum(sizes) - sizes
     result: Matrix = values[order[starts]]
     for place in range(1, int(sizes.max())):
         having = np.flatnonzero(sizes > place)

@@ -17,7 +17,7 @@ import numpy as np
 from kpwatch.model.source import Slice
 from kpwatch.model.stack import stack_of
 from kpwatch.promql.reduce import take_rows
-from kpwatch.promql.stacks import for_each, unstacked
+from kpwatch.promql.stacks import for_each, in_all_columns, unstacked
 from kpwatch.promql.values import Floats, Grid, Integers, Mask, is_stale, stack, without_absent_rows
 
 if TYPE_CHECKING:
@@ -81,12 +81,11 @@ def newest(stacks: Iterable[Stack], ends_ms: Integers, lookback_ms: int, *, time
         times_ms = one.timestamps_ms[rows]
         found = (until > one.begins.repeat(len(ends_ms))) & (times_ms > for_each(ends_ms - lookback_ms, count))
         values = unstacked(take_rows(one.values, rows), count)
-        present = unstacked(np.broadcast_to(found, (one.values.shape[1], len(found))).T, count)
+        present = in_all_columns(found, one.values.shape[1], count)
         if one.has_nan:
             present = present & ~is_stale(values)
         if timestamps:
-            seconds = times_ms / 1000.0
-            values = unstacked(np.broadcast_to(seconds, (one.values.shape[1], len(seconds))).T, count)
+            values = in_all_columns(times_ms / 1000.0, one.values.shape[1], count)
         grid = Grid(one.series, values, present, np.zeros(len(one.series), np.bool_))
         grids.append(without_absent_rows(grid))
     return stack(grids, len(ends_ms))

@@ -32,7 +32,7 @@ def selected(
 
 def for_each(values: Numbers, count: int) -> Numbers:
     """What is given per step, for the steps of each of `count` slices."""
-    return values if count == 1 else np.tile(values, count)
+    return values if count == 1 else values[None].repeat(count, axis=0).ravel()
 
 
 def unstacked(cells: Cells, count: int) -> Cells:
@@ -44,3 +44,13 @@ def unstacked(cells: Cells, count: int) -> Cells:
     if columns == 1:
         return cast("Cells", across.reshape(count, -1))
     return cast("Cells", across.reshape(columns, count, -1).swapaxes(0, 1).reshape(count * columns, -1))
+
+
+def in_all_columns(by_step: Cells, columns: int, count: int) -> Cells:
+    """What is the same in all columns of a slice, (slices * steps,), as a Grid has it: (slices * columns, steps)."""
+    across = by_step.reshape(count, -1)
+    if columns == 1:
+        return across
+    if count == 1:
+        return np.broadcast_to(across, (columns, across.shape[1]))
+    return across.repeat(columns, axis=0)

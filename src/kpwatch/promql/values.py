@@ -10,7 +10,7 @@ Prometheus 3 calls delayed name removal).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,9 +52,8 @@ class Grid:
 
     def with_values(self, values: Floats, present: Mask | None = None) -> Grid:
         """Other values for the same series, which forget their names."""
-        return Grid(
-            self.labels, values, self.present if present is None else present, np.ones(len(self.labels), np.bool_)
-        )
+        drop_name = np.ones(len(self.labels), np.bool_)
+        return Grid(self.labels, values, self.present if present is None else present, drop_name)
 
     @property
     def cells(self) -> int:
@@ -94,16 +93,19 @@ def stack(grids: Sequence[Grid], steps: int) -> Grid:
 
 def without_absent_rows(grid: Grid) -> Grid:
     """Only the series that exist at some step."""
-    some = np.flatnonzero(grid.present.any(axis=1))
+    if grid.present.all():
+        return grid
+    (some,) = np.nonzero(grid.present.any(axis=1))
     return grid if len(some) == len(grid.labels) else grid.take(some)
 
 
 def drop_names(grid: Grid) -> Grid:
     """Take the names of the rows marked so; series that become the same are merged."""
-    if not grid.drop_name.any():
+    drops = grid.drop_name.tobytes()
+    if 1 not in drops:
         return merge_same_labels(grid)
-    labels = _without_names(grid.labels, grid.drop_name.tobytes())
-    return merge_same_labels(replace(grid, labels=labels, drop_name=np.zeros(len(labels), np.bool_)))
+    labels = _without_names(grid.labels, drops)
+    return merge_same_labels(Grid(labels, grid.values, grid.present, np.zeros(len(labels), np.bool_)))
 
 
 @remembered

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpwatch.base.errors import QueryFailed
-from kpwatch.promql.grouping import Groups, fold_groups
+from kpwatch.promql.grouping import fold_groups, make_groups
 from tests.unit.promql.build import at, labelled, over
 
 DATA = """
@@ -127,7 +127,9 @@ def test_a_mean_overflows_only_if_the_result_does() -> None:
 def test_every_way_of_folding_groups_gives_the_same(of_row: list[int], steps: int, seed: int) -> None:
     """Few steps, few groups, many groups: three ways, one answer."""
     numbers = list(dict.fromkeys(of_row))  # by appearance, as group_rows numbers them
-    groups = Groups([labelled(g=str(number)) for number in numbers], np.asarray([numbers.index(n) for n in of_row]))
+    groups = make_groups(
+        [labelled(g=str(number)) for number in numbers], np.asarray([numbers.index(n) for n in of_row])
+    )
     values = np.random.default_rng(seed).integers(0, 9, (len(of_row), steps)).astype(float)
     expected = [values[groups.of_row == number].sum(axis=0).tolist() for number in range(len(numbers))]
     assert fold_groups(values, groups, np.add).tolist() == expected
