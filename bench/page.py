@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 STATIC = REPOSITORY / "src" / "kpwatch" / "ui" / "static"
 TRIES = 5
 SCROLL_SECONDS = 5
+TREND_MINUTES = 30
+SYNC_DURATION = "kubeproxy_sync_proxy_rules_duration_seconds"
 FRAME_MS = 1000 / 60
 TRACED = ["devtools.timeline", "disabled-by-default-devtools.timeline", "toplevel"]
 STAGES = {
@@ -79,7 +81,7 @@ SCROLL = """(seconds) => new Promise((done) => {
 
 
 def fleet(nodes: int) -> list[tuple[dict[str, str], list[tuple[int, float]]]]:
-    """Samples of now for every node."""
+    """Samples of now for every node, and those of half an hour for the line that shows how long syncs took."""
     at_ms = now_ms()
     metrics = {
         "up": 1.0,
@@ -88,11 +90,14 @@ def fleet(nodes: int) -> list[tuple[dict[str, str], list[tuple[int, float]]]]:
         "kubeproxy_sync_proxy_rules_endpoint_changes_pending": 0.0,
         "process_start_time_seconds": at_ms / 1000 - 9000,
     }
-    return [
-        ({"__name__": name, "ident": f"node-{node:04d}", "job": "kube-proxy"}, [(at_ms, value)])
-        for node in range(nodes)
-        for name, value in metrics.items()
-    ]
+    series: list[tuple[dict[str, str], list[tuple[int, float]]]] = []
+    for node in range(nodes):
+        labels = {"ident": f"node-{node:04d}", "job": "kube-proxy"}
+        series += [({"__name__": name, **labels}, [(at_ms, value)]) for name, value in metrics.items()]
+        for suffix, each in (("count", 1.0), ("sum", 0.01 + node % 7 / 100)):
+            values = [(at_ms - ago * 60_000, (TREND_MINUTES - ago) * each) for ago in range(TREND_MINUTES, -1, -1)]
+            series.append(({"__name__": f"{SYNC_DURATION}_{suffix}", **labels}, values))
+    return series
 
 
 def first_view(browser: Browser, url: str) -> list[float]:

@@ -1,9 +1,10 @@
 /* A table: heads that sort, and of many rows only those near the window in the document.
  *
  * Rows keep their elements from drawing to drawing (`key`); while the table only scrolls, rows that stay in sight are not
- * drawn again. From WINDOWED_FROM rows on the table has fixed columns, as wide
- * as their longest text in the whole table, and fixed rows, whose height is measured from one of them. With `cards` CSS
- * makes a card of each row on a small screen. */
+ * drawn again. From WINDOWED_FROM rows on each row stands for itself: equally high (measured from one of them), at its
+ * place in a body that is as high as all of them, its columns as wide as their longest text in the whole table. So a row
+ * that comes or goes moves no other, and the browser lays out and paints that row alone (CSS containment, which rows of
+ * a table layout cannot have). With `cards` CSS makes a card of each row on a small screen. */
 
 import { Component, type ComponentChildren, type JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -56,6 +57,7 @@ const STEP_ROWS = 6; // the window moves in steps, so that most scroll events dr
 const LETTER_PX = 7.4;
 const PADDING_PX = 30;
 const WIDEST_PX = 420;
+const REST_PX = 200;
 
 export const scroller = (): HTMLElement => document.getElementById("content") ?? document.documentElement;
 
@@ -64,25 +66,22 @@ export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
   const windowed = rows.length >= WINDOWED_FROM && !props.plain;
   const table = useRef<HTMLTableElement>(null);
   const [first, last, rowPx] = useWindow(table, rows.length, windowed);
-  const widths = useMemo(() => (windowed ? widthsOf(columns, rows) : null), [rows, columns.map(({ id, title }) => id + title).join(), windowed]);
+  const shape = useMemo(() => (windowed ? shapeOf(columns, rows) : {}), [rows, columns.map(({ id, title }) => id + title).join(), windowed]);
   const drawing = useDrawing(props);
   const drawn = windowed ? rows.slice(first, last) : rows;
-  const total = widths?.reduce((sum, width) => sum + width, 0);
+  const from = windowed ? first : 0;
   return (
     <table
       ref={table} class={`grid ${windowed ? "windowed " : ""}${cards ? "cards " : ""}${props.class ?? ""}`}
-      aria-label={label} aria-rowcount={rows.length + 1} style={total ? { width: `max(100cqw, ${total}px)` } : {}}
+      role="table" aria-label={label} aria-rowcount={rows.length + 1} style={shape}
     >
-      {widths && <colgroup>{widths.map((width, index) => <col key={columns[index]?.id} style={columns[index]?.rest ? {} : { width: `${width}px` }} />)}</colgroup>}
-      <thead>
-        <tr aria-rowindex={1}>{columns.map((column) => <Head key={column.id} column={column} sort={sort} onSort={onSort} />)}</tr>
+      <thead role="rowgroup">
+        <tr role="row" aria-rowindex={1}>{columns.map((column) => <Head key={column.id} column={column} sort={sort} onSort={onSort} />)}</tr>
       </thead>
-      <tbody>
-        {windowed && <Spacer key=":above" rows={first} rowPx={rowPx} columns={columns.length} />}
+      <tbody role="rowgroup" style={windowed ? { height: `${rows.length * rowPx}px` } : {}}>
         {drawn.map((row, index) => (
-          <Line key={row.key} row={row} columns={columns} rowIndex={(windowed ? first : 0) + index + 2} drawing={drawing} />
+          <Line key={row.key} row={row} columns={columns} index={from + index} top={windowed ? (from + index) * rowPx : null} drawing={drawing} />
         ))}
-        {windowed && <Spacer key=":below" rows={rows.length - last} rowPx={rowPx} columns={columns.length} />}
       </tbody>
     </table>
   );
@@ -97,7 +96,7 @@ interface HeadProps<Row> {
 function Head<Row>({ column, sort, onSort }: HeadProps<Row>): JSX.Element {
   const order = sort?.column === column.id ? (sort.down ? "descending" : "ascending") : undefined;
   return (
-    <th scope="col" class={column.end ? "end" : undefined} data-column={column.id} aria-sort={order}>
+    <th role="columnheader" scope="col" class={column.end ? "end" : undefined} data-column={column.id} aria-sort={order}>
       {column.order === null
         ? <span class="unsorted" title={column.tip}>{column.title}</span>
         : <button type="button" title={column.tip} onClick={() => onSort(column.id, column.downFirst ?? false)}>{column.title}</button>}
@@ -115,18 +114,21 @@ function useDrawing(props: object): number {
 interface LineProps<Row> {
   readonly row: Row;
   readonly columns: readonly Column<Row>[];
-  readonly rowIndex: number;
+  readonly index: number;
+  /** Pixels from the body's top; null where rows stand one under the other by themselves. */
+  readonly top: number | null;
   readonly drawing: number;
 }
 
 class Line<Row extends Keyed> extends Component<LineProps<Row>> {
   override shouldComponentUpdate(next: LineProps<Row>): boolean {
-    return next.drawing !== this.props.drawing || next.row !== this.props.row || next.rowIndex !== this.props.rowIndex;
+    const { drawing, row, index, top } = this.props;
+    return next.drawing !== drawing || next.row !== row || next.index !== index || next.top !== top;
   }
 
-  override render({ row, columns, rowIndex }: LineProps<Row>): JSX.Element {
+  override render({ row, columns, index, top }: LineProps<Row>): JSX.Element {
     return (
-      <tr data-tone={row.tone} aria-rowindex={rowIndex}>
+      <tr role="row" data-tone={row.tone} aria-rowindex={index + 2} style={top === null ? {} : { top: `${top}px` }}>
         {columns.map((column) => <Data key={column.id} column={column} row={row} />)}
       </tr>
     );
@@ -137,17 +139,12 @@ function Data<Row>({ column, row }: { column: Column<Row>; row: Row }): JSX.Elem
   const cell = column.cell(row);
   const words = cell.badge ? <span class="badge">{cell.text}</span> : cell.text;
   return (
-    <td class={column.end ? "end" : undefined} data-column={column.id} data-tone={cell.tone} title={cell.tip}>
-      <span class="label">{column.title}</span>
+    <td role="cell" class={column.end ? "end" : undefined} data-column={column.id} data-title={column.title} data-tone={cell.tone} title={cell.tip}>
       <span class="content">
         {cell.element ?? (cell.href ? <a href={cell.href}>{words}</a> : words)}
       </span>
     </td>
   );
-}
-
-function Spacer({ rows, rowPx, columns }: { rows: number; rowPx: number; columns: number }): JSX.Element {
-  return <tr class="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: `${Math.max(0, rows) * rowPx}px` }} /></tr>;
 }
 
 /** Which rows are near the window, [first, last), and how high a row is. */
@@ -157,8 +154,7 @@ function useWindow(table: { current: HTMLTableElement | null }, count: number, w
   look.current = () => {
     const body = table.current?.tBodies[0];
     if (!windowed || !body) return;
-    const row = body.querySelector<HTMLElement>("tr:not(.spacer)");
-    const rowPx = row?.offsetHeight || seen.rowPx;
+    const rowPx = (body.firstElementChild as HTMLElement | null)?.offsetHeight || seen.rowPx;
     const frame = scroller().getBoundingClientRect();
     const above = frame.top - body.getBoundingClientRect().top;
     const start = Math.floor(above / rowPx / STEP_ROWS) * STEP_ROWS - ROWS_BEYOND;
@@ -194,14 +190,19 @@ const WIDE = /[\u2e80-\uffef]/g;
 /** About how many Latin letters wide a text is; a Chinese character counts as two. */
 export const lettersOf = (text: string): number => text.length + (text.match(WIDE)?.length ?? 0) * 0.8;
 
-function widthsOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): number[] {
-  return columns.map((column) => {
+/** The columns' widths, for the heads and every row alike. */
+function shapeOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Record<string, string> {
+  const widths = columns.map((column) => {
+    if (column.rest) return REST_PX;
     if (column.fixedWidth) return column.fixedWidth;
     let letters = lettersOf(column.title) + 3;
     for (const row of rows) {
       const cell = column.cell(row);
       letters = Math.max(letters, lettersOf(cell.text) + (cell.badge ? 3 : 0));
     }
-    return column.rest ? 200 : Math.min(WIDEST_PX, Math.round(letters * LETTER_PX + PADDING_PX));
+    return Math.min(WIDEST_PX, Math.round(letters * LETTER_PX + PADDING_PX));
   });
+  const stretched = columns.some(({ rest }) => rest);
+  const tracks = widths.map((px, index) => (stretched ? (columns[index]?.rest ? `minmax(${px}px, 1fr)` : `${px}px`) : `minmax(${px}px, ${px}fr)`));
+  return { "--columns": tracks.join(" "), width: `max(100cqw, ${widths.reduce((sum, px) => sum + px, 0)}px)` };
 }
