@@ -67,7 +67,7 @@ def editor(page: Page) -> Locator:
 
 def column(page: Page, name: str) -> list[str]:
     """The shown cells of a column, top down."""
-    return page.locator(f'tbody tr:not(.spacer) td[data-column="{name}"] .content').all_inner_texts()
+    return page.locator(f'tbody tr td[data-column="{name}"] .content').all_inner_texts()
 
 
 def test_the_articles_query_shows_what_the_api_answers(visit: Visit, demo: str) -> None:
@@ -112,7 +112,7 @@ def test_ages_come_from_the_samples(visit: Visit, filled_hub: tuple[str, float])
         ('"text"', ["Value", "Age"], ["text"], "computed", "string"),
         (
             'odd{which="c"}[5m]',
-            ["__name__", "which", "Time", "Value", "Age"],
+            ["__name__", "which", "Time", "Gap", "Value", "Age"],
             ["odd", "c"],
             "10 s",
             "one row per sample",
@@ -153,6 +153,47 @@ def test_values_are_exact_and_sort_as_numbers(visit: Visit, filled_hub: tuple[st
     assert column(page, "which") == ["a", "b", "c", "d", "e"]
 
 
+def test_values_are_read_in_the_unit_that_is_chosen(visit: Visit, filled_hub: tuple[str, float]) -> None:
+    """It stands in the URL; the exact value is a hover away and stays what files have."""
+    url, at = filled_hub
+    page = ask(visit, url, 'odd{which=~"d|e"} * 1024', time=str(at))
+    page.get_by_label("Unit").select_option("bytes")
+    expect(page.locator("tbody td[data-column=':value'] .content").last).to_have_text("9.00 KiB")
+    expect(page.locator("tbody td[data-column=':value']").last).to_have_attribute("title", "9216")
+    assert "unit=bytes" in page.url
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert Path(download.value.path()).read_text().splitlines()[-1].split(",")[1] == "9216"
+
+
+def test_queries_stand_under_each_other_and_share_the_time(visit: Visit, filled_hub: tuple[str, float]) -> None:
+    """Each with its own filter and tab, all in the URL; a board's variable is filled in and said."""
+    url, at = filled_hub
+    page = ask(visit, url, "odd", time=str(at))
+    page.get_by_role("button", name="Add a query").click()
+    expect(page.locator(".facts")).to_have_count(2)
+    second = page.locator(".tools").nth(1)
+    second.get_by_label("Filter rows").fill("inf")
+    expect(page.locator("tbody").nth(1).locator("tr")).to_have_count(1)
+    expect(page.locator("tbody").nth(0).locator("tr")).to_have_count(5)
+    page.goto(f"{url}/table?q=odd&time={at}&q2={urllib.parse.quote('rate(odd[$__rate_interval])')}")
+    expect(second.locator(".notes")).to_contain_text("$__rate_interval is a variable of a board; 300 s stand for it")
+    second.get_by_role("button", name="Remove").click()
+    expect(page.locator(".facts")).to_have_count(1)
+    assert "q2" not in page.url
+
+
+def test_a_metric_is_picked_by_its_name_or_meaning(visit: Visit, filled_hub: tuple[str, float]) -> None:
+    """From those the hub has samples of; the choice is asked at once."""
+    url, _ = filled_hub
+    page = visit(url, "/table")
+    page.get_by_text("Metrics", exact=True).click()
+    page.get_by_label("Search by name or meaning").fill("any_tot")
+    page.locator(".choices").get_by_role("button", name="many_total").click()
+    expect(page.locator(".choices")).to_be_hidden()
+    expect(page.locator(".facts")).to_contain_text("5,000 rows")
+
+
 def test_csv_is_what_is_shown_and_raw(visit: Visit, filled_hub: tuple[str, float]) -> None:
     """RFC 4180, as Python's csv reads it: the filtered rows in their order, the columns not hidden."""
     url, at = filled_hub
@@ -187,7 +228,7 @@ def test_five_thousand_rows_stay_usable(visit: Visit, filled_hub: tuple[str, flo
     page.get_by_role("button", name="Value").click()
     assert column(page, ":value")[0] == "7498.5"
     page.locator("main").evaluate("(main) => { main.scrollTop = main.scrollHeight; }")
-    expect(page.locator("tbody tr:not(.spacer)").last).to_contain_text("node-0")
+    expect(page.locator("tbody tr").last).to_contain_text("node-0")
     assert column(page, ":value")[-1] == "0"
     assert page.locator("tbody tr").count() < 100
     page.get_by_label("Filter rows").fill("node-7 4321")
@@ -275,8 +316,7 @@ def test_what_a_metric_means_stands_under_the_query(visit: Visit, demo: str) -> 
     expect(page.locator(".meanings")).to_contain_text("规则同步")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_it_is_readable_everywhere(visit: Visit, filled_hub: tuple[str, float], scheme: str, width: int) -> None:
     """Enough contrast (WCAG AA), a name for every control; the table alone may be wider than the screen."""
     url, at = filled_hub

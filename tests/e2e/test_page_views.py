@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.page_scene import CONTRAST, NAMELESS
+from tests.e2e.page_scene import CONTRAST, NAMELESS, serving
 from tests.parts import require
 
 if TYPE_CHECKING:
@@ -204,3 +204,16 @@ def test_a_page_that_is_not_there_says_so(visit: Visit, demo: str) -> None:
     expect(page.locator(".nothing")).to_contain_text("no-such-node", timeout=ARRIVAL_MS)
     page.get_by_role("link", name="To the fleet").click()
     expect(page.locator("tbody tr").first).to_be_visible()
+
+
+def test_a_hub_over_somebody_elses_engine_has_the_same_pages(visit: Visit, demo: str, tmp_path: Path) -> None:
+    """The same nodes with the same verdict about the failing one; every page comes without a complaint."""
+    with serving(tmp_path, "hub", "--listen", "127.0.0.1:0", "--engine", demo) as url:
+        page = visit(url)
+        for path in PAGES:
+            page.goto(url + path)
+            arrive(page, path)
+            expect(page.locator(".problem")).to_have_count(0)
+            if path == "/":
+                expect(page.locator("tbody tr", has_text="sync-failing").get_by_role("link")).to_have_text(FAILING)
+        page.close()

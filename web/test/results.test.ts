@@ -22,3 +22,9 @@ test("sample times come from timestamp(), which drops names, or from a range", (
   expect(timesFromRange([{ metric, values: [[1, "0"], [4, "0"]] }])(metric)).toBe(4);
   expect(timesFromRange([])(metric)).toBeNull();
 });
+
+test("of a range vector each sample tells how long after the one before it came, series by series", () => {
+  const other = { ...metric, ident: "b" };
+  const { rows } = read({ resultType: "matrix", result: [{ metric, values: [[1, "0"], [16, "0"]] }, { metric: other, values: [[2, "0"], [9.5, "0"]] }] });
+  expect(rows.map(({ gap }) => gap)).toEqual([undefined, 15, undefined, 7.5]);
+});

@@ -1,16 +1,18 @@
 /* The table's columns: one per label that occurs, then the value and the age of its sample. */
 
 import type { Column } from "../parts/grid";
-import { absolute, clockTime, compare, compareNumbers, count, duration, human, sorted } from "./format";
+import { absolute, clockTime, compare, compareNumbers, count, duration, sorted } from "./format";
 import { readSort, type Params } from "./place";
 import type { TableAnswer } from "./query";
 import type { Row } from "./results";
 import { hubTime } from "./server";
+import { human, readAs } from "./units";
 import { t } from "./words";
 
 /* Ids that no label name can take: a label name holds no colon. */
 export const VALUE = ":value";
 export const TIME = ":time";
+export const GAP = ":gap";
 export const AGE = ":age";
 
 export interface RowColumn extends Column<Row> {
@@ -20,9 +22,10 @@ export interface RowColumn extends Column<Row> {
 
 const DASH = "–";
 
-export function columnsOf(answer: TableAnswer): RowColumn[] {
-  const time = answer.type === "matrix" ? [timeColumn()] : [];
-  return [...answer.labels.map(labelColumn), ...time, valueColumn(), ageColumn(answer)];
+/** `unit`: what the person chose to read values in. */
+export function columnsOf(answer: TableAnswer, unit: string): RowColumn[] {
+  const time = answer.type === "matrix" ? [timeColumn(), gapColumn()] : [];
+  return [...answer.labels.map(labelColumn), ...time, valueColumn(unit), ageColumn(answer)];
 }
 
 function labelColumn(name: string): RowColumn {
@@ -33,10 +36,11 @@ function labelColumn(name: string): RowColumn {
   };
 }
 
-function valueColumn(): RowColumn {
+/** Files have the value as it came, whatever is shown. */
+function valueColumn(unit: string): RowColumn {
   return {
     id: VALUE, title: t("value"), tip: t("tip_value"), end: true, downFirst: true, value: (row) => row.value, order: compare,
-    cell: (row) => ({ text: row.value, tip: human(row.value, row.labels.__name__) ?? row.value }), csv: [["value", (row) => row.value]],
+    cell: (row) => ({ text: readAs(unit, row.value, row.labels.__name__), tip: unit ? row.value : human(row.value, row.labels.__name__) ?? row.value }), csv: [["value", (row) => row.value]],
   };
 }
 
@@ -44,6 +48,13 @@ function timeColumn(): RowColumn {
   return {
     id: TIME, title: t("time"), end: true, value: (row) => row.sampleTime, order: compareNumbers,
     cell: (row) => ({ text: absolute(row.sampleTime ?? 0, { milliseconds: true }), tip: String(row.sampleTime) }), csv: [],
+  };
+}
+
+function gapColumn(): RowColumn {
+  return {
+    id: GAP, title: t("gap"), tip: t("tip_gap"), end: true, value: (row) => row.gap, order: compareNumbers,
+    cell: ({ gap }) => ({ text: gap === undefined ? DASH : `+${duration(gap, { decimals: 1 })}`, tip: gap === undefined ? undefined : `${gap} s` }), csv: [],
   };
 }
 

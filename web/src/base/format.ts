@@ -74,6 +74,9 @@ function offset(date: Date): string {
 
 const numbers = new Map<string, Intl.NumberFormat>(); // language -> format: making one costs more than a thousand uses
 
+/** A number with a thousand, a million … as a word: "512.372K". */
+export const compact = (value: number): string => new Intl.NumberFormat(languageTag(), { notation: "compact", maximumFractionDigits: 3 }).format(value);
+
 /** A number with its thousands marked. */
 export function count(number: number): string {
   const tag = languageTag();
@@ -84,13 +87,6 @@ export function count(number: number): string {
 
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/* Which unit a metric's name promises (Prometheus naming: base unit as suffix), first match wins. */
-const UNITS: readonly [RegExp, (value: number) => string][] = [
-  [/_timestamp_seconds$|_start_time_seconds$/, (value) => absolute(value)],
-  [/_seconds(_sum)?$/, (value) => (value < 0 ? `-${latency(-value)}` : latency(value))],
-  [/_bytes(_sum)?$/, bytes],
-];
-
 export function bytes(value: number): string {
   let size = value;
   let unit = 0;
@@ -99,16 +95,6 @@ export function bytes(value: number): string {
     unit += 1;
   }
   return `${unit === 0 ? size : size.toFixed(2)} ${BYTES[unit]}`;
-}
-
-/** `raw` (a number as the server wrote it) in the unit the metric's name promises; null when there is nothing to add. */
-export function human(raw: string, metric = ""): string | null {
-  const value = Number(raw);
-  if (raw === "" || !Number.isFinite(value)) return null;
-  const unit = UNITS.find(([pattern]) => pattern.test(metric));
-  if (unit) return unit[1](value);
-  const text = count(value);
-  return text === raw ? null : text;
 }
 
 /** Prometheus' spelling of a float as a number: +Inf, -Inf, NaN included; NaN for everything that is no number. */

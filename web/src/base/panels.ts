@@ -1,8 +1,7 @@
 /* What the hub's boards show: the panels of the knowledge table, and how their texts and numbers are read. Pure but for the asking. */
 
-import { absolute, bytes, count, latency } from "./format";
 import { ask, type MatrixSeries, type Metric } from "./server";
-import { language, t } from "./words";
+import { language } from "./words";
 
 export interface PanelQuery { readonly expr: string; readonly legend: string; readonly unit?: string }
 export interface Threshold { readonly severity: string; readonly value: number; readonly below?: boolean }
@@ -46,29 +45,6 @@ export function legendOf(legend: string, metric: Metric): string {
   const { __name__: name = "", ...labels } = metric;
   const pairs = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
   return pairs.length > 0 ? `${name}{${pairs.join(", ")}}` : name || "{}";
-}
-
-const short = (value: number): string => {
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 0.001 || size >= 1e15)) return value.toExponential(2);
-  return count(Number(value.toPrecision(size >= 1000 ? 6 : 3)));
-};
-const signed = (read: (value: number) => string) => (value: number): string => (value < 0 ? `-${read(-value)}` : read(value));
-
-const UNITS: Readonly<Record<string, (value: number) => string>> = {
-  seconds: signed(latency),
-  unix_seconds: (value) => absolute(value),
-  bytes: signed(bytes),
-  ratio: (value) => `${short(value * 100)} %`,
-  per_second: (value) => t("per_second", { n: short(value) }),
-  cores: (value) => t("cores", { n: short(value) }),
-};
-
-/** A number in the unit of its panel; "–" for none. */
-export function inUnit(unit: string, value: number | null | undefined): string {
-  if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
-  return (UNITS[unit] ?? short)(value);
 }
 
 /** The worst severity whose threshold a value passes; null where it passes none. */

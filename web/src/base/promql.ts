@@ -38,3 +38,17 @@ export function namesIn(expression: string): string[] {
   const words = expression.replace(new RegExp(STRING, "g"), " ").match(new RegExp(NAME, "g")) ?? [];
   return [...new Set(words)];
 }
+
+/* Variables of other programs' boards: $__interval, ${__rate_interval}, [[__range_s]] … A suffix asks for a bare number. */
+const VARIABLE = /\$\{__(?:rate_)?(?:interval|range)(_ms|_s)?\}|\[\[__(?:rate_)?(?:interval|range)(_ms|_s)?\]\]|\$__(?:rate_)?(?:interval|range)(_ms|_s)?(?![a-zA-Z0-9_])/g;
+
+/** An expression copied from a board, its variables of time replaced by so many seconds; `replaced`: which, once each. */
+export function filledIn(expression: string, seconds: number): { query: string; replaced: string[] } {
+  const replaced = new Set<string>();
+  const query = expression.replace(VARIABLE, (variable: string, ...suffixes: (string | undefined)[]) => {
+    replaced.add(variable);
+    const suffix = suffixes.slice(0, 3).find((each) => each !== undefined);
+    return suffix === "_ms" ? String(seconds * 1000) : suffix === "_s" ? String(seconds) : `${seconds}s`;
+  });
+  return { query, replaced: [...replaced] };
+}

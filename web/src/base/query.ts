@@ -4,11 +4,13 @@
  * timestamp(selector), asked at exactly the same time; that drops metric names, so a selector of several metrics is
  * asked as a range instead. The values of any other expression are computed and have no sample of their own. */
 
-import { plainSelector, rangeQuery, timestampQuery, type Selector } from "./promql";
+import { filledIn, plainSelector, rangeQuery, timestampQuery, type Selector } from "./promql";
 import { identity, read, timesFromRange, timesFromTimestamps, type Rows, type TimeOf } from "./results";
 import { hubTime, instant, type QueryData } from "./server";
 import { t } from "./words";
 
+/** What a board's variable of time stands for outside its board. */
+export const VARIABLE_SECONDS = 300;
 const LOOKBACK = "5m"; // Prometheus' default, and the hub's
 const MOST_SERIES_AS_RANGE = 1000; // a range costs every sample of five minutes
 
@@ -24,8 +26,9 @@ export interface TableAnswer extends Rows {
 }
 
 /** `time` as the API takes it, null for now; throws ServerError. */
-export async function run(expression: string, time: string | null, signal: AbortSignal): Promise<TableAnswer> {
+export async function run(typed: string, time: string | null, signal: AbortSignal): Promise<TableAnswer> {
   const started = performance.now();
+  const { query: expression, replaced } = filledIn(typed, VARIABLE_SECONDS);
   const body = await instant(expression, time, signal);
   const found = read(body.data);
   const selector = found.type === "vector" ? plainSelector(expression) : null;
@@ -34,7 +37,7 @@ export async function run(expression: string, time: string | null, signal: Abort
     evaluated: found.evaluated ?? (time === null ? hubTime() : Number(time)),
     computed: found.type !== "matrix" && selector === null,
     ageProblem: null,
-    notes: [...(body.warnings ?? []), ...(body.infos ?? [])],
+    notes: [...replacedNotes(replaced, VARIABLE_SECONDS), ...(body.warnings ?? []), ...(body.infos ?? [])],
     milliseconds: 0,
     data: body.data,
   };
@@ -42,6 +45,8 @@ export async function run(expression: string, time: string | null, signal: Abort
   answer.milliseconds = performance.now() - started;
   return answer;
 }
+
+export const replacedNotes = (variables: readonly string[], seconds: number): string[] => variables.map((variable) => t("replaced_variable", { variable, seconds }));
 
 /** Give every row its sample's time. When that cannot be had the rows stay, and `ageProblem` says why. */
 async function dateSamples(answer: TableAnswer, expression: string, selector: Selector, signal: AbortSignal): Promise<void> {

@@ -10,6 +10,8 @@ export interface Row {
   readonly labels: Metric;
   readonly value: string;
   sampleTime: number | null;
+  /** Seconds since the series' sample before, in a range vector. */
+  readonly gap?: number | undefined;
   readonly evaluated: number | null;
 }
 
@@ -42,8 +44,8 @@ function vector(result: readonly VectorSample[]): Row[] {
 function matrix(result: readonly MatrixSeries[]): Row[] {
   return result.flatMap(({ metric, values = [], histograms = [] }) => {
     const series = identity(metric);
-    return [...values, ...histograms].map(([time, content]) => (
-      { key: `${series}@${time}`, labels: metric, value: spoken(content), sampleTime: time, evaluated: null }
+    return [...values, ...histograms].sort(([a], [b]) => a - b).map(([time, content], at, samples) => (
+      { key: `${series}@${time}`, labels: metric, value: spoken(content), sampleTime: time, gap: at > 0 ? time - (samples[at - 1]?.[0] ?? time) : undefined, evaluated: null }
     ));
   });
 }

@@ -1,14 +1,13 @@
 /* About this hub: versions, what is stored, options, and what to take along. */
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { downloadUrl } from "../base/downloads";
 import { absolute, count, duration } from "../base/format";
 import { useLive } from "../base/live";
 import { home } from "../base/place";
-import { ask, askText, hubTime, isLoopback, type Flags } from "../base/server";
+import { ask, hubTime, isLoopback, type Flags } from "../base/server";
 import { t } from "../base/words";
-import { Copyable } from "../parts/copyable";
-import { writeUrl } from "../parts/empty";
+import { Manifest } from "../parts/manifest";
 import { Problem, Rich, Waiting } from "../parts/words";
 
 interface Told {
@@ -29,13 +28,6 @@ async function askAbout(signal: AbortSignal): Promise<Told> {
 
 /* What the hub packs for whom. */
 const PACKS = [["nightingale", "pack_nightingale"], ["grafana", "pack_grafana"], ["prometheus", "pack_prometheus"], ["markdown", "pack_markdown"]] as const;
-
-const DOWNLOADS = "api/kpwatch/v1/downloads";
-
-const downloadUrl = (name: string, parameters: Record<string, string> = {}): string => {
-  const form = new URLSearchParams(parameters);
-  return new URL(`${DOWNLOADS}/${name}${form.size ? `?${form}` : ""}`, home).href;
-};
 
 const span = (seconds: string): string => (seconds === "0s" ? t("for_ever") : duration(Number.parseFloat(seconds)));
 
@@ -65,9 +57,7 @@ export function AboutPage(): JSX.Element {
           <section class="section"><h2>{t("take_along")}</h2>
             <div class="panels">
               <section class="panel wide"><h3>{t("agents_in_cluster")}</h3>
-                <p class="meaning"><Rich text={t("agents_in_cluster_lead", { url: writeUrl() })} /></p>
                 {isLoopback(location.hostname) && <p class="notes"><Rich text={t("loopback_note", { host: location.host })} /></p>}
-                <p><a class="primary" href={downloadUrl("agent", { url: writeUrl() })} download="kpwatch-agent.yaml">{t("download_manifest")}</a></p>
                 <Manifest />
               </section>
               <section class="panel"><h3>{t("boards_and_rules")}</h3>
@@ -98,21 +88,4 @@ const timeOf = (milliseconds: number): string => (milliseconds > 0 && millisecon
 
 function Facts({ title, facts }: { title: string; facts: readonly [string, string][] }): JSX.Element {
   return <section class="panel"><h3>{title}</h3><dl class="evidence">{facts.map(([name, text]) => <div key={name}><dt>{name}</dt><dd>{text}</dd></div>)}</dl></section>;
-}
-
-/* The manifest's text, asked for when somebody opens it. */
-function Manifest(): JSX.Element {
-  const [opened, setOpened] = useState(false);
-  return (
-    <details class="promql" onToggle={(event) => setOpened(opened || event.currentTarget.open)}>
-      <summary>{t("show")}</summary>
-      {opened && <ManifestText />}
-    </details>
-  );
-}
-
-function ManifestText(): JSX.Element {
-  const known = useLive("manifest", (signal) => askText(`${DOWNLOADS}/agent`, { url: writeUrl() }, signal), null);
-  if (known.error) return <Problem error={known.error} again={known.again} />;
-  return known.shown ? <Copyable lines={known.shown} /> : <Waiting />;
 }

@@ -6,10 +6,10 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { askDictionary, type Check, type Dictionary, type Metric } from "../base/dictionary";
 import { askFleet, occurring, toneWord } from "../base/fleet";
-import { human } from "../base/format";
 import { useLive } from "../base/live";
 import { change, linkTo, usePlace, type Params } from "../base/place";
 import { instant, type VectorSample } from "../base/server";
+import { human } from "../base/units";
 import { language, said, t, type Said } from "../base/words";
 import { Problem, Rich, Waiting } from "../parts/words";
 

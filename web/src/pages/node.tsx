@@ -3,28 +3,32 @@
  * URL: ?ident=NAME &range=6h, or &from= &to= Unix seconds, &live=0 */
 
 import type { JSX } from "preact";
+import { useCallback } from "preact/hooks";
 import { askFindings, evidenceWords, type Finding, type Judged } from "../base/findings";
 import { askFleet, toneWord, TONES, type Node } from "../base/fleet";
 import { absolute, duration } from "../base/format";
 import { useLive, useTick } from "../base/live";
-import { markersOf } from "../base/markers";
-import { literally } from "../base/panels";
+import { markersOf, type Marker } from "../base/markers";
+import { askBoards, literally, type Panel } from "../base/panels";
 import { linkTo, usePlace } from "../base/place";
 import { nodeSelector } from "../base/promql";
 import { hubTime, range } from "../base/server";
 import { spanOf, type Span } from "../base/span";
 import { language, t } from "../base/words";
 import { BoardView } from "../parts/board";
-import type { Marker } from "../parts/chart";
+import { panelLink } from "../parts/panel";
 import { Problem, Rich, Waiting } from "../parts/words";
 
 const REFRESH_SECONDS = 5;
+const BOARD = "node";
 
 export function NodePage(): JSX.Element {
   const { params } = usePlace();
   const ident = params.ident ?? "";
   const fleet = useLive(`fleet:${language()}`, askFleet, REFRESH_SECONDS);
   const findings = useLive(`findings:${language()}`, askFindings, REFRESH_SECONDS);
+  const boards = useLive(`boards:${language()}`, askBoards, null).shown;
+  const panels = boards?.boards.find(({ id }) => id === BOARD)?.panels ?? [];
   const markers = useMarkers(ident);
   const node = fleet.shown?.nodes.find((each) => each.ident === ident);
   const judged = findings.shown?.nodes.find((each) => each.ident === ident);
@@ -40,8 +44,8 @@ export function NodePage(): JSX.Element {
         <a class="aside" href={linkTo("table", { q: nodeSelector(ident) })}>{t("all_series", { ident })}</a>
       </header>
       <Problem error={fleet.error ?? findings.error} again={fleet.again} />
-      {judged ? <Found judged={judged} shared={shared} ident={ident} /> : !findings.error && <Waiting />}
-      <BoardView id="node" params={params} idents={literally(ident)} markers={markers} />
+      {judged ? <Found judged={judged} shared={shared} panels={panels} ident={ident} /> : !findings.error && <Waiting />}
+      <BoardView id={BOARD} params={params} idents={literally(ident)} markers={markers} />
     </div>
   );
 }
@@ -56,12 +60,14 @@ function Facts({ node }: { node: Node }): JSX.Element {
   return <dl class="facts-list">{facts.map(([name, text, time]) => <div key={name}><dt>{name}</dt><dd title={time ? absolute(time) : undefined}>{text}</dd></div>)}</dl>;
 }
 
-function Found({ judged, shared, ident }: { judged: Judged; shared: readonly Finding[]; ident: string }): JSX.Element {
+interface FoundProps { readonly judged: Judged; readonly shared: readonly Finding[]; readonly panels: readonly Panel[]; readonly ident: string }
+
+function Found({ judged, shared, panels, ident }: FoundProps): JSX.Element {
   const all = [...judged.findings, ...shared];
   return (
     <div class="findings">
       {all.length === 0 && <p class="fine">{t("nothing_found")}</p>}
-      {all.map((finding) => <FindingView key={finding.check} finding={finding} ident={ident} />)}
+      {all.map((finding) => <FindingView key={finding.check} finding={finding} panels={panels.filter(({ checks }) => checks.includes(finding.check))} ident={ident} />)}
       {judged.not_judged.length > 0 && (
         <details class="notjudged">
           <summary>{t("not_judged", { count: judged.not_judged.length })}</summary>
@@ -72,7 +78,8 @@ function Found({ judged, shared, ident }: { judged: Judged; shared: readonly Fin
   );
 }
 
-function FindingView({ finding, ident }: { finding: Finding; ident: string }): JSX.Element {
+/** `panels`: the charts that show what was found. */
+function FindingView({ finding, panels, ident }: { finding: Finding; panels: readonly Panel[]; ident: string }): JSX.Element {
   const since = finding.since ? new Date(finding.since).getTime() / 1000 : null;
   return (
     <article class="finding" data-tone={finding.severity}>
@@ -85,6 +92,8 @@ function FindingView({ finding, ident }: { finding: Finding; ident: string }): J
         <div>
           <h3>{t("evidence")}</h3>
           <dl class="evidence">{finding.evidence.map(evidenceWords).map(([what, value]) => <div key={what}><dt>{what}</dt><dd>{value}</dd></div>)}</dl>
+          {panels.length > 0 && <h3>{t("charts")}</h3>}
+          <ul class="plain charts">{panels.map(({ id, title }) => <li key={id}><a href={panelLink(id)}>{title}</a></li>)}</ul>
         </div>
         <div>
           <h3>{t("what_to_do")}</h3>
@@ -105,11 +114,10 @@ function useMarkers(ident: string): (span: Span) => readonly Marker[] {
       range(`max by (ident) (process_start_time_seconds${selector})`, span.start, span.end, span.step, signal),
       range(`max by (git_version) (kubernetes_build_info${selector})`, span.start, span.end, span.step, signal),
     ]);
-    return markersOf(starts.flatMap(({ values = [] }) => values.map(([, value]) => Number(value))), builds.map(({ metric, values = [] }) => (
-      { version: metric.git_version ?? "", first: values[0]?.[0] ?? 0 }
-    )), span);
+    return {
+      starts: starts.flatMap(({ values = [] }) => values.map(([, value]) => Number(value))),
+      builds: builds.map(({ metric, values = [] }) => ({ version: metric.git_version ?? "", first: values[0]?.[0] ?? 0 })),
+    };
   }, 60);
-  return () => shown ?? NONE;
+  return useCallback((within) => (shown ? markersOf(shown.starts, shown.builds, within) : []), [shown, language()]);
 }
-
-const NONE: readonly Marker[] = [];

@@ -1,9 +1,10 @@
 /* The explorer: any PromQL. As a table: one column per label, the value, the age of the sample.
  *
- * URL: ?q=query &time=Unix seconds (absent: now) &filter=text &sort=column &hide=column,column &live=1
+ * URL: ?q=query &time=Unix seconds (absent: now) &filter=text &sort=column &hide=column,column &unit=how to read values &live=1
+ * Further queries stand under the first, as ?q2= &filter2= …; they share the time.
  * The URL is the only state besides the text that is being typed. */
 
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { AGE, arranged, columnsOf, factsOf, VALUE, type RowColumn } from "../base/columns";
 import { csv, download } from "../base/csv";
@@ -14,17 +15,39 @@ import { useLive } from "../base/live";
 import { change, nextSort, readSort, usePlace, writeSort, type Params } from "../base/place";
 import { namesIn } from "../base/promql";
 import { run, type TableAnswer } from "../base/query";
+import { MOST_SLOTS, named, numbersOf, paramsOf, SlotNumber, useSlot, without } from "../base/slots";
 import type { ServerError } from "../base/server";
 import { language, t, type Word } from "../base/words";
 import type { Graph as GraphType } from "../parts/graph";
 import { Grid } from "../parts/grid";
+import { Menu } from "../parts/menu";
+import { Picker } from "../parts/picker";
 import { QueryBox } from "../parts/querybox";
+import { UnitChoice } from "../parts/unitchoice";
+import { Notes } from "../parts/words";
 
 const REFRESH_SECONDS = 5;
 const MOST_MEANINGS = 2;
+const FIRST_QUERY = "up";
 
 export function TablePage(): JSX.Element {
   const { params } = usePlace();
+  const numbers = numbersOf(params);
+  const free = Array.from({ length: MOST_SLOTS }, (_, at) => at + 1).find((number) => number > Math.max(...numbers));
+  return (
+    <div class="view explorer">
+      <h1>{t("table")}</h1>
+      {numbers.map((number) => <SlotNumber key={number} value={number}><Explorer /></SlotNumber>)}
+      {free !== undefined && (
+        <p class="more"><button type="button" onClick={() => change(named({ q: paramsOf(params, numbers.at(-1) ?? 1).q || FIRST_QUERY }, free), { push: true })}>{t("add_query")}</button></p>
+      )}
+    </div>
+  );
+}
+
+/** One query with its answer. */
+function Explorer(): JSX.Element {
+  const { number, params, change } = useSlot();
   const query = params.q ?? "";
   const time = params.time || null; // as it stands in the URL: what the server cannot read it says itself
   const live = Boolean(params.live) && time === null;
@@ -36,33 +59,35 @@ export function TablePage(): JSX.Element {
 
   const [asked, setAsked] = useState(past);
   useEffect(() => { if (query) setAsked(remember(query)); }, [query]);
-  const go = (q: string): void => change({ q, sort: null, filter: null, hide: null }, { push: true });
+  const go = (q: string): void => change({ q, sort: null, filter: null, hide: null, unit: null }, { push: true });
   const submit = (): void => {
     const text = typed.current.trim();
     if (text === query) known.again();
     else go(text);
   };
   return (
-    <div class="view explorer">
-      <h1>{t("table")}</h1>
+    <>
       <div class="tools">
         <form class="asking" onSubmit={(event) => { event.preventDefault(); submit(); }}>
           <QueryBox query={query} onChange={(text) => { typed.current = text; }} onRun={submit} autoFocus={!query} />
           <button type="submit" class="primary">{t("run")}</button>
+          <Menu title={t("pick_metric")} end><Picker onPick={go} /></Menu>
           <Menu title={t("history")} end>
             {asked.length === 0 && <p>{t("history_empty")}</p>}
             {asked.map((each) => <button key={each} type="button" onClick={() => go(each)}><code>{each}</code></button>)}
           </Menu>
-          <ShareButton />
+          {number === 1 ? <ShareButton /> : <button type="button" onClick={() => change(without(1), { push: true })}>{t("remove_query")}</button>}
         </form>
         {known.error && !known.waiting && <QueryProblem error={known.error as ServerError} />}
         <Meanings query={query} />
-        <div class="examples" role="group" aria-label={t("examples")}>
-          {EXAMPLES.map((each) => (
-            <button key={each.words} type="button" title={each.query} aria-pressed={each.query === query} onClick={() => go(each.query)}>{t(each.words)}</button>
-          ))}
-        </div>
-        {answer && answer.notes.length > 0 && <ul class="notes">{answer.notes.map((note) => <li key={note}>{note}</li>)}</ul>}
+        {number === 1 && (
+          <div class="examples" role="group" aria-label={t("examples")}>
+            {EXAMPLES.map((each) => (
+              <button key={each.words} type="button" title={each.query} aria-pressed={each.query === query} onClick={() => go(each.query)}>{t(each.words)}</button>
+            ))}
+          </div>
+        )}
+        <Notes notes={answer?.notes ?? []} />
         <div class="tabs" role="group" aria-label={t("table")}>
           <button type="button" aria-pressed={!graph} onClick={() => change({ tab: null }, { push: true })}>{t("as_table")}</button>
           <button type="button" aria-pressed={graph} onClick={() => change({ tab: "graph" }, { push: true })}>{t("as_graph")}</button>
@@ -76,7 +101,7 @@ export function TablePage(): JSX.Element {
         {graph && <Suspended query={query} params={params} />}
       </div>
       {!graph && <Result answer={answer} query={query} waiting={known.waiting} failed={known.error !== null} />}
-    </div>
+    </>
   );
 }
 
@@ -148,8 +173,8 @@ function When({ time, live }: { time: string | null; live: boolean }): JSX.Eleme
 
 /** What is shown of an answer, as the URL says. */
 function useShown(answer: TableAnswer): { columns: RowColumn[]; visible: RowColumn[]; rows: ReturnType<typeof arranged>; hidden: Set<string> } {
-  const { params } = usePlace();
-  const columns = useMemo(() => columnsOf(answer), [answer, language()]);
+  const { params } = useSlot();
+  const columns = useMemo(() => columnsOf(answer, params.unit ?? ""), [answer, params.unit, language()]);
   const rows = useMemo(() => arranged(answer.rows, columns, params), [answer, columns, params.filter, params.sort]);
   const hidden = new Set((params.hide ?? "").split(","));
   const visible = useMemo(() => columns.filter(({ id }) => !hidden.has(id)), [columns, params.hide]);
@@ -157,7 +182,7 @@ function useShown(answer: TableAnswer): { columns: RowColumn[]; visible: RowColu
 }
 
 function Found({ answer, live }: { answer: TableAnswer; live: boolean }): JSX.Element {
-  const { params } = usePlace();
+  const { params, change } = useSlot();
   const { columns, visible, rows, hidden } = useShown(answer);
   const records = (): unknown[][] => {
     const fields = visible.flatMap((column) => column.csv);
@@ -173,6 +198,7 @@ function Found({ answer, live }: { answer: TableAnswer; live: boolean }): JSX.El
         type="search" placeholder={t("filter_rows")} aria-label={t("filter_rows")} value={params.filter ?? ""}
         onInput={(event) => change({ filter: event.currentTarget.value })}
       />
+      <UnitChoice chosen={params.unit ?? ""} />
       <Menu title={t("columns")}>
         {columns.map(({ id, title }) => (
           <label key={id}><input type="checkbox" value={id} checked={!hidden.has(id)} onChange={(event) => toggle(id, event.currentTarget.checked)} />{title}</label>
@@ -182,30 +208,6 @@ function Found({ answer, live }: { answer: TableAnswer; live: boolean }): JSX.El
       <button type="button" onClick={() => download("kpwatch.json", JSON.stringify(answer.data, null, 1), "application/json")}>{t("json")}</button>
       <p class="facts" aria-live={live ? "off" : "polite"} title={absolute(answer.evaluated, { milliseconds: true })}>{factsOf(answer, rows.length)}</p>
     </>
-  );
-}
-
-export function Menu({ title, end, children }: { title: string; end?: boolean; children: ComponentChildren }): JSX.Element {
-  const menu = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    const close = (event: MouseEvent): void => {
-      if (menu.current && !menu.current.contains(event.target as Node)) menu.current.open = false;
-    };
-    document.addEventListener("click", close);
-    return () => document.removeEventListener("click", close);
-  }, []);
-  return (
-    <details
-      class={end ? "menu end" : "menu"} ref={menu}
-      onKeyDown={(event) => {
-        if (event.key !== "Escape" || !menu.current) return;
-        menu.current.open = false;
-        menu.current.querySelector("summary")?.focus();
-      }}
-    >
-      <summary>{title}</summary>
-      <div class="choices">{children}</div>
-    </details>
   );
 }
 
@@ -222,7 +224,7 @@ function Result({ answer, query, waiting, failed }: ResultProps): JSX.Element {
 }
 
 function Rows({ answer, waiting }: { answer: TableAnswer; waiting: boolean }): JSX.Element {
-  const { params } = usePlace();
+  const { params, change } = useSlot();
   const { visible, rows } = useShown(answer);
   const sort = readSort(params.sort);
   const board = useRef<HTMLDivElement>(null);

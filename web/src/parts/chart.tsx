@@ -1,15 +1,16 @@
-/* Lines over time, by uPlot. All charts of a page share a cursor; dragging over one chooses its time for all of them. */
+/* Lines over time, by uPlot. All charts of a page share a cursor; dragging over one chooses its time for all of them.
+ * Where no cursor is, the legend tells each line's last value. */
 
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { inUnit, type Line, type Threshold } from "../base/panels";
+import type { Marker } from "../base/markers";
+import type { Line, Threshold } from "../base/panels";
 import { change } from "../base/place";
 import type { Span } from "../base/span";
-import { language } from "../base/words";
-
-export interface Marker { readonly time: number; readonly text: string }
+import { inUnit } from "../base/units";
+import { language, t } from "../base/words";
 
 interface Props {
   readonly label: string;
@@ -28,8 +29,8 @@ const COLOURS = 8;
 export function Chart({ label, span, lines, unit, thresholds = [], markers = [], height = 190, stacked = false }: Props): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
-  const drawn = useRef({ thresholds, markers });
-  drawn.current = { thresholds, markers };
+  const drawn = useRef<Drawn>({ lines, thresholds, markers });
+  drawn.current = { lines, thresholds, markers };
   const shape = JSON.stringify([unit, height, stacked, language(), lines.map(({ name }) => name)]);
   const data = (): uPlot.AlignedData => [
     Array.from({ length: span.steps }, (_, index) => span.start + index * span.step),
@@ -74,13 +75,19 @@ function pile(lines: readonly Line[]): (number | null)[][] {
   return lines.map(({ values }) => values.map((value, at) => (value === null ? null : (sums[at] = (sums[at] ?? 0) + value))));
 }
 
+interface Drawn { readonly lines: readonly Line[]; readonly thresholds: readonly Threshold[]; readonly markers: readonly Marker[] }
+
 interface Look {
   readonly lines: readonly Line[];
   readonly unit: string;
   readonly height: number;
   readonly stacked: boolean;
-  readonly drawn: { current: { thresholds: readonly Threshold[]; markers: readonly Marker[] } };
+  /** What is drawn now, however old the chart is. */
+  readonly drawn: { current: Drawn };
 }
+
+/** A line's own value, stacked or not: under the cursor, else its last. */
+const valueAt = (line: Line | undefined, at: number | null): number | null => (at === null ? line?.values.findLast((value) => value !== null) : line?.values[at]) ?? null;
 
 /* About as wide as the text of an axis is drawn. */
 const widthOf = (text: string): number => [...text].reduce((width, sign) => width + (sign.charCodeAt(0) > 0x2e80 ? 12 : 7), 0);
@@ -103,11 +110,11 @@ function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }
       { ...axis, size: (_, texts) => Math.max(60, 14 + Math.max(0, ...(texts ?? []).map(widthOf))), values: (_, values) => values.map((value) => inUnit(unit, value)) },
     ],
     series: [
-      { value: (_, time) => (time === null ? "–" : new Date(time * 1000).toLocaleTimeString("en-GB")) },
+      { value: (_, time) => (time === null ? t("last_value") : new Date(time * 1000).toLocaleTimeString("en-GB")) },
       ...lines.map(({ name }, index) => {
         const stroke = colour(`line-${(index % COLOURS) + 1}`);
         const fill = stacked ? { fill: `${stroke}44` } : {};
-        return { label: name || "value", stroke, ...fill, width: 1.5, points: { show: false }, spanGaps: false, value: (_: uPlot, value: number | null) => inUnit(unit, value) };
+        return { label: name || "value", stroke, ...fill, width: 1.5, points: { show: false }, spanGaps: false, value: (_: uPlot, __: unknown, series: number, at: number | null) => inUnit(unit, valueAt(drawn.current.lines[series - 1], at)) };
       }),
     ],
     hooks: {

@@ -5,16 +5,23 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { compare, compareNumbers, sorted } from "../base/format";
 import { useLive } from "../base/live";
-import { bucketsOf, expand, inUnit, legendOf, onGrid, passed, type Line, type Panel } from "../base/panels";
+import type { Marker } from "../base/markers";
+import { bucketsOf, expand, legendOf, onGrid, passed, type Line, type Panel } from "../base/panels";
 import { linkTo, nextSort, type Sort } from "../base/place";
 import { instant, range, type MatrixSeries, type Metric, type VectorSample } from "../base/server";
 import type { Span } from "../base/span";
+import { inUnit } from "../base/units";
 import { t } from "../base/words";
-import { Chart, type Marker } from "./chart";
+import { Chart } from "./chart";
 import { Grid, type Column } from "./grid";
 import { Heatmap } from "./heatmap";
 import { Strips } from "./strips";
 import { Problem } from "./words";
+
+const elementId = (panel: string): string => `panel-${panel}`;
+
+/** Where a panel stands on the page that is open. */
+export const panelLink = (panel: string): string => `${location.pathname}${location.search}#${elementId(panel)}`;
 
 interface Props {
   readonly panel: Panel;
@@ -45,10 +52,11 @@ export function PanelView(props: Props): JSX.Element {
   const element = useRef<HTMLElement>(null);
   const [ever, near] = useNear(element);
   const queries = panel.queries.map(({ expr }) => expand(expr, idents, span.step));
+  useEffect(() => { if (location.hash === `#${elementId(panel.id)}`) element.current?.scrollIntoView(); }, []); // a link that came before the panel
   const wide = panel.kind === "table" || panel.kind === "heatmap" || panel.kind === "state" ? " wide" : panel.kind === "stat" ? " small" : "";
   const Body = panel.kind === "stat" || panel.kind === "table" ? Present : Past;
   return (
-    <section class={`panel${wide}`} ref={element} data-panel={panel.id} data-kind={panel.kind}>
+    <section class={`panel${wide}`} ref={element} id={elementId(panel.id)} data-panel={panel.id} data-kind={panel.kind}>
       <h3>{panel.title}{UNIT_WORDS.has(panel.unit) && <small>{t(`unit_of_${panel.unit}` as "unit_of_seconds")}</small>}</h3>
       <p class="meaning">{panel.meaning}</p>
       {ever ? <Body {...props} queries={queries} refreshSeconds={near ? props.refreshSeconds : null} /> : <div class="later" />}
@@ -78,7 +86,7 @@ function Past({ panel, span, queries, refreshSeconds, markers = [] }: BodyProps)
     refreshSeconds,
   );
   const shown = live.shown;
-  if (!shown) return live.error ? <Problem error={live.error} again={live.again} /> : <div class="later" />;
+  if (!shown) return live.error ? <Problem error={live.error} again={live.again} /> : <div class="later" aria-busy="true" />;
   return (
     <>
       <Problem error={live.error} again={live.again} />
@@ -115,7 +123,7 @@ function Present({ panel, span, queries, refreshSeconds }: BodyProps): JSX.Eleme
     return data.resultType === "vector" ? data.result : [];
   })), refreshSeconds);
   const answers = live.shown;
-  if (!answers) return live.error ? <Problem error={live.error} again={live.again} /> : <div class="later" />;
+  if (!answers) return live.error ? <Problem error={live.error} again={live.again} /> : <div class="later" aria-busy="true" />;
   return (
     <>
       <Problem error={live.error} again={live.again} />

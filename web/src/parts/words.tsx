@@ -22,3 +22,7 @@ export function Problem({ error, again }: { error: Error | null; again?: (() => 
 export function Waiting(): JSX.Element {
   return <p class="waiting" role="status"><span class="spinner" aria-hidden="true" />{t("loading")}</p>;
 }
+
+export function Notes({ notes }: { notes: readonly string[] }): JSX.Element | null {
+  return notes.length > 0 ? <ul class="notes">{notes.map((note) => <li key={note}>{note}</li>)}</ul> : null;
+}
