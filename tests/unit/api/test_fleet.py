@@ -240,7 +240,7 @@ def test_a_node_that_speaks_again_is_alive(capture_dir: Path, at: object) -> Non
 def in_cluster(stored: object, *nodes: str) -> None:
     """What an agent writes that finds nodes by the API server."""
     for node in nodes:
-        stored.sample(stored.clock.ms, 1.0, "kpwatch_kubernetes_node_info", ident=node, ready="true")
+        stored.sample(stored.clock.ms, 1.0, "kpwatch_kubernetes_node_info", ident=node)
 
 
 def test_a_silence_is_told_apart(at: object) -> None:
@@ -264,6 +264,23 @@ def test_a_silence_is_told_apart(at: object) -> None:
     assert [node for node, row in rows.items() if row["silent"]] == ["fallen", "gone", "new", "no-proxy"]
     assert rows["new"].keys() == rows["living"].keys()
     assert (rows["new"]["last_seen"], rows["new"]["up"]) == (None, None)
+
+
+def test_a_silence_without_the_clusters_word(at: object) -> None:
+    """Where nobody says which nodes exist those of the last 24 h count, and none of them is said to be gone."""
+    stored = at(1_795_374_456_000)
+    for node in ("living", "no-proxy", "fallen"):
+        stored.down(node, stored.clock.ms)
+    stored.clock.ms += 20 * MINUTE_MS
+    for _ in range(2):
+        stored.down("living", stored.clock.ms)
+        stored.sample(stored.clock.ms, 1.0, "kpwatch_agent_info", ident="no-proxy", version="0.1.0")
+        told = {node: row["silence"] for node, row in stored.rows().items()}
+        assert told == {"living": None, "no-proxy": "no_kube_proxy", "fallen": "no_agent"}
+        stored.clock.ms += 23 * 60 * MINUTE_MS
+    stored.clock.ms += 60 * MINUTE_MS
+    stored.down("living", stored.clock.ms)
+    assert list(stored.rows()) == ["living"]
 
 
 def test_nodes_of_other_names_are_not_missing(at: object) -> None:
