@@ -10,19 +10,21 @@ import shutil
 import subprocess
 import sys
 import zoneinfo
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conftest import REPOSITORY
 from tests.deploy.containerfile import Builder, read, settings
+from tests.deploy.debian import LONG, NOT_LONG, copy_of
 from tests.deploy.manifests import UID
 from tests.parts import built_page, program, require
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 TEXT = (REPOSITORY / "Containerfile").read_text()
 STAGES = read(TEXT)
-LONG = bool(os.environ.get("KPWATCH_LONG"))
 
 
 def sent_to_the_builder(name: str) -> bool:
@@ -135,36 +137,15 @@ def test_the_articles_daemonset_on_a_laid_out_root(captures: list[Path], tmp_pat
     served_the_article(play("agent", tmp_path / "root", captures))
 
 
-@pytest.fixture(scope="module")
-def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Debian made by debootstrap, which stands for the base image."""
-    require(program("debootstrap") if os.geteuid() == 0 else None, "root, for a root filesystem")
-    root = tmp_path_factory.mktemp("base") / "debian"
-    packages = "--include=python3,python3-venv,ca-certificates,tzdata,busybox-static"
-    made = subprocess.run(
-        ["debootstrap", "--variant=minbase", packages, "bookworm", str(root)],
-        capture_output=True, text=True, timeout=1200, check=False,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stdout[-2000:]
-    for name in ("resolv.conf", "ssl/certs/ca-certificates.crt"):
-        shutil.copy(Path("/etc") / name, root / "etc" / name)
-    return root
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="minutes and a network: make long")
+@pytest.mark.skipif(not LONG, reason=NOT_LONG)
 @pytest.mark.parametrize("stage", ["agent", "hub"])
 def test_the_containerfiles_own_steps(stage: str, debian: Path, captures: list[Path], tmp_path: Path) -> None:
     """Every step is taken in a root of its own, and what comes out runs."""
     if stage == "hub":
         built_page()
 
-    def new_root(name: str) -> Path:
-        root = tmp_path / name
-        subprocess.run(["cp", "-a", str(debian), str(root)], check=True)
-        return root
-
-    root = Builder(STAGES, REPOSITORY, new_root).build(stage)
+    root = Builder(STAGES, REPOSITORY, lambda name: copy_of(debian, tmp_path / name)).build(stage)
     rows = json.loads((root / "opt/kpwatch/share/sbom.cdx.json").read_text())["components"]
     names = {row["name"] for row in rows if row["purl"].startswith("pkg:pypi/")}
     seen = play(stage, root, captures)
@@ -177,7 +158,7 @@ def test_the_containerfiles_own_steps(stage: str, debian: Path, captures: list[P
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="minutes and a network: make long")
+@pytest.mark.skipif(not LONG, reason=NOT_LONG)
 def test_the_base_without_a_gnu_program(debian: Path, tmp_path: Path) -> None:
     """On an Alpine the steps of the stage `base` are taken by busybox; here by a root that has nothing else."""
     for name in ("bin", "etc"):
@@ -191,7 +172,7 @@ def test_the_base_without_a_gnu_program(debian: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="a network: make long")
+@pytest.mark.skipif(not LONG, reason=NOT_LONG)
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_an_alpine_needs_no_compiler_for_the_agent(machine: str, tmp_path: Path) -> None:
     """PyPI has musl wheels of its two dependencies (and none of google-re2, so the hub's image is Debian's alone)."""

@@ -1,7 +1,7 @@
 """The commands in Markdown: lines of `sh` blocks, lines that begin with a prompt, and whatever begins like a command.
 
-Like a command: in a block of no language or in a `span` it begins with one of PROGRAMS and a space. Pages that are made
-from the table of checks are held elsewhere (tests/unit/knowledge/test_load.py pastes each of their commands).
+Like a command: in a block of no language, in a `span` or indented it begins with one of PROGRAMS and a space. Pages
+that are made from the table of checks are held elsewhere (tests/unit/knowledge/test_load.py pastes their commands).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 PROGRAMS = (
     "kpwatch", "kubectl", "helm", "podman", "make", "curl", "ss", "ls", "grep", "pip", "python3", "install", "npm",
-    "npx", "systemctl", "systemd-analyze", "journalctl", "promtool",
+    "npx", "systemctl", "systemd-analyze", "journalctl", "promtool", "sqlite3",
 )  # fmt: skip
 PROMPT = "$ "
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
+_INDENTED = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)
 _REMARK = re.compile(r"\s{2,}# .*$")
 _LIKE_A_COMMAND = re.compile(rf"(?:{'|'.join(PROGRAMS)}) (?!\w+:)")
 _MADE = ("docs/reference/checks", "docs/runbooks/")
@@ -49,6 +50,7 @@ def commands() -> Iterator[Command]:
                 like = not language and _LIKE_A_COMMAND.match(line)
                 if line.startswith(PROMPT) or like or (language == "sh" and line.strip()):
                     yield Command(name, " ".join(_REMARK.sub("", line.removeprefix(PROMPT)).split()))
-        for span in _SPAN.findall(_BLOCK.sub("", text)):
-            if _LIKE_A_COMMAND.match(span):
-                yield Command(name, span.replace("\\|", "|"))
+        plain = _BLOCK.sub("", text)
+        for found in _SPAN.findall(plain) + _INDENTED.findall(plain):
+            if _LIKE_A_COMMAND.match(found):
+                yield Command(name, found.replace("\\|", "|"))
