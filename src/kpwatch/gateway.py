@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 PASSED_ON = (
     "/query", "/query_range", "/query_exemplars", "/series", "/labels", "/label/{name}/values", "/metadata", "/rules",
-    "/alerts", "/alertmanagers", "/status/buildinfo", "/status/tsdb",
+    "/alerts", "/alertmanagers", "/status/buildinfo", "/status/tsdb", "/features", "/targets/metadata",
 )  # fmt: skip
 """URLs below `/api/v1` that the engine answers. The others are about the hub, the agents, or a query's text."""
 
@@ -132,13 +132,14 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     flags = shown_flags(options) | _flags(options.upstream)
     forwarder = QueryForwarder(upstream)
     write = WriteForwarder(upstream, options.receive.body_bytes, options.receive.decoded_bytes, telemetry)
+    describing = DescribingApi(workers, knowledge, dict)
     handlers = Handlers(
         write=write if options.upstream.write_url else no_writes,
         push=None,
         query=QueryApi(engine, workers, clock),
         metadata=MetadataApi(names, workers),
-        describing=DescribingApi(workers, knowledge, dict),
-        targets=TargetsApi(engine, workers, clock),
+        describing=describing,
+        targets=TargetsApi(engine, workers, clock, describing.families),
         federate=FederateApi(engine, workers, clock),
         status=StatusApi(ServerFacts(clock, flags, "", dict, lambda _: {}), workers),
         own=own,

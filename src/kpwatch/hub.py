@@ -266,13 +266,20 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     )
     rules = _rules(options, engine, store, telemetry, clock, log) if options.rules is not None else None
     write = WriteHandler(store, options.receive, telemetry)
+    describing = DescribingApi(
+        workers,
+        knowledge,
+        write.descriptions,
+        has_admin=bool(options.admin_user),
+        has_rules=options.rules is not None,
+    )
     handlers = Handlers(
         write=write,
         push=write.upload,
         query=QueryApi(engine, workers, clock, engine.small),
         metadata=MetadataApi(store, workers),
-        describing=DescribingApi(workers, knowledge, write.descriptions),
-        targets=TargetsApi(engine, workers, clock),
+        describing=describing,
+        targets=TargetsApi(engine, workers, clock, describing.families),
         federate=FederateApi(engine, workers, clock),
         status=StatusApi(_facts(options, store, clock), workers),
         own=own,

@@ -246,7 +246,7 @@ def test_the_same_failure(path: str, parameters: dict, both: tuple[Client, Clien
         theirs.status, theirs_said["status"], theirs_said["errorType"],
     ), (theirs_said, ours_said)  # fmt: skip
     if "parse error" not in theirs_said["error"] and any(word in theirs_said["error"] for word in SAME_SENTENCE):
-        assert ours_said["error"] == theirs_said["error"]
+        assert ours_said["error"].casefold() == theirs_said["error"].casefold()  # version 3 has fewer capitals
 
 
 @pytest.mark.real("prometheus")

@@ -109,6 +109,83 @@ def test_targets_are_what_agents_report(client: Client) -> None:
     assert client.get("/api/v1/scrape_pools").json()["data"] == {"scrapePools": ["kube-proxy"]}
 
 
+UP = {"type": "gauge", "unit": "", "help": "Written after every scrape by who scrapes: 1 it succeeded, 0 it failed."}
+TOOK = {"type": "gauge", "unit": "seconds", "help": "Time of one scrape, from the request until the answer was read."}
+NODE_A = {"ident": "node-a", "instance": INSTANCE, "job": "kube-proxy"}
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "data"),
+    [
+        ("notifications", {}, []),
+        ("status/tsdb/blocks", {}, {"blocks": []}),
+        ("targets/metadata", {"metric": "up", "limit": "1"}, [{"target": NODE_A, **UP}]),
+        (
+            "targets/metadata",
+            {"match_target": '{ident="node-a"}', "limit": "-1"},
+            [{"target": NODE_A, "metric": "scrape_duration_seconds", **TOOK}, {"target": NODE_A, "metric": "up", **UP}],
+        ),
+        ("targets/metadata", {"metric": "plain"}, []),
+        ("rules", {"match[]": '{team="a"}'}, {"groups": []}),
+    ],
+)
+def test_what_newer_clients_ask(path: str, parameters: dict, data: Any, client: Client) -> None:
+    """As Prometheus 3 answers where there is as little to tell."""
+    answer = client.get(f"/api/v1/{path}", **parameters).json()
+    assert answer["data"] == data
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "says"),
+    [
+        ("targets/relabel_steps", {}, "no scrapePool parameter provided"),
+        ("targets/relabel_steps", {"scrapePool": "a"}, "no labels parameter provided"),
+        ("targets/relabel_steps", {"scrapePool": "a", "labels": "{"}, "error parsing labels: "),
+        ("scrape_pools/config", {"scrapePool": "a"}, 'error retrieving scrape config: scrape pool "a" not found'),
+        ("targets/metadata", {"limit": "x"}, "limit must be a number"),
+        ("targets/metadata", {"match_target": "{"}, 'invalid parameter "match_target": '),
+        ("metadata", {"limit_per_metric": "1.5"}, "limit_per_metric must be a number"),
+        ("status/tsdb", {"limit": "0"}, "limit must be a positive number"),
+        ("status/tsdb", {"limit": "10001"}, "limit must not exceed 10000"),
+        ("status/self_metrics", {"metric_name_pattern": "("}, "invalid metric_name_pattern: "),
+        ("label/%FF/values", {}, 'invalid label name: "'),
+        ("series", {"match[]": "{}"}, '"match[]": match[] must contain at least one non-empty matcher'),
+        ("labels", {"match[]": "{}"}, "match[] must contain at least one non-empty matcher"),
+        ("rules", {"match[]": "{}"}, "match[] must contain at least one non-empty matcher"),
+        ("rules", {"group_limit": "0"}, 'invalid parameter "group_limit": group_limit needs to be greater than 0'),
+        ("rules", {"group_next_token": "x"}, 'invalid parameter "group_next_token": group_limit needs to be present'),
+        ("query", {"query": "up", "lookback_delta": "x"}, 'error parsing lookback delta duration: cannot parse "x"'),
+        ("query", {"query": "up", "limit": "x"}, '"limit": strconv.Atoi: parsing "x": invalid syntax'),
+        ("query_range", {"query": "up", "start": "0", "end": "10", "step": "300y"}, "to a valid duration"),
+        ("query_range", {"query": "up", "start": "0", "end": "10", "step": "0.0001"}, "exceeded maximum resolution"),
+    ],
+)  # fmt: skip
+def test_sentences_of_failures(path: str, parameters: dict, says: str, client: Client) -> None:
+    """Prometheus 3's own."""
+    answer = client.get(f"/api/v1/{path}", **parameters)
+    assert (answer.status, answer.json()["errorType"]) == (400, "bad_data")
+    assert answer.json()["error"].startswith(says) or says in answer.json()["error"]
+
+
+def test_features_are_told_truly(client: Client) -> None:
+    """A function that is called there is evaluated, one that is not is refused."""
+    found = client.get("/api/v1/features").json()["data"]
+    calls = {"time": "time()", "histogram_sum": "histogram_sum(up)", "info": "info(up)", "pi": "pi()"}
+    for name, query in calls.items():
+        assert found["promql_functions"][name] is (client.get("/api/v1/query", query=query).status == 200), name
+    assert found["promql"]["smoothed"]
+    assert client.get("/api/v1/query", query="up smoothed").status == 200
+
+
+def test_own_metrics_as_json(client: Client) -> None:
+    """Chosen by their whole names."""
+    (found,) = client.get("/api/v1/status/self_metrics", metric_name_pattern="kpwatch_hub_http_requests.*").json()[
+        "data"
+    ]
+    assert (found["name"], found["type"]) == ("kpwatch_hub_http_requests_total", "COUNTER")
+    assert {one["name"] for one in found["metric"][0]["label"]} == {"path", "status"}
+
+
 def test_nightingale_can_be_pointed_at_it(client: Client) -> None:
     """Saving a data source asks `1+1` under its URL; afterwards POST forms, GET for what has no form."""
     for prefix in ("", "/prometheus"):

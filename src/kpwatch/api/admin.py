@@ -15,7 +15,7 @@ from kpwatch.api.forms import read_form
 from kpwatch.api.metadata import matcher_sets
 from kpwatch.api.params import EARLIEST_MS, LATEST_MS
 from kpwatch.base.asgi import Answer
-from kpwatch.base.errors import BadQuery, Forbidden, TooBusy
+from kpwatch.base.errors import BadQuery, Forbidden, NotFound, TooBusy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +65,13 @@ class AdminApi:
         )
         counts = (("x-kpwatch-deleted-series", deleted.series), ("x-kpwatch-deleted-samples", deleted.samples))
         return Answer(204, headers=tuple((name, str(count)) for name, count in counts))
+
+    async def snapshot(self, request: Request) -> Answer:
+        """POST, PUT /admin/tsdb/snapshot: copies are made by `kpwatch backup`, also of a hub at work."""
+        if not self._user:
+            return failure(TooBusy("admin APIs disabled"))
+        self._require_admin(request)
+        raise NotFound("the hub makes no snapshots by URL; run `kpwatch backup` on its host")
 
     async def clean_tombstones(self, request: Request) -> Answer:
         """POST, PUT /admin/tsdb/clean_tombstones: 204; there are none, deleting gives the space back at once."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpwatch.api.answers import success
 from kpwatch.api.encoding import accepted_coding, encoded, unless_known
+from kpwatch.api.features import features_document
 from kpwatch.api.forms import read_form
 from kpwatch.api.params import EARLIEST_MS, LATEST_MS
 from kpwatch.base.errors import BadQuery
@@ -32,8 +33,12 @@ class DescribingApi:
         workers: Workers,
         knowledge: Callable[[], Knowledge],
         written: Callable[[], Mapping[str, Iterable[FamilyMetadata]]],
+        *,
+        has_admin: bool = False,
+        has_rules: bool = False,
     ) -> None:
         """`written`: what senders said of their metrics, by family."""
+        self._has = {"has_admin": has_admin, "has_rules": has_rules}
         self._workers = workers
         self._knowledge = knowledge
         self._written = written
@@ -73,21 +78,26 @@ class DescribingApi:
         await self._workers.run(lambda: parse(form.text("query")))
         return success([])
 
+    async def features(self, request: Request) -> Answer:
+        """GET /features."""
+        coding = accepted_coding(request)
+        return await self._workers.run(lambda: encoded(success(features_document(**self._has)), coding))
+
     async def metadata(self, request: Request) -> Answer:
         """GET /metadata?metric=&limit=&limit_per_metric=: what senders said, else what the dictionary says."""
         form = await read_form(request)
-        only, limit = form.text("metric"), form.limit()
-        per_metric = form.limit("limit_per_metric")
+        only, limit, per_metric = form.text("metric"), form.whole("limit"), form.whole("limit_per_metric")
         coding = accepted_coding(request)
 
         def work() -> Answer:
-            found = {name: rows[: per_metric or None] for name, rows in self._families() if only in ("", name)}
-            kept = dict(list(found.items())[:limit]) if limit else found
+            most = per_metric if per_metric is not None and per_metric > 0 else None
+            found = {name: rows[:most] for name, rows in self.families() if only in ("", name)}
+            kept = found if limit is None or limit < 0 else dict(list(found.items())[:limit])
             return encoded(unless_known(request, success(kept)), coding)
 
         return await self._workers.run(work)
 
-    def _families(self) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    def families(self) -> Iterator[tuple[str, list[dict[str, str]]]]:
         """Family -> its descriptions, sorted by name; the dictionary's in English, as HELP is."""
         found = {
             row.name: [{"type": row.type, "unit": _UNITS.get(row.unit, ""), "help": row.means.en}]

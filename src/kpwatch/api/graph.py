@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from kpwatch.api.params import Form, parse_duration_ms
+from kpwatch.api.params import Form, parse_duration_ns
 from kpwatch.base.asgi import Answer
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def explorer_url(form: Form) -> str:
 def _span(form: Form) -> dict[str, str]:
     """The last so many seconds, or those until `g0.end_input`."""
     try:
-        seconds = parse_duration_ms(form.text("g0.range_input")) // 1000
+        seconds = parse_duration_ns(form.text("g0.range_input")) // 1_000_000_000
     except ValueError:
         return {}
     end = _unix_text(form.text("g0.end_input"))

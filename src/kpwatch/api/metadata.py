@@ -14,6 +14,8 @@ from kpwatch.api.encoding import accepted_coding, encoded
 from kpwatch.api.forms import read_form
 from kpwatch.api.params import EARLIEST_MS, LATEST_MS
 from kpwatch.base.errors import BadQuery
+from kpwatch.promql.pretty import quote
+from kpwatch.promql.strings import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from kpwatch.base.asgi import Answer, Request
     from kpwatch.model.labels import Labels
     from kpwatch.model.matchers import Matcher
+
+_NO_UTF_8 = "\ufffd"
+"""What a server makes of bytes in a path that are none."""
 
 
 class NameSource(Protocol):
@@ -53,7 +58,7 @@ class MetadataApi:
         form = await read_form(request)
         if not form.all("match[]"):
             raise BadQuery("no match[] parameter provided")
-        return await self._names(request, form, self._source.series, self._label_sets)
+        return await self._names(request, form, self._source.series, self._label_sets, "match[]")
 
     def _label_sets(self, sets: list[Labels], warnings: Sequence[str]) -> Answer:
         commas = chain(("",), repeat(","))
@@ -70,8 +75,8 @@ class MetadataApi:
         """GET /label/NAME/values?match[]=&start=&end=&limit=."""
         form = await read_form(request)
         name = unescape_name(request.captured)
-        if not name:
-            raise BadQuery('invalid label name: ""')
+        if not name or not is_text(name) or _NO_UTF_8 in name:
+            raise BadQuery(f"invalid label name: {quote(name)}")
         source = self._source
 
         def values(matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
@@ -85,6 +90,7 @@ class MetadataApi:
         form: Form,
         ask: Callable[[Sequence[Matcher], int, int], list[Any]],
         show: Callable[[list[Any], Sequence[str]], Answer],
+        parameter: str = "",
     ) -> Answer:
         limit = form.limit()
         start_ms, end_ms = form.time_ms("start", EARLIEST_MS), form.time_ms("end", LATEST_MS)
@@ -92,7 +98,7 @@ class MetadataApi:
         coding = accepted_coding(request)
 
         def work() -> Answer:
-            sets = matcher_sets(selectors)
+            sets = matcher_sets(selectors, parameter)
             answers = [ask(matchers, start_ms, end_ms) if start_ms <= end_ms else [] for matchers in sets]
             names = answers[0] if len(answers) == 1 else _union(answers)
             cut = bool(limit) and len(names) > limit
@@ -109,23 +115,31 @@ def _union(answers: Iterable[list[Any]]) -> list[Any]:
     return sorted({name for answer in answers for name in answer})
 
 
-def matcher_sets(selectors: Sequence[str]) -> list[Sequence[Matcher]]:
-    """Matchers of every selector; one empty set, which means everything, where there are none."""
-    return [_matchers(selector) for selector in selectors] or [()]
+def matcher_sets(selectors: Sequence[str], parameter: str = "match[]") -> list[Sequence[Matcher]]:
+    """Matchers of every selector; one empty set, which means everything, where there are none.
+
+    `parameter` is named in errors, unless it is "".
+    """
+    return [matchers_of(selector, parameter) for selector in selectors] or [()]
 
 
-def _matchers(selector: str) -> Sequence[Matcher]:
+def matchers_of(selector: str, parameter: str) -> Sequence[Matcher]:
+    """Matchers of a selector; raises BadQuery."""
     from kpwatch.promql.lexer import tokens  # noqa: PLC0415
     from kpwatch.promql.parse import parse  # noqa: PLC0415 - the parser is loaded when the first query needs it
     from kpwatch.promql.tree import Selector, When  # noqa: PLC0415
 
+    said = f'invalid parameter "{parameter}": ' if parameter else ""
     try:
         node = parse(selector)
     except BadQuery as error:
-        raise BadQuery(f'invalid parameter "match[]": {error}') from error
+        reason = str(error)
+        if "at least one non-empty matcher" in reason:
+            reason = "match[] must contain at least one non-empty matcher"
+        raise BadQuery(f"{said}{reason}") from error
     is_bracketed = next(text for kind, text in tokens(selector) if kind != "space") == "("  # the tree does not tell
     if is_bracketed or not isinstance(node, Selector) or node.when != When():
-        raise BadQuery(f'invalid parameter "match[]": "{selector[:100]}" is no series selector such as up{{job="a"}}')
+        raise BadQuery(f'{said}"{selector[:100]}" is no series selector such as up{{job="a"}}')
     return node.matchers
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from kpwatch.api.answers import success
 from kpwatch.api.encoding import accepted_coding, encoded, unless_known
 from kpwatch.api.params import Form
 from kpwatch.base.asgi import JSON, Answer
 from kpwatch.base.errors import BadQuery
 from kpwatch.knowledge.document import check_document, group_document, metric_document, prefix_document
 from kpwatch.knowledge.rows import LANGUAGES
+from kpwatch.model.matchers import compile_anchored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from kpwatch.api.router import Route
     from kpwatch.api.workers import Workers
     from kpwatch.base.asgi import Handler, Request
-    from kpwatch.base.telemetry import Registry
+    from kpwatch.base.telemetry import LabelPairs, Registry
     from kpwatch.knowledge.rows import Knowledge
 
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
@@ -79,6 +81,15 @@ class OwnApi:
         """GET /metrics: text exposition 0.0.4 of the hub itself."""
         return Answer(200, self._telemetry.render().encode(), _EXPOSITION)
 
+    async def self_metrics(self, request: Request) -> Answer:
+        """GET /status/self_metrics?metric_name_pattern=: the same as JSON, in Prometheus' shape."""
+        pattern = Form(request.query).text("metric_name_pattern")
+        try:
+            wanted = compile_anchored(pattern) if pattern else lambda _: True
+        except BadQuery as error:
+            raise BadQuery(f"invalid metric_name_pattern: {error}") from error
+        return success([_family(*one) for one in sorted(self._telemetry.families()) if wanted(one[0])])
+
     async def healthy(self, _: Request) -> Answer:
         """GET /-/healthy: the process answers."""
         return Answer(200, b"kpwatch hub is healthy\n")
@@ -99,6 +110,14 @@ class OwnApi:
             return encoded(unless_known(request, answer) if keeps else answer, coding)
 
         return await self._workers.run(work)
+
+
+def _family(name: str, kind: str, about: str, samples: Iterable[tuple[LabelPairs, float]]) -> dict[str, Any]:
+    metrics = [
+        {"label": [{"name": label, "value": text} for label, text in labels], kind: {"value": value}}
+        for labels, value in samples
+    ]
+    return {"name": name, "help": about, "type": kind.upper(), "metric": metrics}
 
 
 def _language(request: Request) -> str:

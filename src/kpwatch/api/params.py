@@ -26,8 +26,13 @@ LATEST_MS = 253_402_300_799_999
 DECODED_KEPT, DECODED_CHARACTERS_MAX = 1024, 2048
 """Queries that were decoded, for who asks the same again; longer ones are decoded anew."""
 _MAX_FIELDS = 1000
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DIGITS = r"\d(?:_?\d)*"
+_NUMBER = re.compile(rf"[+-]?({_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})([eE][+-]?{_DIGITS})?", re.ASCII)
+_NO_DURATION = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+"""Numbers to Go, of no length."""
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_INT64 = 2**63
 _SPECIAL_TIMES_MS = {
     # Prometheus' own minTime and maxTime, which clients send back.
     "-292273086-05-16T16:47:06Z": EARLIEST_MS,
@@ -55,16 +60,25 @@ class Form:
 
     def time_ms(self, name: str, default_ms: int | None = None) -> int:
         """A time in Unix milliseconds; `default_ms` where it is absent."""
-        said = "" if default_ms is None else f"Invalid time value for '{name}': "  # as Prometheus says it of these
+        said = "" if default_ms is None else f"invalid time value for '{name}': "  # as Prometheus says it of these
         return self._read(name, parse_time_ms, default_ms, said)
 
-    def duration_ms(self, name: str, default_ms: int | None = None) -> int:
-        """A duration in milliseconds; `default_ms` where it is absent."""
-        return self._read(name, parse_duration_ms, default_ms)
+    def duration_ns(self, name: str, default_ns: int | None = None) -> int:
+        """A duration in nanoseconds; `default_ns` where it is absent."""
+        return self._read(name, parse_duration_ns, default_ns)
 
     def limit(self, name: str = "limit") -> int:
         """How many results at most; 0 means all of them."""
         return self._read(name, parse_limit, 0)
+
+    def whole(self, name: str) -> int | None:
+        """A whole number that may be negative; None where it is absent."""
+        text = self.text(name)
+        if not text:
+            return None
+        if not _is_whole(text):
+            raise BadQuery(f"{name} must be a number")
+        return int(text)
 
     def _read(self, name: str, parse: Callable[[str], int], default: int | None, said: str = "") -> int:
         text = self.text(name)
@@ -106,7 +120,7 @@ def parse_time_ms(text: str) -> int:
     seconds = _number(text)
     if seconds is None and _RFC3339.fullmatch(text):
         try:
-            seconds = datetime.fromisoformat(text).timestamp()
+            seconds = datetime.fromisoformat(text.replace(",", ".")).timestamp()
         except ValueError:
             seconds = None  # a month 13: told below
     if seconds is None or abs(seconds) * 1000 > LATEST_MS:
@@ -114,24 +128,34 @@ def parse_time_ms(text: str) -> int:
     return round(seconds * 1000)
 
 
-def parse_duration_ms(text: str) -> int:
-    """Milliseconds of seconds or a Prometheus duration; raises ValueError."""
+def parse_duration_ns(text: str) -> int:
+    """Nanoseconds of a number of seconds or of a Prometheus duration; raises ValueError."""
     seconds = _number(text)
-    if seconds is None:
-        try:
-            seconds = parse_prometheus(text)
-        except ValueError as error:
-            raise ValueError(f'cannot parse "{text}" to a valid duration') from error
-    if abs(seconds) * 1000 > LATEST_MS:
+    if seconds is not None and abs(seconds) * 1e9 < _INT64:
+        return int(seconds * 1e9)
+    if seconds is not None or _NO_DURATION.fullmatch(text):
         raise ValueError(f'cannot parse "{text}" to a valid duration. It overflows int64')
-    return round(seconds * 1000)
+    try:
+        nanoseconds = round(parse_prometheus(text) * 1000) * 1_000_000
+    except ValueError as error:
+        raise ValueError(f'cannot parse "{text}" to a valid duration') from error
+    if nanoseconds >= _INT64:
+        raise ValueError(f'cannot parse "{text}" to a valid duration')
+    return nanoseconds
 
 
 def parse_limit(text: str) -> int:
-    """A whole number >= 0; raises ValueError."""
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ValueError(f'cannot parse "{text}" to a whole number of results; 0 means all')
+    """A whole number >= 0; raises ValueError in the words of Go's strconv, which Prometheus passes on."""
+    if not _is_whole(text):
+        why = "value out of range" if _WHOLE.fullmatch(text) else "invalid syntax"
+        raise ValueError(f'strconv.Atoi: parsing "{text}": {why}')
+    if int(text) < 0:
+        raise ValueError("limit must be non-negative")
     return int(text)
+
+
+def _is_whole(text: str) -> bool:
+    return _WHOLE.fullmatch(text) is not None and len(text) < 500 and -_INT64 <= int(text) < _INT64
 
 
 def _number(text: str) -> float | None:

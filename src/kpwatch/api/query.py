@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kpwatch.model.results import QueryResult
     from kpwatch.model.source import SeriesSource
 
+_LOOKBACK_FAULT = "error parsing lookback delta duration"
 MAX_POINTS = 11_000
 """Steps of one range query, as Prometheus allows: 60 s for a week, 1 h for a year."""
 
@@ -133,19 +134,20 @@ class QueryApi:
         start_ms, end_ms = form.time_ms("start"), form.time_ms("end")
         if end_ms < start_ms:
             raise BadQuery('invalid parameter "end": end timestamp must not be before start time')
-        step_ms = form.duration_ms("step")
-        if step_ms <= 0:
+        step_ns = form.duration_ns("step")
+        if step_ns <= 0:
             raise BadQuery(
                 'invalid parameter "step": zero or negative query resolution step widths are not accepted. '
                 "Try a positive integer"
             )
-        if (end_ms - start_ms) // step_ms > MAX_POINTS:
+        if (end_ms - start_ms) * 1_000_000 // step_ns > MAX_POINTS:
             raise BadQuery(
                 "exceeded maximum resolution of 11,000 points per timeseries. "
                 "Try decreasing the query resolution (?step=XX)"
             )
         lookback_ms = _lookback_ms(form)
         query = form.text("query")
+        step_ms = max(1, step_ns // 1_000_000)
         return Question(
             f"{end_ms - start_ms} {step_ms} {query}",
             lambda engine: engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms),
@@ -155,7 +157,7 @@ class QueryApi:
     def _job(self, head: Head, form: Form, question: Question) -> tuple[Callable[..., Answer], float]:
         """What has to be done for the answer, by this engine or another, and the seconds it may take."""
         coding = accepted_coding(head)
-        asked_seconds = form.duration_ms("timeout", 0) / 1000
+        asked_seconds = form.duration_ns("timeout", 0) / 1e9
         if asked_seconds <= 0 and form.text("timeout"):
             raise BadQuery(f'invalid parameter "timeout": timeout must be positive, got {asked_seconds:g}s')
         seconds = min(asked_seconds or self._workers.timeout_seconds, self._workers.timeout_seconds)
@@ -178,7 +180,8 @@ class QueryApi:
 
 def _lookback_ms(form: Form) -> int | None:
     """The lookback the client asks for, None where it leaves it to the hub."""
-    lookback_ms = form.duration_ms("lookback_delta", 0)
-    if lookback_ms < 0:
-        raise BadQuery('invalid parameter "lookback_delta": a duration must not be negative')
-    return lookback_ms or None
+    try:
+        lookback_ms = form.duration_ns("lookback_delta", 0) // 1_000_000
+    except BadQuery as error:
+        raise BadQuery(str(error).replace('invalid parameter "lookback_delta"', _LOOKBACK_FAULT)) from error
+    return lookback_ms if lookback_ms > 0 else None  # a negative one is none to Prometheus

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kpwatch.api.answers import success
+from kpwatch.api.metadata import matcher_sets
 from kpwatch.api.params import LATEST_MS, Form
 from kpwatch.base.asgi import Answer
 from kpwatch.base.errors import BadQuery, NotFound
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kpwatch.base.asgi import Request
+    from kpwatch.model.matchers import Matcher
 
 HISTORY_LIMIT = 1000
 SILENCE_BYTES = 64 << 10
@@ -33,6 +35,8 @@ class Wanted(NamedTuple):
     exclude_alerts: bool = False
     group_limit: int = 0
     group_next_token: str = ""
+    matchers: Sequence[Sequence[Matcher]] = ((),)
+    """Rules whose labels one of these sets takes."""
 
 
 class Rules(Protocol):
@@ -126,15 +130,21 @@ class RulesApi:
         form = Form(request.query)
         kind, flag = form.text("type"), form.text("exclude_alerts").lower()
         if kind not in _KINDS:
-            raise BadQuery(f'invalid parameter "type": not supported value "{kind}"; expected alert or record')
+            raise BadQuery(f'invalid parameter "type": not supported value "{kind}"')
         if flag not in _FLAGS:
-            raise BadQuery(f'invalid parameter "exclude_alerts": error converting "{flag}" to boolean')
-        limit, token = form.limit("group_limit"), form.text("group_next_token")
-        if token and not limit:
-            raise BadQuery('invalid parameter "group_limit": group_limit needs to be present in order to paginate')
+            raise BadQuery(
+                'invalid parameter "exclude_alerts": error converting exclude_alerts: '
+                f'strconv.ParseBool: parsing "{flag}": invalid syntax'
+            )
+        limit, token = _group_limit(form), form.text("group_next_token")
         names = (form.all("rule_name[]"), form.all("rule_group[]"), form.all("file[]"))
-        wanted = Wanted(kind, *names, _FLAGS[flag], limit, token)
-        return success(await asyncio.to_thread(self._rules.rules_document, wanted))
+        selectors = form.all("match[]")
+
+        def work() -> Mapping[str, Any]:
+            wanted = Wanted(kind, *names, _FLAGS[flag], limit, token, matcher_sets(selectors, ""))
+            return self._rules.rules_document(wanted)
+
+        return success(await asyncio.to_thread(work))
 
     async def alerts(self, _: Request) -> Answer:
         """GET /alerts."""
@@ -185,3 +195,25 @@ class RulesApi:
         """POST /-/reload."""
         self._rules.reload_soon()
         return Answer(200)
+
+
+def _group_limit(form: Form) -> int:
+    """How many groups a page has; 0 = all. Raises BadQuery in Prometheus' words."""
+    text = form.text("group_limit")
+    if not text:
+        if form.text("group_next_token"):
+            raise BadQuery(
+                'invalid parameter "group_next_token": '
+                "group_limit needs to be present in order to paginate over the groups"
+            )
+        return 0
+    try:
+        limit = form.whole("group_limit") or 0
+    except BadQuery as error:
+        raise BadQuery(
+            'invalid parameter "group_limit": group_limit needs to be a valid number: '
+            f'strconv.ParseInt: parsing "{text}": invalid syntax'
+        ) from error
+    if limit <= 0:
+        raise BadQuery('invalid parameter "group_limit": group_limit needs to be greater than 0')
+    return limit

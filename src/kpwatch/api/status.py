@@ -95,6 +95,14 @@ class StatusApi:
         lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in self._facts.flags.items()]
         return success({"yaml": "".join(lines)})
 
+    async def blocks(self, _: Request) -> Answer:
+        """GET /status/tsdb/blocks: none of Prometheus' kind."""
+        return success({"blocks": []})
+
+    async def notifications(self, _: Request) -> Answer:
+        """GET /notifications: none."""
+        return success([])
+
     async def walreplay(self, _: Request) -> Answer:
         """GET /status/walreplay: nothing is replayed once the hub answers."""
         return success({"min": 0, "max": 0, "current": 0})
@@ -102,9 +110,15 @@ class StatusApi:
     async def tsdb(self, request: Request) -> Answer:
         """GET /status/tsdb?limit=: Prometheus' statistics in its words, and under `store` ours."""
         form = await read_form(request)
-        limit = form.limit() if form.text("limit") else TOP
-        if not 0 < limit <= TOP_MAX:
-            raise BadQuery(f'invalid parameter "limit": limit must be from 1 to {TOP_MAX}')
+        try:
+            limit = form.whole("limit")
+        except BadQuery:
+            limit = 0
+        limit = TOP if limit is None else limit
+        if limit < 1:
+            raise BadQuery("limit must be a positive number")
+        if limit > TOP_MAX:
+            raise BadQuery(f"limit must not exceed {TOP_MAX}")
         facts = self._facts
         store, tops = await self._workers.run(lambda: (facts.store(), facts.tops(limit)))
         return success(

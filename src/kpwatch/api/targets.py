@@ -1,4 +1,4 @@
-"""/targets, /scrape_pools: what is scraped, told from the agents' own reports.
+"""/targets, /targets/metadata, /scrape_pools: what is scraped, told from the agents' own reports.
 
 The hub scrapes nothing. An agent sends `up` for every target at every scrape, and beside it how long the scrape took
 and why it failed; that is what a Prometheus would say of the target, so it is said in its shape. What an agent does
@@ -7,27 +7,33 @@ not send (its timeout, targets it dropped) is empty.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kpwatch.api.answers import success
 from kpwatch.api.encoding import accepted_coding, encoded
 from kpwatch.api.forms import read_form
+from kpwatch.api.metadata import matchers_of
 from kpwatch.base.clock import utc_text
-from kpwatch.model.labels import METRIC_NAME
+from kpwatch.base.errors import BadQuery
+from kpwatch.model.labels import METRIC_NAME, metric_name
 from kpwatch.model.results import Matrix, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from kpwatch.api.params import Form
     from kpwatch.api.query import EngineMaker, QueryEngine
     from kpwatch.api.workers import Workers
     from kpwatch.base.asgi import Answer, Request
     from kpwatch.base.clock import Clock
     from kpwatch.model.labels import Labels
 
+_OF_TARGET = ("ident", "instance", "job")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -71,7 +77,15 @@ class Target:
 class TargetsApi:
     """Handlers of /targets and /scrape_pools."""
 
-    def __init__(self, engine: EngineMaker, workers: Workers, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: EngineMaker,
+        workers: Workers,
+        clock: Clock,
+        families: Callable[[], Iterable[tuple[str, list[dict[str, str]]]]],
+    ) -> None:
+        """`families`: what is known of metrics, by family; see `DescribingApi`."""
+        self._families = families
         self._engine = engine
         self._workers = workers
         self._clock = clock
@@ -80,12 +94,15 @@ class TargetsApi:
         """GET /targets?state=&scrapePool=."""
         form = await read_form(request)
         state, pool = form.text("state").lower(), form.text("scrapePool")
+        shows_active, shows_dropped = state in ("", "any", "active"), state in ("", "any", "dropped")
         coding = accepted_coding(request)
 
         def work() -> Answer:
-            shown = [] if state == "dropped" else [one.described() for one in self._known()]
+            shown = [one.described() for one in self._known()] if shows_active else []
             active = [one for one in shown if pool in ("", one["scrapePool"])]
-            return encoded(success({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}}), coding)
+            counts: dict[str, int] | None = {} if shows_dropped else None
+            told = {"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": counts}
+            return encoded(success(told), coding)
 
         return await self._workers.run(work)
 
@@ -94,9 +111,84 @@ class TargetsApi:
         pools = await self._workers.run(lambda: sorted({one.labels.get("job", "") for one in self._known()}))
         return success({"scrapePools": pools})
 
+    async def pool_config(self, request: Request) -> Answer:
+        """GET /scrape_pools/config?scrapePool=: nobody here knows."""
+        form = await read_form(request)
+        raise _no_config(_required(form, "scrapePool"))
+
+    async def relabel_steps(self, request: Request) -> Answer:
+        """GET /targets/relabel_steps?scrapePool=&labels=: nobody here knows."""
+        form = await read_form(request)
+        pool = _required(form, "scrapePool")
+        try:
+            json.loads(_required(form, "labels"))
+        except ValueError as error:
+            raise BadQuery(f"error parsing labels: {error}") from error
+        raise _no_config(pool)
+
+    async def metadata(self, request: Request) -> Answer:
+        """GET /targets/metadata?match_target=&metric=&limit=: what is known of the metrics that each target has."""
+        form = await read_form(request)
+        limit, metric, matched = form.whole("limit"), form.text("metric"), form.text("match_target")
+        coding = accepted_coding(request)
+
+        def work() -> Answer:
+            if matched:
+                matchers_of(matched, "match_target")  # is a selector
+            rows = self._described_metrics(matched or _selector_of(metric), metric)
+            kept = rows if limit is None or limit < 0 else islice(rows, limit)
+            return encoded(success(list(kept)), coding)
+
+        return await self._workers.run(work)
+
+    def _described_metrics(self, selector: str, only: str) -> Iterator[dict[str, Any]]:
+        families = dict(self._families())
+        engine = self._engine(self._workers.timeout_seconds)
+        query = f"group by (__name__, {', '.join(_OF_TARGET)}) ({selector})"
+        value = engine.instant(query, self._clock.unix_ms()).value
+        has: dict[tuple[Labels, str], None] = {}
+        for labels, _ in value.samples if isinstance(value, Vector) else ():
+            family = _family_of(metric_name(labels), families)
+            if family is not None and only in ("", family):
+                has[_target(labels), family] = None
+        for target, family in sorted(has):
+            for row in families[family]:
+                yield {"target": dict(target), **({} if only else {"metric": family}), **row}
+
     def _known(self) -> list[Target]:
         engine = self._engine(self._workers.timeout_seconds)
         return sorted(known_targets(engine, self._clock.unix_ms()), key=lambda one: sorted(one.labels.items()))
+
+
+def _required(form: Form, name: str) -> str:
+    text = form.text(name)
+    if not text:
+        raise BadQuery(f"no {name} parameter provided")
+    return text
+
+
+def _no_config(pool: str) -> BadQuery:
+    return BadQuery(
+        f'error retrieving scrape config: scrape pool "{pool[:100]}" not found: '
+        "agents keep their configuration to themselves"
+    )
+
+
+def _selector_of(family: str) -> str:
+    """Every series, or those of a family, each with its suffix."""
+    from kpwatch.promql.pretty import quote  # noqa: PLC0415 - loads the parser, so not at the hub's start
+
+    return f"{{__name__=~{quote(re.escape(family) + _SUFFIX)}}}" if family else '{job!=""}'
+
+
+_SUFFIX = "(_bucket|_sum|_count|_total|_info)?"
+_SUFFIXED = re.compile("(.+?)" + _SUFFIX)
+
+
+def _family_of(name: str, families: Mapping[str, object]) -> str | None:
+    """The family that a series' name belongs to, if any is known."""
+    stem = _SUFFIXED.fullmatch(name)
+    return next((one for one in (name, stem[1] if stem else "") if one in families), None)
 
 
 def known_targets(engine: QueryEngine, at_ms: int) -> Iterator[Target]:

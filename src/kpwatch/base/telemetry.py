@@ -96,6 +96,11 @@ class Registry:
             for labels, child in children.items():
                 yield name, labels, child.value
 
+    def families(self) -> Iterator[tuple[str, str, str, list[tuple[LabelPairs, float]]]]:
+        """Every metric: name, counter or gauge, help, its samples."""
+        for name, (kind, help_text, children) in list(self._families.items()):
+            yield name, kind, help_text, [(labels, child.value) for labels, child in sorted(children.items())]
+
     def render(self) -> str:
         """All metrics as text exposition 0.0.4."""
         lines: list[str] = []

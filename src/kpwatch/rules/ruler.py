@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kpwatch.base.errors import BadQuery, KpwatchError
+from kpwatch.model.matchers import matches_all
 from kpwatch.rules.documents import alert_document, event_document, group_document, rule_document
 from kpwatch.rules.evaluate import Evaluator
 from kpwatch.rules.files import RuleFiles
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kpwatch.base.clock import Clock
     from kpwatch.base.logs import Logger
     from kpwatch.base.telemetry import Registry
+    from kpwatch.model.matchers import Matcher
     from kpwatch.rules.evaluate import Ask, RunningRule, Sink
     from kpwatch.rules.groups import Key
     from kpwatch.rules.memory import Memory
@@ -346,6 +348,11 @@ class Wanted(Protocol):
         ...
 
     @property
+    def matchers(self) -> Sequence[Sequence[Matcher]]:
+        """Rules whose labels one of these sets takes; an empty set takes all."""
+        ...
+
+    @property
     def group_limit(self) -> int:
         """So many groups."""
         ...
@@ -363,7 +370,9 @@ def _has_group(wanted: Wanted, group: RunningGroup) -> bool:
 
 def _has_rule(wanted: Wanted, running: RunningRule) -> bool:
     kind = "alert" if running.rule.alert else "record"
-    return wanted.kind in ("", kind) and (not wanted.rules or running.rule.name in wanted.rules)
+    if wanted.kind not in ("", kind) or (wanted.rules and running.rule.name not in wanted.rules):
+        return False
+    return any(matches_all(matchers, running.rule.labels) for matchers in wanted.matchers)
 
 
 def _page(wanted: Wanted, groups: Sequence[RunningGroup]) -> tuple[Sequence[RunningGroup], str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpwatch.api.params import EARLIEST_MS, LATEST_MS, Form, parse_duration_ms, parse_time_ms
+from kpwatch.api.params import EARLIEST_MS, LATEST_MS, Form, parse_duration_ns, parse_time_ms
 from kpwatch.base.errors import BadQuery
 
 
@@ -19,6 +19,8 @@ from kpwatch.base.errors import BadQuery
         ("1435781451.781", 1435781451781),
         ("1.5e3", 1_500_000),
         ("-1", -1000),
+        ("1_000", 1_000_000),
+        ("2015-07-01T20:10:51,781Z", 1435781451781),
         ("2015-07-01T20:10:51.781Z", 1435781451781),
         ("2015-07-01T20:10:51.781999999Z", 1435781451782),
         ("2015-07-01T22:10:51.781+02:00", 1435781451781),
@@ -33,7 +35,8 @@ def test_times(text: str, unix_ms: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "1_000", " 4", "infinity", "NaN", "1e300", "2015-07-01", "2015-13-01T00:00:00Z", "0x10", "٣"]
+    "text",
+    ["", "now", "1__0", "_1", " 4", "infinity", "NaN", "1e300", "2015-13-01T00:00:00Z", "0x10", "٣"],
 )
 def test_what_is_no_time(text: str) -> None:
     """Python's own readings of numbers and dates are wider than Prometheus'."""
@@ -46,14 +49,14 @@ def test_what_is_no_time(text: str) -> None:
 )
 def test_durations(text: str, milliseconds: int) -> None:
     """Seconds or a Prometheus duration."""
-    assert parse_duration_ms(text) == milliseconds
+    assert parse_duration_ns(text) == milliseconds * 1_000_000
 
 
-@pytest.mark.parametrize("text", ["", "m", "1m1h", "1 m", "1e400", "five"])
+@pytest.mark.parametrize("text", ["", "m", "1m1h", "1 m", "1e400", "five", "300y", "NaN", "-Inf"])
 def test_what_is_no_duration(text: str) -> None:
     """The error carries the text."""
     with pytest.raises(ValueError, match="to a valid duration"):
-        parse_duration_ms(text)
+        parse_duration_ns(text)
 
 
 def test_the_body_counts_before_the_url() -> None:
@@ -74,8 +77,12 @@ def test_the_body_counts_before_the_url() -> None:
             'parameter "time": cannot parse "x" to a valid timestamp',
         ),
         (b"", lambda form: form.time_ms("start"), 'invalid parameter "start": cannot parse "" to a valid timestamp'),
-        (b"step=x", lambda form: form.duration_ms("step"), 'invalid parameter "step": cannot parse "x" to a valid dur'),
-        (b"limit=-1", lambda form: form.limit(), 'invalid parameter "limit": cannot parse "-1"'),
+        (b"step=x", lambda form: form.duration_ns("step"), 'invalid parameter "step": cannot parse "x" to a valid dur'),
+        (b"step=1e300", lambda form: form.duration_ns("step"), "to a valid duration. It overflows int64"),
+        (b"limit=-1", lambda form: form.limit(), 'invalid parameter "limit": limit must be non-negative'),
+        (b"limit=1.5", lambda form: form.limit(), 'strconv.Atoi: parsing "1.5": invalid syntax'),
+        (b"limit=" + b"9" * 20, lambda form: form.limit(), "value out of range"),
+        (b"limit=x", lambda form: form.whole("limit"), "limit must be a number"),
     ],
 )
 def test_errors_name_the_parameter(query: bytes, read: object, sentence: str) -> None:
