@@ -128,7 +128,8 @@ def query_answer(result: QueryResult, limit: int = 0, spent: Spent | None = None
         warnings.append(TRUNCATED)
         value = Matrix(value.series[:limit])
     end = "}" if spent is None else f',"stats":{_dump(_stats(result, spent))}}}'
-    data = bounded_bytes(chain(_result_rows(value), (end,)), bytes_max)
+    rows = _small_vector(value) if isinstance(value, Vector) else None
+    data = bounded_bytes((rows + end,) if rows is not None else chain(_result_rows(value), (end,)), bytes_max)
     return success_json(data, warnings=warnings, infos=result.infos)
 
 
@@ -168,18 +169,27 @@ def _result_rows(value: Scalar | String | Vector | Matrix) -> Iterator[str]:
             yield from _listed("matrix", map(_MatrixWriter().row, series))
 
 
+def _small_vector(vector: Vector) -> str | None:
+    """A vector as JSON, but for the brace that ends it, all at once; None where it is too long for that."""
+    timestamp_ms, samples = vector
+    if len(samples) > SERIES_AT_ONCE:
+        return None
+    return f'{{"resultType":"vector","result":[{_vector_row(timestamp_ms, samples)}]'
+
+
 def _vector_rows(timestamp_ms: int, samples: Sequence[tuple[Labels, float]]) -> Iterator[str]:
     """The series of a vector, some at a time: a piece each would cost more than what is in it."""
-    between = f',"value":[{seconds_text(timestamp_ms)},"'
     for first in range(0, len(samples), SERIES_AT_ONCE):
-        chosen = samples[first : first + SERIES_AT_ONCE]
-        texts = _labels_texts([labels for labels, _ in chosen])
-        yield ",".join(
-            [
-                f'{{"metric":{text}{between}{value_text(value)}"]}}'
-                for text, (_, value) in zip(texts, chosen, strict=True)
-            ]
-        )
+        yield _vector_row(timestamp_ms, samples[first : first + SERIES_AT_ONCE])
+
+
+def _vector_row(timestamp_ms: int, samples: Sequence[tuple[Labels, float]]) -> str:
+    if not samples:
+        return ""
+    texts = _labels_texts([labels for labels, _ in samples])
+    between = f',"value":[{seconds_text(timestamp_ms)},"'
+    values = [value_text(value) for _, value in samples]
+    return ",".join([f'{{"metric":{text}{between}{value}"]}}' for text, value in zip(texts, values, strict=True)])
 
 
 @remembered

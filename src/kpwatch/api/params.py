@@ -81,7 +81,8 @@ class Form:
         return int(text)
 
     def _read(self, name: str, parse: Callable[[str], int], default: int | None, said: str = "") -> int:
-        text = self.text(name)
+        values = self._fields.get(name)
+        text = values[0] if values else ""
         if not text and default is not None:
             return default
         try:
@@ -159,4 +160,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _number(text: str) -> float | None:
+    whole, point, fraction = text.partition(".")
+    if whole.isdecimal() and (fraction.isdecimal() or not point) and text.isascii():  # what clients send
+        return float(text)
     return float(text) if _NUMBER.fullmatch(text) else None

@@ -21,7 +21,7 @@ from kpwatch.promql.over_time import SCALED_DOWN, quantile_of_sorted, sort_nan_f
 from kpwatch.promql.reduce import cancelled_cells, compensated_sum
 from kpwatch.promql.relabel import is_label_name, show_bytes
 from kpwatch.promql.series_hash import hash_labels
-from kpwatch.promql.values import Floats, Grid, without_absent_rows
+from kpwatch.promql.values import Floats, Grid, all_true, without_absent_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ def aggregate(operator: str, request: Request) -> Grid:
 
 
 def _filled(grid: Grid, absent: float) -> Floats:
-    return grid.values if grid.present.all() else np.where(grid.present, grid.values, absent)
+    return grid.values if all_true(grid.present) else np.where(grid.present, grid.values, absent)
 
 
 def _counts(grid: Grid, groups: Groups) -> Floats:
@@ -122,7 +122,7 @@ def _folding(fold: Callable[[Grid, Groups], Floats]) -> Callable[[Request], Grid
 def _per_group(grid: Grid, groups: Groups, values: Floats) -> Grid:
     """A group exists where a member does, and forgets its name if a member does."""
     drop = np.bincount(groups.of_row, weights=grid.drop_name, minlength=len(groups.labels)) > 0
-    if grid.present.all():
+    if all_true(grid.present):
         return Grid(groups.labels, values, np.ones(values.shape, np.bool_), drop)
     return without_absent_rows(Grid(groups.labels, values, fold_groups(grid.present, groups, np.logical_or), drop))
 

@@ -27,7 +27,8 @@ class Budget:
     def hold(self, cells: int) -> None:
         """Count `cells` more; raises QueryTooLarge over the limit, QueryTimeout after the deadline."""
         self.held += cells
-        self.total += max(cells, 0)
+        if cells > 0:
+            self.total += cells
         self.peak = max(self.peak, self.held)
         if self.held > self._max_samples:
             raise QueryTooLarge(

@@ -25,7 +25,7 @@ from kpwatch.promql.lexer import LATEST_SECONDS
 from kpwatch.promql.notes import Notes
 from kpwatch.promql.parse import parse
 from kpwatch.promql.tree import Range, Subquery, Text
-from kpwatch.promql.values import Grid, Integers, Value, drop_names
+from kpwatch.promql.values import Grid, Integers, Value, all_true, drop_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,8 +136,8 @@ def _instant_answer(value: Value, at_ms: int) -> ScalarResult | String | Vector:
         return String(at_ms, value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if isinstance(value, Grid):
         grid = drop_names(value)
-        values = grid.values[:, 0].tolist()
-        if grid.present.all():
+        values = grid.values.ravel().tolist()
+        if all_true(grid.present):
             return Vector(at_ms, list(zip(grid.labels, values, strict=True)))
         rows = grid.present[:, 0].nonzero()[0].tolist()
         return Vector(at_ms, [(grid.labels[row], values[row]) for row in rows])

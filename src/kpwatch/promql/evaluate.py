@@ -114,8 +114,11 @@ class Evaluation:
     def _load(self, selector: Selector, first_ms: int, last_ms: int, steps: int) -> Iterator[list[Stack]]:
         """What the source selects: samples are counted while stacks are in use, what is made of them from then on."""
         for stacks in selected(self._scope.source, selector.matchers, first_ms, last_ms, steps):
-            samples = sum(one.values.size for one in stacks)
-            self._budget.hold(samples + steps * sum(len(one.series) for one in stacks))
+            samples = answers = 0
+            for one in stacks:
+                samples += one.values.size
+                answers += steps * len(one.series)
+            self._budget.hold(samples + answers)
             yield stacks
             self._budget.held -= samples
 

@@ -17,7 +17,7 @@ import numpy as np
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import label_value, metric_name
 from kpwatch.promql.remembered import remembered
-from kpwatch.promql.values import Floats, Grid, Integers, Mask, stack
+from kpwatch.promql.values import Floats, Grid, Integers, Mask, all_true, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +118,7 @@ def histogram_fraction(lower: Floats, upper: Floats, grid: Grid, notes: Notes, p
 def _each_family(grid: Grid, notes: Notes, place: Sequence[str], evaluate: Callable[[Portion], Floats]) -> Grid:
     steps = grid.values.shape[1]
     answers = []
-    is_complete = bool(grid.present.all())
+    is_complete = all_true(grid.present)
     for family in _families(grid, notes, place):
         at_once = max(1, CELLS_AT_ONCE // (len(family.bounds) * max(1, steps)))
         for first in range(0, len(family.labels), at_once):

@@ -47,6 +47,8 @@ def _place(places: Sequence[str], argument: int) -> str:
 
 
 def _shown(texts: dict[str, str], kind: str) -> list[str]:
+    if not texts:
+        return []
     shown = [text + place for text, place in texts.items()]
     if len(shown) <= MOST_OF_A_KIND:
         return shown

@@ -70,6 +70,8 @@ def sum_windows(values: Floats, lo: Integers, hi: Integers) -> Floats:
 def cancelled_cells(values: Floats, sums: Floats, add: object) -> Iterator[tuple[int, int]]:
     """Cells of `sums` whose terms cancel; `add` sums a matrix shaped like `values` the way `sums` was made."""
     assert callable(add)
+    if not values.size or values.min() >= 0:  # as all counters are
+        return
     if not (np.fmin.reduce(values, axis=None, initial=np.inf) < 0 < np.fmax.reduce(values, axis=None, initial=-np.inf)):
         return
     sizes = add(np.abs(values))

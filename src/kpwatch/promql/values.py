@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from kpwatch.model.labels import Labels
 
+FEW_CELLS = 4096
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -65,6 +67,11 @@ Value = Grid | Floats | str
 """A Grid; a scalar at every step, shape (steps,); a string."""
 
 
+def all_true(mask: Mask) -> bool:
+    """Whether all is true; a small array's bytes are looked through sooner than numpy begins to."""
+    return b"\0" not in mask.tobytes() if mask.size <= FEW_CELLS else bool(mask.all())
+
+
 def empty_grid(steps: int) -> Grid:
     """No series."""
     return Grid([], np.empty((0, steps)), np.empty((0, steps), np.bool_), np.empty(0, np.bool_))
@@ -93,7 +100,7 @@ def stack(grids: Sequence[Grid], steps: int) -> Grid:
 
 def without_absent_rows(grid: Grid) -> Grid:
     """Only the series that exist at some step."""
-    if grid.present.all():
+    if all_true(grid.present):
         return grid
     (some,) = np.nonzero(grid.present.any(axis=1))
     return grid if len(some) == len(grid.labels) else grid.take(some)
@@ -101,6 +108,8 @@ def without_absent_rows(grid: Grid) -> Grid:
 
 def drop_names(grid: Grid) -> Grid:
     """Take the names of the rows marked so; series that become the same are merged."""
+    if not grid.labels:
+        return grid
     drops = grid.drop_name.tobytes()
     if 1 not in drops:
         return merge_same_labels(grid)
