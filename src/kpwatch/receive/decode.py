@@ -1,24 +1,25 @@
 """Remote Write bodies -> frames, and what is remembered from one body to the next. Pure.
 
 Two protocols, one result: the same samples give the same frames, whichever a sender speaks, and columns and layouts are
-the same objects. Each has two paths: what is known but for values and time (tracks.py for 1.0; runs.py, orders.py for
-2.0), and all else; and for bodies that are known from end to end a short way (whole.py).
+the same objects. Each has two paths: what is known but for values and time (tracks.py, courses.py, chains.py for 1.0;
+runs.py, orders.py for 2.0), and all else; and for bodies that are known from end to end a short way (whole.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kpwatch.receive.buffer import Buffer
+from kpwatch.receive.courses import Courses
 from kpwatch.receive.descriptions import Descriptions
 from kpwatch.receive.kinds import Kinds
 from kpwatch.receive.layouts import Names
 from kpwatch.receive.orders import Orders
 from kpwatch.receive.runs import Runs
 from kpwatch.receive.symbols import Symbols, Tables
-from kpwatch.receive.tracks import Tracks
 from kpwatch.receive.walk_v1 import WalkV1
 from kpwatch.receive.walk_v2 import Memory, WalkV2
-from kpwatch.receive.whole import Buffer, known_1_0, known_2_0
+from kpwatch.receive.whole import known_1_0, known_2_0
 from kpwatch.remote_write.snappy import content_length, decompress
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Decoder:
         self._descriptions = descriptions or Descriptions()
         names = Names(options, host_is_ident=host_is_ident)
         tables_bytes = options.run_cache_bytes // 4
-        self._tracks = Tracks(options.run_cache_bytes // 2)
+        self._courses = Courses(options.run_cache_bytes // 2)
         self._buffer = Buffer()
         runs, orders = Runs(options.run_cache_bytes // 8), Orders(options.run_cache_bytes // 8)
         symbols = Symbols(options, names)
@@ -52,15 +53,20 @@ class Decoder:
         if protocol == "2.0":
             known = known_2_0(buffer, self._memory)
         else:
-            known = known_1_0(buffer, self._tracks, options.samples_per_request)
-        return known or self.decode(buffer.body(), protocol)
+            known = known_1_0(buffer, self._courses, options.samples_per_request)
+        return known or self._decode(buffer.body(), protocol, buffer)
 
     def decode(self, body: bytes, protocol: Protocol = "1.0") -> Decoded:
         """All of `body`; raises BadInput with what is wrong and where, TooLarge."""
+        return self._decode(body, protocol, None)
+
+    def _decode(self, body: bytes, protocol: Protocol, buffer: Buffer | None) -> Decoded:
+        """`buffer` holds the body, and may be changed."""
         if protocol == "2.0":
             return self._decode_v2(body)
         memory = self._memory
-        walk = WalkV1(memory.names, self._tracks, body, memory.options.samples_per_request)
+        buffer = buffer or Buffer.holding(body)
+        walk = WalkV1(memory.names, self._courses, body, buffer, memory.options.samples_per_request)
         walk.through()
         return walk.decoded()
 
@@ -77,4 +83,4 @@ class Decoder:
     def forgotten(self) -> int:
         """How many remembered things were dropped for want of room."""
         names, symbols, tables, runs, kinds, orders, _ = self._memory
-        return sum(one.forgotten() for one in (names, symbols, tables, runs, kinds, orders, self._tracks))
+        return sum(one.forgotten() for one in (names, symbols, tables, runs, kinds, orders, self._courses))

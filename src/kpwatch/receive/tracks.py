@@ -9,9 +9,7 @@ gather, one comparison of all other bytes and no look at any label:
 
 Nothing is assumed: a body follows a track as far as every byte outside the places is equal and every time field is the
 first one's. Our own agent's requests follow one from end to end. Prometheus and its like cut requests anywhere, and a
-zero that becomes another number changes the bytes: so a body may leave a track in the middle, go on with the general
-path (walk_v1.py) and come back, and where a request ends within a track, the place is remembered under the labels that
-come next.
+zero that becomes another number changes the bytes: what is done about it, and what is remembered, is in courses.py.
 
 A new node sends what other nodes of its kind send, but for the few labels that say who it is. So where a series of an
 unknown target has a column that a known track begins with, that track is rewritten for the new target (`rewrite`).
@@ -27,7 +25,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.receive.recent import InOrder, Recent
 from kpwatch.receive.sample_form import VALUE_SAMPLE_BYTES, ZERO_SAMPLE_BYTES
 from kpwatch.remote_write.protobuf import decode_varint
 
@@ -52,9 +49,6 @@ _PLACE_BYTES = 250
 _WORD_BYTES = 8
 _FIRST_SERIES = 4
 """So many are compared before all others are, where it is doubtful that a body follows."""
-_ALIKE = 6
-"""Tracks that begin with the same column and are tried for a new target: versions of one program, and names of nodes of
-several lengths."""
 _TWO_BYTES_MAX = 0x3FFF
 
 
@@ -98,14 +92,6 @@ class Track(NamedTuple):
         return bytes(content)
 
 
-class Place(NamedTuple):
-    """Somewhere on a track."""
-
-    track: Track
-    series: int
-    """The number of the series that is next."""
-
-
 class Followed(NamedTuple):
     """How far a body follows a track; at least one series."""
 
@@ -123,65 +109,19 @@ class Segment(NamedTuple):
     """Where each value begins, 0 where it is omitted."""
 
 
-class Tracks:
-    """The tracks known so far, by the labels they begin with. One thread at a time."""
+def follow(track: Track, index: int, body: bytes, position: int, *, doubtful: bool = False) -> Followed | None:
+    """How far the series from `position` on are those of the track from this number on, all at one time.
 
-    def __init__(self, limit_bytes: int) -> None:
-        seen_bytes = alike_bytes = limit_bytes // 16
-        self._places: InOrder[bytes, Place] = InOrder(limit_bytes - seen_bytes - alike_bytes, _place_bytes)
-        self._alike: Recent[int, tuple[Track, ...]] = Recent(
-            alike_bytes, lambda _, tracks: sum(_PLACE_BYTES + len(track.blank) for track in tracks)
-        )
-        """By the number of their first column."""
-        self._seen: Recent[bytes, bool] = Recent(seen_bytes, lambda key, _: len(key) + _PLACE_BYTES)
-        self.find = self._places.get
-        """Where a series with these labels may stand, or None."""
-
-    def came_before(self, block: bytes) -> bool:
-        """Whether a sequence that begins with these labels was asked about before."""
-        if self._seen.get(block):
-            return True
-        self._seen.put(block, True)
-        return False
-
-    def keep(self, track: Track) -> None:
-        """Bodies may follow it from its beginning."""
-        self._places.put(track.block(0), Place(track, 0))
-        others = [
-            other
-            for other in self.alike(track.columns[0])
-            if other.target != track.target and not (other.own and other.blank is track.blank)
-        ]
-        self._alike.put(track.columns[0].number, (track, *others[: _ALIKE - 1]))
-
-    def alike(self, column: Column) -> tuple[Track, ...]:
-        """Tracks of other targets that begin with this column, the newest first."""
-        return self._alike.get(column.number) or ()
-
-    def expect(self, track: Track, index: int) -> None:
-        """Bodies may go on from here."""
-        self._places.put(track.block(index), Place(track, index))
-
-    def forgotten(self) -> int:
-        """How many places were dropped for want of room."""
-        return self._places.forgotten + self._alike.forgotten
-
-
-def follow(place: Place, body: bytes, position: int, *, doubtful: bool = False) -> Followed | None:
-    """How far the series from `position` on are those of the track, all at one time; None where none is.
-
-    `doubtful`: look at the first few before all others.
+    None where the first is another one. `doubtful`: look at the first few before all others.
     """
-    track, index = place
     if doubtful and len(track.columns) - index > 2 * _FIRST_SERIES:
-        begun = _follow(place, body, position, index + _FIRST_SERIES)
+        begun = _follow(track, index, body, position, index + _FIRST_SERIES)
         if begun is None or len(begun.values) < _FIRST_SERIES:
             return begun  # it soon ends: most of the track was not looked at
-    return _follow(place, body, position, len(track.columns))
+    return _follow(track, index, body, position, len(track.columns))
 
 
-def _follow(place: Place, body: bytes, position: int, until: int) -> Followed | None:
-    track, index = place
+def _follow(track: Track, index: int, body: bytes, position: int, until: int) -> Followed | None:
     starts = track.starts[index : until + 1]
     base = int(starts[0])
     room = min(int(starts[-1]) - base, len(body) - position)
@@ -204,10 +144,8 @@ def _follow(place: Place, body: bytes, position: int, until: int) -> Followed | 
     return Followed(values, position + int(starts[count]) - base)
 
 
-def make_track(
-    target: Labels, layout: Layout, body: bytes, end: int, segment: Segment, rest: Place | None = None
-) -> Track:
-    """The series of `segment`, which end at `end` of the body, and behind them the rest of another track."""
+def make_track(target: Labels, layout: Layout, body: bytes, end: int, segment: Segment) -> Track:
+    """The series of `segment`, which end at `end` of the body."""
     begin = segment.starts[0]
     starts = np.array([*segment.starts, end], np.int64) - begin
     at = np.array(segment.values_at, np.int64)
@@ -215,17 +153,28 @@ def make_track(
     values_at = at[valued] - begin
     content = bytearray(memoryview(body)[begin:end])
     _take_words(content, values_at, starts[1:])
-    columns = tuple(segment.columns)
-    if rest is not None:
-        other, index = rest
-        base = int(other.starts[index])
-        content += other.content(index, len(other.columns))
-        more_valued, more_at = valued_between(other, index, len(other.columns))
-        valued = np.concatenate((valued, more_valued + (len(columns) - index)))
-        values_at = np.concatenate((values_at, more_at + (int(starts[-1]) - base)))
-        starts = np.concatenate((starts, other.starts[index + 1 :] + (int(starts[-1]) - base)))
-        columns += other.columns[index:]
-    return Track(target, columns, layout, bytes(content), starts, valued, values_at)
+    return Track(target, tuple(segment.columns), layout, bytes(content), starts, valued, values_at)
+
+
+def join(pieces: Sequence[tuple[Track, int, int]], layout: Layout) -> Track:
+    """One track of some series of others: (track, number of the first series, number behind the last)."""
+    starts = [np.zeros(1, np.int64)]
+    valued: list[NDArray[np.int64]] = []
+    values_at: list[NDArray[np.int64]] = []
+    columns: tuple[Column, ...] = ()
+    blank = b""
+    for track, index, reached in pieces:
+        shift = len(blank) - int(track.starts[index])
+        numbers, places = valued_between(track, index, reached)
+        valued.append(numbers + (len(columns) - index))
+        values_at.append(places + shift)
+        starts.append(track.starts[index + 1 : reached + 1] + shift)
+        columns += track.columns[index:reached]
+        blank += track.content(index, reached)
+    target = pieces[0][0].target
+    return Track(
+        target, columns, layout, blank, np.concatenate(starts), np.concatenate(valued), np.concatenate(values_at)
+    )
 
 
 def rewrite(track: Track, target: Labels, old: Sequence[bytes], new: Sequence[bytes]) -> Track | None:
@@ -378,9 +327,8 @@ def _equal_bytes(content: bytearray, blank: bytes) -> int:
     return at
 
 
-def _place_bytes(key: bytes, place: Place) -> int:
-    track, index = place
+def track_bytes(track: Track) -> int:
+    """About what it costs in memory."""
     if track.own:
-        return _PLACE_BYTES * (1 + len(track.own)) + len(key)
-    own = len(track.blank) + _BESIDE_BLANK_BYTES * len(track.columns) if index == 0 else 0
-    return _PLACE_BYTES + len(key) + own
+        return _PLACE_BYTES * (1 + len(track.own))
+    return _PLACE_BYTES + len(track.blank) + _BESIDE_BLANK_BYTES * len(track.columns)

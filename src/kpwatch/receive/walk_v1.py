@@ -1,7 +1,8 @@
 """A decompressed Remote Write 1.0 body -> frames. Pure.
 
-Where the body follows a track that is known (tracks.py), the track names the series. Else a series is read: one whose
-labels are known and which ends in a single sample by slicing, any other one field by field (remote_write/v1.py).
+Where the body follows a course that is known (courses.py; several of them: chains.py), its track names the series. Else
+a series is read: one whose labels are known and which ends in a single sample by slicing, any other one field by field
+(remote_write/v1.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kpwatch.base.errors import BadInput
+from kpwatch.receive.chains import find_links, take
+from kpwatch.receive.courses import Course, Place, amended, follow
 from kpwatch.receive.gather import Decoded, Gatherer, Samples
 from kpwatch.receive.sample_form import (
     TIME_FIELD_BYTES,
@@ -21,16 +24,19 @@ from kpwatch.receive.sample_form import (
     six_byte_timestamp,
     unpack_double,
 )
-from kpwatch.receive.tracks import SHORTEST_TRACK_SERIES, Place, Segment, follow, make_track, rewrite, valued_between
+from kpwatch.receive.tracks import SHORTEST_TRACK_SERIES, Segment, make_track, rewrite, valued_between
 from kpwatch.remote_write.protobuf import decode_varint, skip_field
 from kpwatch.remote_write.v1 import decode_series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kpwatch.model.frames import Layout
     from kpwatch.model.labels import Labels
+    from kpwatch.receive.buffer import Buffer
+    from kpwatch.receive.courses import Courses
     from kpwatch.receive.layouts import Column, KnownSeries, Names
-    from kpwatch.receive.tracks import Tracks
+    from kpwatch.receive.tracks import Track
 
 _SERIES_TAG = 0x0A
 _TAGS_OF_2_0 = frozenset({0x22, 0x2A})
@@ -40,20 +46,31 @@ _VALUE_BEFORE_END = 15
 class _Followed(NamedTuple):
     """Series of a stretch that a track named."""
 
-    place: Place
+    track: Track
+    first: int
     position: int
     values: NDArray[np.float64]
 
     @property
     def reached(self) -> int:
         """How far on the track they go."""
-        return self.place.series + len(self.values)
+        return self.first + len(self.values)
 
 
 class _Stretch:
     """Consecutive series of one target and time, each with one sample: read one by one, and named by tracks."""
 
-    __slots__ = ("followed", "key", "read_before", "segment", "target", "time_field", "timestamp_ms", "values")
+    __slots__ = (
+        "followed",
+        "key",
+        "origin",
+        "read_before",
+        "segment",
+        "target",
+        "time_field",
+        "timestamp_ms",
+        "values",
+    )
 
     def __init__(self, target: Labels, timestamp_ms: int, time_field: bytes, key: bytes, read_before: int) -> None:
         self.target = target
@@ -63,6 +80,8 @@ class _Stretch:
         """The labels of the first series, as they stand in the body."""
         self.read_before = read_before
         """How many series had been read letter by letter when it began."""
+        self.origin: Place | None = None
+        """Where it was expected."""
         self.segment: Segment = Segment([], [], [])
         self.values: list[float] = []
         self.followed: list[_Followed] = []
@@ -72,7 +91,7 @@ class _Stretch:
         """Bring what tracks named to `segment` and `values`."""
         followed, self.followed = self.followed, []
         for one in followed:
-            (track, index), reached = one.place, one.reached
+            track, index, reached = one.track, one.first, one.reached
             shift = one.position - int(track.starts[index])
             valued, values_at = valued_between(track, index, reached)
             places = np.zeros(reached - index, np.int64)
@@ -87,23 +106,33 @@ class _Stretch:
 _WINDOW_SERIES = 8
 """How many series a sender may have left out for its place on the track to be found again."""
 
+_BROKEN_MAX = 16
+"""Chains of a body that did not hold; after them it is read track by track."""
+
 _ATTEMPTS = 4
 """How often the place a track was left at is tried without success."""
+
+_CHANGES_MAX = 128
+"""So many series of a body may have another form than their tracks; more: a process was restarted."""
 
 
 class WalkV1:
     """One way through one body."""
 
-    def __init__(self, names: Names, tracks: Tracks, body: bytes, samples_max: int) -> None:
+    def __init__(self, names: Names, courses: Courses, body: bytes, buffer: Buffer, samples_max: int) -> None:
+        """`buffer` holds the body, and is changed."""
         self._names = names
-        self._tracks = tracks
+        self._courses = courses
         self._body = body
+        self._buffer = buffer
         self._samples_max = samples_max
         self._gather = Gatherer(names, samples_max)
         self._stretch: _Stretch | None = None
         self._left: Place | None = None
         """Where on a track the body may go on, which it left without reaching its end."""
         self._attempts_left = 0
+        self._changes_left = _CHANGES_MAX
+        self._chains_left = _BROKEN_MAX
         self._blocks_read = 0
         self._ignored = self._without_samples = self._fields_skipped = 0
 
@@ -112,8 +141,42 @@ class WalkV1:
         body, end = self._body, len(self._body)
         position = 0
         while position < end:
+            if self._chains_left and self._is_between():
+                position = self._take_chain(position)
+                if position == end:
+                    break
             position = self._series_at(position) if body[position] == _SERIES_TAG else self._skip(position)
         self._close(end)
+
+    def _is_between(self) -> bool:
+        """Whether the end of a track was just reached, or nothing was read yet."""
+        stretch = self._stretch
+        return stretch is None or bool(stretch.followed and self._left is None)
+
+    def _take_chain(self, position: int) -> int:
+        """Take all that is known from here on, track by track; the position behind it."""
+        stretch = self._stretch
+        before = (stretch.target, stretch.time_field) if stretch is not None else None
+        links = find_links(self._courses, self._body, position, before)
+        if not links:
+            return position
+        self._close(position)
+        buffer, gather = self._buffer, self._gather
+        taken = take(links, buffer.content, buffer.words)
+        for link, values in zip(links, taken, strict=False):
+            (course, track, index, reached, *_), timestamp_ms = link, link.timestamp_ms
+            if len(values) == len(track.columns):
+                gather.known(track.target, track.layout, timestamp_ms, values)
+                continue
+            gather.part_of(track.target, track.layout, index, timestamp_ms, values)
+            if reached < len(track.columns):
+                self._courses.expect(Place(course, reached))
+        if len(taken) == len(links):
+            return links[-1].end
+        self._chains_left -= 1
+        broken = links[len(taken)].position
+        buffer.restore(self._body, broken, links[-1].end)
+        return broken
 
     def _series_at(self, position: int) -> int:
         """Take what begins here, one series or as many as follow a track; the position behind it.
@@ -125,7 +188,7 @@ class WalkV1:
         value_place, cut = sample_places(body, after)
         block = body[begin:cut]
         time_field = body[after - TIME_FIELD_BYTES : after]
-        place = self._left or self._tracks.find(block)
+        place = self._left or self._courses.find(block)
         if place is not None and (track_end := self._follow(place, position, block, time_field)):
             return track_end
         read_before = self._blocks_read
@@ -141,6 +204,8 @@ class WalkV1:
             if timestamp_ms is None:
                 return self._read_series(position, after)
             stretch = self._stretch = _Stretch(target, timestamp_ms, time_field, block, self._blocks_read)
+            if place is not None and place.track.columns[place.series].number == column.number:
+                stretch.origin = place
         elif target is not stretch.target or time_field != stretch.time_field:
             self._close(position)
             return position  # once more, now that a track may begin here
@@ -157,27 +222,31 @@ class WalkV1:
 
     def _follow(self, place: Place, position: int, block: bytes, time_field: bytes, *, is_new: bool = False) -> int:
         """Take the series that are those of a track from this place on; the position behind them, 0 for none."""
-        track, index = place
+        course, index = place
         stretch = self._stretch
-        apart = stretch is not None and (track.target is not stretch.target or time_field != stretch.time_field)
+        apart = stretch is not None and (course.track.target is not stretch.target or time_field != stretch.time_field)
         if apart and place is self._left:
             self._left = None
             return 0
         timestamp_ms = six_byte_timestamp(time_field, 0)
-        doubtful = place is self._left or is_new
-        followed = follow(place, self._body, position, doubtful=doubtful) if timestamp_ms is not None else None
-        if followed is None or timestamp_ms is None:
+        if timestamp_ms is None:
             return 0
+        doubtful = place is self._left or is_new
+        followed = follow(place, self._body, position, time_field, changes=self._changes_left, doubtful=doubtful)
+        if followed is None:
+            return 0
+        self._changes_left -= followed.changed
         if apart:
             self._close(position)
         if self._stretch is None:
-            self._stretch = _Stretch(track.target, timestamp_ms, time_field, block, self._blocks_read)
+            self._stretch = _Stretch(followed.track.target, timestamp_ms, time_field, block, self._blocks_read)
+            self._stretch.origin = place
         stretch = self._stretch
-        stretch.followed.append(_Followed(place, position, followed.values))
+        stretch.followed.append(_Followed(followed.track, index, position, followed.values))
         if stretch.values:
             stretch.write_out()
         reached = index + len(followed.values)
-        self._left = Place(track, reached) if reached < len(track.columns) else None
+        self._left = Place(course, reached) if reached < len(followed.track.columns) else None
         self._attempts_left = _ATTEMPTS
         return followed.end
 
@@ -187,28 +256,29 @@ class WalkV1:
         own = fields(block)
         others = [
             (fields(track.block(0)), track)
-            for track in self._tracks.alike(known.column)
+            for track in self._courses.alike(known.column)
             if track.target != known.target
         ]
         lengths = list(map(len, own))
         others.sort(key=lambda other: list(map(len, other[0])) != lengths)  # first those that it can share bytes with
         for theirs, track in others:
             rewritten = rewrite(track, known.target, theirs, own)
-            if rewritten is not None and (
-                end := self._follow(Place(rewritten, 0), position, block, time_field, is_new=True)
-            ):
-                self._tracks.keep(rewritten)
+            if rewritten is None:
+                continue
+            course = Course(rewritten)
+            if end := self._follow(Place(course, 0), position, block, time_field, is_new=True):
+                self._courses.keep(course)
                 return end
         return 0
 
     def _find_way_back(self, left: Place, column: Column) -> None:
         """A series was read where a track was left: it is the one expected in another form, a later one, or new."""
-        track, index = left
+        (course, index), columns = left, left.track.columns
         self._attempts_left -= 1
         self._left = left if self._attempts_left else None
-        for later, expected in enumerate(track.columns[index : index + _WINDOW_SERIES], start=index + 1):
+        for later, expected in enumerate(columns[index : index + _WINDOW_SERIES], start=index + 1):
             if expected.number == column.number:
-                self._left = Place(track, later) if later < len(track.columns) else None
+                self._left = Place(course, later) if later < len(columns) else None
                 return
 
     def decoded(self) -> Decoded:
@@ -280,10 +350,10 @@ class WalkV1:
             return
         at_end = end == len(self._body)
         if left is not None and at_end:
-            self._tracks.expect(*left)
+            self._courses.expect(left)
         if len(stretch.followed) == 1 and not stretch.values:
             (one,) = stretch.followed
-            track, index = one.place
+            track, index = one.track, one.first
             if len(one.values) == len(track.columns):
                 self._gather.known(track.target, track.layout, stretch.timestamp_ms, one.values)
                 return
@@ -297,26 +367,42 @@ class WalkV1:
         self._gather.stretch(samples)
 
     def _learn(self, stretch: _Stretch, end: int, rest: Place | None) -> None:
-        """Keep a stretch as a track, if it may come again; `rest` of another track would have followed."""
-        columns = stretch.segment.columns
-        if len(columns) < SHORTEST_TRACK_SERIES:
-            return
-        is_new = 2 * (self._blocks_read - stretch.read_before) > len(columns)
-        if not is_new and not self._begins_track(stretch.key) and not self._tracks.came_before(stretch.key):
-            return
-        layout = self._names.layout([*columns, *rest.track.columns[rest.series :]]) if rest is not None else None
-        if layout is None:
-            rest, layout = None, self._names.layout(columns)
+        """Keep a stretch, if it may come again: in the course where it began, or as one of its own.
+
+        `rest` of a course would have followed.
+        """
+        columns, origin = stretch.segment.columns, stretch.origin
+        if origin is None:
+            if len(columns) < SHORTEST_TRACK_SERIES:
+                return
+            is_new = 2 * (self._blocks_read - stretch.read_before) > len(columns)
+            if not is_new and not self._courses.came_before(stretch.key):
+                return
+        before = origin if origin is not None and origin.series else None
+        layout = self._layout(before, columns, rest) or self._layout(None, columns, None)
         if layout is None:
             return  # a series came twice: the sequence is no sender's habit
-        track = make_track(stretch.target, layout, self._body, end, stretch.segment, rest)
-        self._tracks.keep(track)
+        if len(layout.columns) == len(columns):
+            before = rest = None
+            if len(columns) < SHORTEST_TRACK_SERIES:
+                return
+        track = make_track(stretch.target, layout, self._body, end, stretch.segment)
+        if before is not None or rest is not None:
+            track = amended(track, layout, before, rest)
+        reached = (before.series if before is not None else 0) + len(columns)
+        if origin is not None and (before is not None or origin.series == 0):
+            course = origin.course
+            course.track = track
+        else:
+            course = self._courses.keep(Course(track))
         if rest is not None:
-            self._tracks.expect(track, len(columns))
+            self._courses.expect(Place(course, reached))
 
-    def _begins_track(self, block: bytes) -> bool:
-        place = self._tracks.find(block)
-        return place is not None and place.series == 0
+    def _layout(self, before: Place | None, columns: list[Column], rest: Place | None) -> Layout | None:
+        """The layout of a stretch between two courses, None where a column comes twice."""
+        head = before.track.columns[: before.series] if before is not None else ()
+        tail = rest.track.columns[rest.series :] if rest is not None else ()
+        return self._names.layout([*head, *columns, *tail])
 
 
 def sample_places(body: bytes, after: int) -> tuple[int, int]:

@@ -17,19 +17,16 @@ from kpwatch.receive.sample_form import six_byte_timestamp
 from kpwatch.receive.symbols import PREFIX_BYTES
 from kpwatch.receive.walk_v1 import sample_places
 from kpwatch.receive.walk_v2 import labels_end, run_key
-from kpwatch.remote_write.snappy import decompress_into
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from kpwatch.receive.tracks import Own, Tracks
+    from kpwatch.receive.buffer import Buffer
+    from kpwatch.receive.courses import Courses
+    from kpwatch.receive.tracks import Own
     from kpwatch.receive.walk_v2 import Memory
-
-BUFFER_BYTES_MIN = 256 << 10
-BUFFER_BYTES_MAX = 4 << 20
-"""Larger bodies go the way of those that are not known."""
 
 _WORD = "<u8"
 _SERIES_TAG_1_0, _SERIES_TAG_2_0 = 0x0A, 0x2A
@@ -43,44 +40,7 @@ _VALUE_TO_TIME = 7
 _TAIL_BITS = np.uint64(0xFFFF_FFFF_FFFF_FF00)
 
 
-class Buffer:
-    """Room for one decompressed body; `words` are the words at each of its bytes, however they are aligned."""
-
-    __slots__ = ("content", "length", "words")
-
-    def __init__(self) -> None:
-        self.length = 0
-        self._make(0)
-
-    def fill(self, block: bytes, length: int) -> bool:
-        """Decompress a block of so many bytes into it; False where it is too large. Raises BadInput."""
-        if length > len(self.content):
-            if length > BUFFER_BYTES_MAX:
-                return False
-            self._make(length)
-        self.length = length
-        decompress_into(block, self.content, length)
-        return True
-
-    def piece(self, position: int, count: int) -> bytes:
-        """Up to so many of its bytes."""
-        return bytes(memoryview(self.content)[position : min(position + count, self.length)])
-
-    def body(self) -> bytes:
-        """What is in it."""
-        return bytes(memoryview(self.content)[: self.length])
-
-    def holds(self, known: bytes, position: int) -> bool:
-        """Whether these bytes stand at `position`."""
-        return position + len(known) <= self.length and self.content.startswith(known, position)
-
-    def _make(self, length: int) -> None:
-        size = max(BUFFER_BYTES_MIN, 1 << length.bit_length())
-        self.content = bytearray(size)
-        self.words: NDArray[np.uint64] = np.ndarray((size - 7,), _WORD, self.content, 0, (1,))
-
-
-def known_1_0(buffer: Buffer, tracks: Tracks, samples_max: int) -> Decoded | None:
+def known_1_0(buffer: Buffer, courses: Courses, samples_max: int) -> Decoded | None:
     """The body, where it is one track from beginning to end."""
     head = buffer.piece(0, _FIRST_SERIES_BYTES)
     if len(head) < _SHORTEST_SERIES_BYTES or head[0] != _SERIES_TAG_1_0:
@@ -89,7 +49,7 @@ def known_1_0(buffer: Buffer, tracks: Tracks, samples_max: int) -> Decoded | Non
     if after > len(head):
         return None
     _, cut = sample_places(head, after)
-    place = tracks.find(head[begin:cut])
+    place = courses.find(head[begin:cut])
     if place is None or place.series or len(place.track.blank) != buffer.length:
         return None
     track = place.track

@@ -54,6 +54,8 @@ class ColumnSet:
     number: int
     """Row of `layouts`; 0 once it was dropped."""
     columns: Ids
+    rows: int = 0
+    """How many rows of the head have it."""
     bits: int | None = None
     """The columns as bits of a number, made when it is first asked for; 0 where they are too large for that."""
 

@@ -66,6 +66,7 @@ class Head:
         for row in rows:
             self._rows.setdefault(row.target, []).append(row)
             self._samples[row.target] = self._samples.get(row.target, 0) + len(row.layout.columns)
+            row.layout.rows += 1
             self.bytes += row.size
             self.count += 1
 
@@ -86,6 +87,8 @@ class Head:
         """The target's first rows, which were sealed."""
         self.bytes -= sum(row.size for row in rows)
         self.count -= len(rows)
+        for row in rows:
+            row.layout.rows -= 1
         rest = self._rows[target][len(rows) :]
         if rest:
             self._rows[target] = rest
@@ -104,10 +107,6 @@ class Head:
     def owners_before(self, number: int) -> list[int]:
         """Targets whose oldest row is below `number`."""
         return [target for target, rows in self._rows.items() if rows[0].number < number]
-
-    def layouts(self) -> set[ColumnSet]:
-        """Layouts in use."""
-        return {row.layout for rows in self._rows.values() for row in rows}
 
 
 def join(rows: Sequence[HeadRow]) -> list[Part]:

@@ -51,6 +51,7 @@ SILENT_AT_ONCE = 16
 """Targets whose last frames of the journal expire in one step."""
 RETRY_SECONDS = 5.0
 LAYOUTS_KEPT = 4096
+LAYOUTS_AT_ONCE = 512
 TRIM_ROWS = 1024
 """So many rows are appended before dead ones are deleted again."""
 TRIM_AT_ONCE = 4096
@@ -71,6 +72,7 @@ class Maintenance:
         self._to_quarantine: dict[int, str] = {}
         self._to_look_at: dict[int, LookAgain] = {}
         self._names_may_go = False
+        self._layouts_used = 0
         self._give_back = False
         self._deletions: deque[Deletion] = deque()
         self._merging: Rewriting | None = None
@@ -362,7 +364,7 @@ class Maintenance:
         """Drop targets without samples, and columns no target has."""
         state, catalog = self._state, self._state.catalog
         gone = [target for target in catalog.targets.values() if not len(target.columns)]
-        layouts = state.head.layouts()
+        layouts = {layout for layout in catalog.layouts.values() if layout.rows}
         unused = unused_columns(catalog, layouts)
         self._names_may_go = False
         if gone or len(unused):
@@ -375,12 +377,16 @@ class Maintenance:
             state.unsynced(work)
 
     def _forget_layouts(self) -> None:
-        """Senders that cut their requests anywhere make new layouts all the time: drop those no row uses."""
-        state = self._state
-        if len(state.catalog.layouts) > LAYOUTS_KEPT:
-            used = state.head.layouts()
-            idle = [layout for layout in state.catalog.layouts.values() if layout not in used]
-            state.unsynced(lambda: state.catalog.forget(state.connection, [], idle, NO_COLUMNS))
+        """Senders that cut their requests anywhere make new layouts all the time: drop some of those no row uses.
+
+        They are looked for when so many may be found that it is worth passing those that are used.
+        """
+        catalog, state = self._state.catalog, self._state
+        if len(catalog.layouts) <= max(LAYOUTS_KEPT, self._layouts_used + self._layouts_used // 4):
+            return
+        idle = [layout for layout in catalog.layouts.values() if not layout.rows]
+        self._layouts_used = len(catalog.layouts) - len(idle)
+        state.unsynced(lambda: catalog.forget(state.connection, [], idle[:LAYOUTS_AT_ONCE], NO_COLUMNS))
 
     def _trim(self) -> None:
         """Delete dead rows at the journal's start; seal targets whose few old rows keep too many dead ones there."""

@@ -186,7 +186,7 @@ def test_nodes_of_a_kind_share_their_tracks(nodes: tuple[str, ...]) -> None:
             decoded = known.decode_block(snappy.compress(body))
             assert meaning(decoded.frames) == fresh_meaning(body)
             assert scrape == 0 or decoded.in_runs == len(NAMES)
-    tracks = [place.track for place in known._tracks._places._entries.values() if place.track.own]
+    tracks = [place.track for place in known._courses._begun._entries.values() if place.track.own]
     lengths = {len(node) for node in nodes}
     assert len({id(track.blank) for track in tracks}) <= len(lengths)
     assert len(tracks) >= len(nodes) - len(lengths)

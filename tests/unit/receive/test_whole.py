@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpwatch.base.errors import KpwatchError, TooLarge
-from kpwatch.receive import whole
+from kpwatch.receive import buffer
+from kpwatch.receive.buffer import Buffer
 from kpwatch.receive.decode import Decoder
 from kpwatch.receive.limits import ReceiveOptions
-from kpwatch.receive.whole import Buffer, known_1_0, known_2_0
+from kpwatch.receive.whole import known_1_0, known_2_0
 from kpwatch.remote_write import v1
 from kpwatch.remote_write.protobuf import encode_varint
 from kpwatch.remote_write.snappy import compress
@@ -59,7 +60,7 @@ def is_known(decoder: Decoder, body: bytes, protocol: Protocol) -> bool:
     buffer = Buffer()
     assert buffer.fill(compress(body), len(body))
     memory = decoder._memory
-    found = known_2_0(buffer, memory) if protocol == "2.0" else known_1_0(buffer, decoder._tracks, 1000)
+    found = known_2_0(buffer, memory) if protocol == "2.0" else known_1_0(buffer, decoder._courses, 1000)
     assert found is not None or buffer.body() == body
     return found is not None
 
@@ -129,7 +130,7 @@ def test_what_an_earlier_body_left_in_the_buffer_is_not_read(way: str) -> None:
         buffer = Buffer()
         buffer.fill(compress(body), len(body))
         buffer.fill(compress(body[:length]), length)
-        known = known_2_0(buffer, decoder._memory) if way == "2.0" else known_1_0(buffer, decoder._tracks, 1000)
+        known = known_2_0(buffer, decoder._memory) if way == "2.0" else known_1_0(buffer, decoder._courses, 1000)
         assert known is None
         assert buffer.body() == body[:length]
 
@@ -144,8 +145,8 @@ def test_a_known_body_is_bounded_like_any_other() -> None:
 
 def test_a_body_beyond_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is decoded like the others, and the buffer stays as small as it was."""
-    monkeypatch.setattr(whole, "BUFFER_BYTES_MAX", 100)
-    monkeypatch.setattr(whole, "BUFFER_BYTES_MIN", 100)
+    monkeypatch.setattr(buffer, "BUFFER_BYTES_MAX", 100)
+    monkeypatch.setattr(buffer, "BUFFER_BYTES_MIN", 100)
     decoder, body = Decoder(ReceiveOptions()), scrape("a", NAMES, VALUES)
     for _ in range(3):
         assert meaning(decoder.decode_block(compress(body)).frames) == fresh_meaning(body)
