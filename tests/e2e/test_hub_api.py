@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
+from kpwatch.hub import QueryOptions
 from tests.e2e.hub_scene import HubProcess, now_ms, series
 
 if TYPE_CHECKING:
@@ -284,18 +288,41 @@ def test_many_queries_at_once_all_answer(hub: HubProcess) -> None:
     assert found == {number: str(2 * number) for number in range(16)}
 
 
+ENDLESS = {"query": "quantile_over_time(0.5, vector(time())[1d:1s])", "start": 0, "end": 50_000, "step": 10}
+"""Few cells at a time, and minutes of work."""
+
+
 def test_limits_of_queries_are_options(tmp_path: Path) -> None:
-    """Too many samples is 422, too much time is 503; both name the option or the time."""
-    options = ("--query-max-samples", "5", "--query-timeout", "1h", "--query-concurrency", "1")
-    with HubProcess(tmp_path, *options) as hub, hub.client() as client:
-        answer = client.get("/api/v1/query_range", query="vector(1)", start=0, end=100, step=1)
-        assert (answer.status, answer.json()["errorType"]) == (422, "execution")
-        assert "--query-max-samples" in answer.json()["error"]
-        slow = "sum(" + "+".join(["vector(1)"] * 30) + ")"
-        answer = client.get("/api/v1/query", query=slow, timeout="1ms")
-        assert answer.status in (200, 503)
-        if answer.status == 503:
-            assert answer.json()["errorType"] == "timeout"
+    """Too many samples is 422, too much time and no room in the queue 503; each says why, and the hub lives on."""
+    with (
+        HubProcess(tmp_path, "--query-max-samples", "200000", "--query-concurrency", "1") as hub,
+        hub.client() as client,
+        ExitStack() as stack,
+    ):
+
+        def is_refused(one: Client, path: str, **form: object) -> tuple[int, str, str]:
+            answer = one.get(f"/api/v1/{path}", **form)
+            return answer.status, answer.json()["errorType"], answer.json()["error"]
+
+        def until_shown(line: str) -> None:
+            while line not in client.get("/metrics").body.decode():
+                pass
+
+        for _ in range(2):  # the second time it is known as one that needs no thread
+            assert data_of(client.get("/api/v1/query", query="1 + 1", time=4))["result"] == [4, "2"]
+        *error, text = is_refused(client, "query", query="sum_over_time(vector(time())[4d:1s])", time=0)
+        assert (error, "more than 200000 (--query-max-samples)" in text) == ([422, "execution"], True)
+        *error, text = is_refused(client, "query_range", timeout="100ms", **ENDLESS)
+        assert (error, "timed out" in text) == ([503, "timeout"], True)
+        waiting = QueryOptions().waiting
+        until_shown("kpwatch_hub_queries_running 0\n")
+        for _ in range(1 + waiting):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", hub.port)))
+            connection.sendall(f"GET /api/v1/query_range?{urlencode(ENDLESS)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        until_shown(f"kpwatch_hub_queries_waiting {waiting}\n")
+        *error, text = is_refused(client, "query_range", **ENDLESS)
+        assert (error, "are waiting already" in text) == ([503, "unavailable"], True)
+        assert data_of(client.get("/api/v1/query", query="1 + 1", time=4))["result"] == [4, "2"]
 
 
 def test_asking_again_and_again(tmp_path: Path) -> None:
