@@ -35,6 +35,7 @@ from kpwatch.model.matchers import Matcher
 from kpwatch.receive.decode import Decoder
 from kpwatch.receive.limits import ReceiveOptions
 from kpwatch.remote_write import snappy
+from kpwatch.remote_write.standing import LEARNING_SCRAPES
 from kpwatch.scrape.about import OwnSample
 from kpwatch.scrape.encoder import SeriesEncoder
 from kpwatch.store.database import Store
@@ -117,6 +118,9 @@ def _encode_feed(_: ExitStack) -> Callable[[], object]:
     parser, encoder = DeltaParser(), SeriesEncoder(identity(0), "rename")
     changes = [parser.feed(body) for body in recording.load().bodies]
     encoder.feed(changes[0])
+    for change in 2 * changes[1:]:  # until the block stands
+        encoder.feed(change)
+        encoder.encode(NOW_MS, [_UP])
     following = cycle(changes[1:])
     return lambda: encoder.feed(next(following))
 
@@ -124,6 +128,8 @@ def _encode_feed(_: ExitStack) -> Callable[[], object]:
 def _encode_join(_: ExitStack) -> Callable[[], object]:
     encoder = SeriesEncoder(identity(0), "rename")
     encoder.feed(DeltaParser().feed(recording.load().bodies[0]))
+    for _ in range(2 * LEARNING_SCRAPES):
+        encoder.encode(NOW_MS, [_UP])
     return lambda: encoder.encode(NOW_MS, [_UP])
 
 
@@ -256,9 +262,9 @@ STAGES = (
     Stage("agent: body parsed, cold", _parse_cold),
     Stage("agent: body parsed, delta (lines included)", _parse_delta),
     Stage("agent: labels named and encoded, cold", _encode_cold),
-    Stage("agent: changed values packed", _encode_feed),
-    Stage("agent: scrape joined (snappy included)", _encode_join),
-    Stage("agent: snappy", _snappy),
+    Stage("agent: changed values written into the block", _encode_feed),
+    Stage("agent: block of a scrape", _encode_join),
+    Stage("agent: snappy of a scrape made anew", _snappy),
     Stage("agent: body to block, all of the above", _agent),
     Stage("agent: request of two scrapes", _request, 2),
     Stage("hub: snappy", partial(_decompress, protocol="1.0")),

@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from kpwatch.spool.options import SpoolOptions
 
 
-MANY_TARGETS = 16
-"""From here on memory counts more than a tenth of a scrape's time."""
-
-
 def build(
     options: AgentOptions,
     *,
@@ -92,7 +88,6 @@ def build(
             log=log,
             counters=Counters(agent.registry),
             skeletons=skeletons,
-            among_many=lambda: agent.watches is not None and len(agent.watches) >= MANY_TARGETS,
             hand_on=hand_on,
             finished=finished,
             make_printer=make_printer,

@@ -1,10 +1,10 @@
 """A scrape is mostly the previous scrape: read only the lines that changed.
 
 Of some 1,270 lines of a kube-proxy about 150 differ from one scrape to the next, nearly always only in their value, and
-they stand together in a few of its 200 families. So `DeltaParser` keeps the previous body in *pieces*, cut at every `#`
-(where comments, and so families, begin), and compares pieces; only those that differ are cut into lines, only lines
-that differ are read, and of those only what stands behind the last blank, all of them at once. None of this is done
-line by line in Python: a line that did not change costs no call.
+they stand together in a few of its 200 families. So `DeltaParser` keeps the previous body in *pieces*, cut where a HELP
+line, and so a family, begins, and compares pieces; only those that differ are cut into lines, only lines that differ
+are read, and of those only what stands behind the last blank, all of them at once. None of this is done line by line in
+Python: a line that did not change costs no call.
 
 Where a line that changed is more than `head blank number`, such lines are read one by one behind their heads. Any other
 change (a line more or less, another head, a changed comment, an explicit timestamp, the time when a counter began)
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from kpwatch.exposition.formats import Format
     from kpwatch.exposition.text import LineError, Parsed, Sample
 
+NEVER_CHANGED = 8
 _NO_SLOT = -1
 _PLAIN_NUMBERS = b"0123456789.eE+-"
 """What numbers are made of that need no second look; NaN, Inf and whatever else is read one by one."""
 
-_count_lines = methodcaller("count", b"\n")
+_count_line_ends = methodcaller("count", b"\n")
 _cut_at_last_blank = methodcaller("rpartition", b" ")
 _head, _value = itemgetter(0), itemgetter(2)
 
@@ -53,12 +54,17 @@ class Layout(NamedTuple):
     parsed: Parsed
     heads: tuple[bytes, ...]
     """Of the slots; the same object for all targets that serve the same."""
+    lows: bytearray
+    """Of each slot's value, as eight bytes, the lowest that ever changed, NEVER_CHANGED where none did.
+
+    The same object for all targets that serve the same; who packs values notes it.
+    """
 
 
 class Skeleton:
     """What does not change from scrape to scrape: which lines there are, and what the rest looked like."""
 
-    __slots__ = ("__weakref__", "heads", "pieces", "slots_of_piece", "types")
+    __slots__ = ("__weakref__", "heads", "lows", "pieces", "slots_of_piece", "types")
 
     def __init__(
         self,
@@ -69,6 +75,8 @@ class Skeleton:
     ) -> None:
         self.heads = heads
         """Of each slot."""
+        self.lows = bytearray((NEVER_CHANGED,)) * len(heads)
+        """See `Layout.lows`."""
         self.types = types
         """Of the families."""
         self.slots_of_piece = slots_of_piece
@@ -154,49 +162,46 @@ class DeltaParser:
 
     @property
     def _separator(self) -> bytes:
-        """Where a body is cut into pieces; a line that has a `#` itself would be cut into two."""
-        return b"#" if self._together else b"\n"
+        """Where a body is cut into pieces, which then are whole lines but for this."""
+        return b"\n# HELP " if self._together else b"\n"
 
     def _changed_values(self, pieces: list[bytes]) -> list[tuple[int, float]] | None:
         """Slots with new values; None where more than values may have changed. Keeps `pieces` then and only then."""
         differs = list(map(ne, pieces, self._pieces))
         new, old = list(compress(pieces, differs)), list(compress(self._pieces, differs))
-        if list(map(_count_lines, new)) != list(map(_count_lines, old)):
+        slots_of_piece = list(compress(self._skeleton.slots_of_piece, differs))
+        if list(map(_count_line_ends, new)) != [len(slots_of_line) - 1 for slots_of_line in slots_of_piece]:
             return None
         new_lines, old_lines = b"\n".join(new).split(b"\n"), b"\n".join(old).split(b"\n")
         line_differs = list(map(ne, new_lines, old_lines))
-        slot_of_line = chain.from_iterable(compress(self._skeleton.slots_of_piece, differs))
-        slots = list(compress(slot_of_line, line_differs))
+        slots = list(compress(chain.from_iterable(slots_of_piece), line_differs))
         if _NO_SLOT in slots:
             return None
-        lines, before = list(compress(new_lines, line_differs)), list(compress(old_lines, line_differs))
-        changed = self._read_together(slots, lines, before) if self._together else None
+        lines = list(compress(new_lines, line_differs))
+        changed = self._read_together(slots, lines) if self._together else None
         if changed is None:
-            changed = self._read_each(slots, lines, before)
+            changed = self._read_each(slots, lines, list(compress(old_lines, line_differs)))
         if changed is not None:
             for index in compress(range(len(pieces)), differs):  # the others stay the objects that are shared
                 self._pieces[index] = pieces[index]
         return changed
 
-    def _read_together(
-        self, slots: list[int], lines: list[bytes], before: list[bytes]
-    ) -> list[tuple[int, float]] | None:
+    def _read_together(self, slots: list[int], lines: list[bytes]) -> list[tuple[int, float]] | None:
         """Values behind the last blank of `lines`; None where these may be anything else.
 
-        What stands before that blank is what stood there, and what stood behind it was a number; so, if there is a
-        number again, it is the value and the head is the same.
+        What stands before that blank has to be the head; then what stands behind it, if it is a number, is the value.
         """
-        now_cut, before_cut = list(map(_cut_at_last_blank, lines)), list(map(_cut_at_last_blank, before))
-        if list(map(_head, now_cut)) != list(map(_head, before_cut)):
+        cut = list(map(_cut_at_last_blank, lines))
+        if list(map(_head, cut)) != list(map(self._skeleton.heads.__getitem__, slots)):
             return None
         if self._wanted is not None:
             wanted = list(map(self._wanted.__getitem__, slots))
-            slots, now_cut, before_cut = (list(compress(rows, wanted)) for rows in (slots, now_cut, before_cut))
-        texts = [*map(_value, now_cut), *map(_value, before_cut)]
-        if b"" in texts or b"".join(texts).translate(None, _PLAIN_NUMBERS):
+            slots, cut = list(compress(slots, wanted)), list(compress(cut, wanted))
+        texts = list(map(_value, cut))
+        if b"".join(texts).translate(None, _PLAIN_NUMBERS):
             return None
         try:
-            values = list(map(float, texts[: len(slots)]))
+            values = list(map(float, texts))
         except ValueError:
             return None
         if max(values, default=0.0) == inf or min(values, default=0.0) == -inf:
@@ -237,33 +242,32 @@ class DeltaParser:
         samples = [sample for sample in parsed.samples if first_of_head[sample.head] is sample]
         heads = tuple(sample.head for sample in samples)
         forgets = has_timestamps and not self._honor_timestamps
-        self._together = not (self._grammar.has_exemplars or forgets or any(b"#" in head for head in heads))
+        self._together = not (self._grammar.has_exemplars or forgets)
         slot_of_line = {
             sample.line_number: slot
             for slot, sample in enumerate(samples)
             if sample.timestamp_ms is None and sample.line_number not in parsed.pinned
         }
         pieces = body.split(self._separator)
-        slots_of_piece = _slots_of_pieces(pieces, slot_of_line, apart=not self._together)
+        slots_of_piece = _slots_of_pieces(pieces, slot_of_line)
         self._skeleton = self._skeletons.share(Skeleton(heads, parsed.types, slots_of_piece, tuple(pieces)))
         self._wanted = None
         self.errors = parsed.errors
         self._pieces = [] if self.refuses else self._skeleton.shared(pieces)
         self.exemplars = parsed.exemplars
         self.duplicates = len(parsed.samples) - len(samples)
-        return Layout(parsed._replace(samples=samples, types=self._skeleton.types), self._skeleton.heads)
+        skeleton = self._skeleton
+        return Layout(parsed._replace(samples=samples, types=skeleton.types), skeleton.heads, skeleton.lows)
 
 
-def _slots_of_pieces(
-    pieces: Sequence[bytes], slot_of_line: dict[int, int], *, apart: bool
-) -> tuple[tuple[int, ...], ...]:
-    """For each line of each piece its slot; where pieces are not whole lines (`apart`) one begins within a line."""
+def _slots_of_pieces(pieces: Sequence[bytes], slot_of_line: dict[int, int]) -> tuple[tuple[int, ...], ...]:
+    """For each line of each piece its slot."""
     slots = []
     number = 1
     for piece in pieces:
-        lines = piece.count(b"\n")
-        slots.append(tuple(slot_of_line.get(line, _NO_SLOT) for line in range(number, number + lines + 1)))
-        number += lines + apart
+        following = number + piece.count(b"\n") + 1
+        slots.append(tuple(slot_of_line.get(line, _NO_SLOT) for line in range(number, following)))
+        number = following
     return tuple(slots)
 
 

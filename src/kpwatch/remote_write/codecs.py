@@ -47,6 +47,10 @@ class SeriesCodec(Protocol):
         """A whole series with samples at any time."""
         ...
 
+    def preamble(self) -> bytes:
+        """What comes before the series in the body of a request."""
+        ...
+
     def request(self, series: bytes) -> bytes:
         """The body of a request that holds these series."""
         ...
@@ -77,8 +81,12 @@ class CodecV1:
         """See `v1.encode_series`."""
         return v1.encode_series(block, samples)
 
+    def preamble(self) -> bytes:
+        """Nothing: the series are the request."""
+        return b""
+
     def request(self, series: bytes) -> bytes:
-        """The series are the request."""
+        """The series."""
         return series
 
 
@@ -112,6 +120,10 @@ class CodecV2:
     def encode_series(self, block: bytes, samples: Sequence[tuple[int, float]], start_ms: int = 0) -> bytes:
         """See `v2.encode_series`."""
         return v2.encode_series(block, samples, start_ms)
+
+    def preamble(self) -> bytes:
+        """The symbols."""
+        return self._symbols.encode()
 
     def request(self, series: bytes) -> bytes:
         """The symbols, then the series."""

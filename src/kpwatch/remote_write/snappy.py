@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING
 import cramjam
 
 from kpwatch.base.errors import BadInput, TooLarge
+from kpwatch.remote_write.protobuf import encode_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MAX_EXPANSION = 64
 """No element of a block yields more than 64 bytes (a copy of three bytes does), so a block cannot hold more."""
 
 _UINT32_MAX = 0xFFFFFFFF
+
+_LITERAL, _COPY_1, _COPY_2 = 0, 1, 2
+"""Kinds of elements: a copy has its offset in eleven bits, in two bytes or (3) in four."""
+_SHORT_LITERAL = 60
+"""The longest whose length is in its tag."""
 
 
 def compress(body: bytes) -> bytes:
@@ -99,9 +105,54 @@ def join_blocks(blocks: Iterable[bytes]) -> bytes:
         length, begin = promised_length(block)
         total += length
         elements.append(block[begin:])
-    header = bytearray()
-    while total > 0x7F:
-        header.append(total & 0x7F | 0x80)
-        total >>= 7
-    header.append(total)
-    return bytes(header) + b"".join(elements)
+    return block_of(total, elements)
+
+
+def block_of(length: int, elements: Iterable[bytes | bytearray]) -> bytes:
+    """The block whose content has this length and these elements."""
+    return b"".join([encode_varint(length), *elements])
+
+
+def elements_of(block: bytes) -> bytes:
+    """A block without its header."""
+    return block[promised_length(block)[1] :]
+
+
+def copies(block: bytes) -> Iterator[tuple[int, int, int]]:
+    """(where in the content, length, how far back) of every copy in a good block; the rest are literals."""
+    position = promised_length(block)[1]
+    begin = 0
+    while position < len(block):
+        tag = block[position]
+        kind, length = tag & 3, (tag >> 2) + 1
+        position += 1
+        if kind == _LITERAL:
+            if length > _SHORT_LITERAL:
+                length_bytes = length - _SHORT_LITERAL
+                length = int.from_bytes(block[position : position + length_bytes], "little") + 1
+                position += length_bytes
+            position += length
+        elif kind == _COPY_1:
+            length = ((tag >> 2) & 7) + 4
+            yield begin, length, tag >> 5 << 8 | block[position]
+            position += 1
+        else:
+            offset_bytes = 2 if kind == _COPY_2 else 4
+            yield begin, length, int.from_bytes(block[position : position + offset_bytes], "little")
+            position += offset_bytes
+        begin += length
+
+
+def literal_head(length: int) -> bytes:
+    """What comes before a literal of so many bytes."""
+    if length <= _SHORT_LITERAL:
+        return bytes(((length - 1) << 2,))
+    length_bytes = ((length - 1).bit_length() + 7) // 8
+    return bytes(((_SHORT_LITERAL - 1 + length_bytes) << 2,)) + (length - 1).to_bytes(length_bytes, "little")
+
+
+def copy(length: int, offset: int) -> bytes:
+    """A copy of 4 to 64 bytes from up to 65,535 bytes back."""
+    if length <= 11 and offset < 2048:
+        return bytes((_COPY_1 | (length - 4) << 2 | offset >> 8 << 5, offset & 0xFF))
+    return bytes((_COPY_2 | (length - 1) << 2, offset & 0xFF, offset >> 8))

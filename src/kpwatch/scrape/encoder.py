@@ -1,9 +1,10 @@
 """One target's samples -> Remote Write blocks, in one form: a way of saying `ident`, a version of the protocol.
 
-What a head becomes (`relabel.pipeline`) is found out and encoded once, when it is first seen; a scrape then packs the
-values that changed and joins everything around its one timestamp (`remote_write.codecs`). A head that is left out costs
-nothing from then on. All that is kept of a series is its *part*, the bytes before its timestamp: what else there is to
-know (its name, what ends it) is read back from there when the layout changes, which is rare.
+What a head becomes (`relabel.pipeline`) is found out and encoded once, when it is first seen; a scrape then writes the
+values that changed, and its one timestamp, into the block of the scrape before (`remote_write.standing`). A head that
+is left out costs nothing from then on. That block is all that is kept: what else there is to know of a series (its
+name, what ends it) is read back from there, as its *part*, the bytes before its timestamp, when the layout changes,
+which is rare.
 
 What was live and is gone gets a staleness marker: a series that left the body, everything when a scrape fails. Not so
 samples that bear a timestamp of their own, as in Prometheus: a marker has the time of the scrape, so the sample, when
@@ -12,17 +13,12 @@ it is back, would be out of order, for which receivers refuse a whole request.
 Two heads may come down to one series (a deleted label, a renamed one): the first keeps the name, the others are
 counted as duplicates and not sent, because a request with one series twice is refused by receivers. What is said
 `about` every scrape (`up`, `scrape_*`) is ours: a target's own gives way to it.
-
-An agent of many targets has an encoder `rest` after each scrape: the parts are in the block that was just made, a
-tenth of their size, and are cut out of it when the next body comes.
 """
 
 from __future__ import annotations
 
-import struct
 from array import array
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.exposition.delta import Layout, Values
 from kpwatch.exposition.text import Parsed, Sample, family_of
@@ -31,9 +27,9 @@ from kpwatch.model.numbers import STALE_NAN_BYTES
 from kpwatch.relabel.identity import on_the_wire
 from kpwatch.relabel.pipeline import LEFT_OUT, Pipeline
 from kpwatch.remote_write import snappy
-from kpwatch.remote_write.blocks import LIMIT_BYTES
 from kpwatch.remote_write.codecs import CODECS
-from kpwatch.remote_write.v1 import TAIL_BYTES, VALUE_BYTES, pack_value, timestamp_tail
+from kpwatch.remote_write.standing import StandingBlock
+from kpwatch.remote_write.v1 import VALUE_BYTES, pack_value, timestamp_tail
 from kpwatch.scrape.about import ABOUT_NAMES
 
 if TYPE_CHECKING:
@@ -49,26 +45,6 @@ _NOWHERE = -1
 _FIRST_LEFT_OUT = -2
 """Places of slots without a part: this and what is below it name a row of LEFT_OUT."""
 _NEVER_STALE = b""
-
-
-class _Resting(NamedTuple):
-    """Parts of series in a block that begins with them."""
-
-    block: bytes
-    lengths: bytes
-    """Of the parts, as the array of integers that `_cutter` reads."""
-    begin: int
-    """What comes before them in the block's content."""
-
-    def parts(self) -> list[bytes]:
-        content = snappy.decompress(self.block, LIMIT_BYTES)
-        return list(_cutter(self.lengths).unpack_from(content, self.begin))
-
-
-@lru_cache(maxsize=16)
-def _cutter(lengths: bytes) -> struct.Struct:
-    """What cuts parts with these lengths, a timestamp behind each, out of a body; targets alike have the same one."""
-    return struct.Struct("".join(f"{length}s{TAIL_BYTES}x" for length in array("I", lengths)))
 
 
 class SeriesEncoder:
@@ -90,12 +66,17 @@ class SeriesEncoder:
         """What names were made with: a family's type decides how its `le` or `quantile` is written."""
         self._heads: tuple[bytes, ...] = ()
         """As exposed, of the latest layout's slots."""
-        self._parts: list[bytes] = []
-        """Series of the latest body, each up to the end of its value; empty while they are at rest."""
-        self._resting: _Resting | None = None
-        self._latest_block = b""
+        self._lows = bytearray()
+        """Of the latest layout; shared."""
+        self._laid: list[bytes] | None = None
+        """The parts of a new layout, until they stand."""
+        self._standing: StandingBlock | None = None
+        """Series of the latest body, ours behind them."""
+        self._own_heads: list[bytes] = []
+        """Of our series that stand there."""
         self._part_of_slot: Sequence[int] = ()
         """Its place among the parts, or why it has none."""
+        self._slot_of_part: Sequence[int] = ()
         self._value_maps: dict[bytes, Callable[[float], float]] = {}
         """Head as exposed -> what its values become, for the few that have such a rule."""
         self._map_of_slot: dict[int, Callable[[float], float]] = {}
@@ -107,6 +88,9 @@ class SeriesEncoder:
         """Series that an encoder before this one had live -> what ends them."""
         self._gone: list[bytes] = []
         self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | str] = {}
+        self._preamble_symbols = -1
+        self._preamble_length = 0
+        self._preamble_elements = b""
         self._own_maps: dict[tuple[str, tuple[tuple[str, str], ...]], Callable[[float], float]] = {}
         self._own_live: dict[bytes, bytes] = {}
         self._ours: dict[Labels, bytes | str] = {}
@@ -121,7 +105,6 @@ class SeriesEncoder:
         self._codec = older._codec  # the parts' own; of 2.0 they mean nothing to another
         self._own_blocks, self._own_maps = {}, {}
         self._reserve_ours()
-        older._wake()
         self._inherited, self._own_live, self._gone = older._live(), older._own_live, older._gone
 
     def _reserve_ours(self) -> None:
@@ -132,30 +115,27 @@ class SeriesEncoder:
 
     def feed(self, change: Values | Layout) -> None:
         """Take in what a body changed."""
-        self._wake()
         if isinstance(change, Layout):
             self._relay(change)
             return
         self.added = 0
-        changed, pack = change.changed, pack_value
-        parts, part_of_slot, map_of_slot = self._parts, self._part_of_slot, self._map_of_slot
+        changed = change.changed
+        part_of_slot, map_of_slot = self._part_of_slot, self._map_of_slot
         if map_of_slot:
             changed = [(slot, map_of_slot[slot](value) if slot in map_of_slot else value) for slot, value in changed]
-        for slot, value in changed:
-            place = part_of_slot[slot]
-            if place >= 0:
-                parts[place] = parts[place][:-VALUE_BYTES] + pack(value)
+        if not isinstance(part_of_slot, range):  # else slots are parts
+            changed = [(place, value) for slot, value in changed if (place := part_of_slot[slot]) >= 0]
+        if self._laid is not None:
+            for place, value in changed:
+                self._laid[place] = self._laid[place][:-VALUE_BYTES] + pack_value(value)
+        elif self._standing is not None:
+            self._standing.put(changed)
 
-    def rest(self) -> None:
-        """Keep the parts in little room until they are needed; of use directly after `encode`."""
-        if self._is_live and self._parts and self._resting is None:
-            lengths = array("I", map(len, self._parts))
-            self._resting = _Resting(self._latest_block, lengths.tobytes(), len(self._codec.request(b"")))
-            self._parts = []
-
-    def _wake(self) -> None:
-        if self._resting is not None:
-            self._parts, self._resting = self._resting.parts(), None
+    def _parts(self) -> list[bytes]:
+        """Series of the latest body, each up to the end of its value."""
+        if self._laid is not None or self._standing is None:
+            return self._laid or []
+        return self._standing.parts()[: len(self._slot_of_part)]
 
     @property
     def symbols(self) -> int:
@@ -169,24 +149,58 @@ class SeriesEncoder:
 
     def encode(self, timestamp_ms: int, own: Iterable[OwnSample]) -> EncodedScrape:
         """Everything live, our own samples, and markers for what is gone, at `timestamp_ms`."""
-        self._wake()
         own_live = self._encode_own(own)
-        markers = self._gone + [head for block, head in self._own_live.items() if block not in own_live]
-        parts = list(self._parts) if self._is_live else []
-        parts += [head + value for head, value in own_live.values()]
-        parts += [head + STALE_NAN_BYTES for head in markers]
-        stamped = [
-            self._codec.encode_series(block, [(at_ms, value)], start_ms)
-            for block, at_ms, value, start_ms in self._stamped.values()
-            if self._is_live
-        ]
+        tail = timestamp_tail(timestamp_ms)
+        parts = [head + STALE_NAN_BYTES for head in self._gone]
+        parts += [head + STALE_NAN_BYTES for block, head in self._own_live.items() if block not in own_live]
+        stamped: list[bytes] = []
+        length, preamble = self._preamble()
+        elements = [preamble]
+        samples = 0
+        if self._is_live:
+            stamped = [
+                self._codec.encode_series(block, [(at_ms, value)], start_ms)
+                for block, at_ms, value, start_ms in self._stamped.values()
+            ]
+            standing = self._stand(list(own_live.values()))
+            length += standing.length
+            elements.append(standing.elements(tail))
+            samples = len(self._slot_of_part) + len(own_live)
+        else:
+            parts = [head + pack_value(value) for head, value in own_live.values()] + parts
+        if parts or stamped:
+            rest = tail.join([*parts, b"".join(stamped)])
+            length += len(rest)
+            elements.append(snappy.elements_of(snappy.compress(rest)))
         self._gone = []
         self._own_live = {block: head for block, (head, _) in own_live.items()}
-        return self._finish(parts, stamped, timestamp_ms)
+        block = snappy.block_of(length, elements)
+        return EncodedScrape(block, samples + len(parts) + len(stamped), timestamp_ms)
+
+    def _preamble(self) -> tuple[int, bytes]:
+        """Length and elements of what comes before the series; made anew where there are more symbols."""
+        symbols = self._codec.symbols
+        if symbols != self._preamble_symbols:
+            content = self._codec.preamble()
+            self._preamble_symbols, self._preamble_length = symbols, len(content)
+            self._preamble_elements = snappy.elements_of(snappy.compress(content)) if content else b""
+        return self._preamble_length, self._preamble_elements
+
+    def _stand(self, own: list[tuple[bytes, float]]) -> StandingBlock:
+        """The block of the latest body's series and, behind them, ours, with their values."""
+        heads = [head for head, _ in own]
+        if self._laid is None and self._standing is not None and heads == self._own_heads:
+            series = len(self._slot_of_part)
+            self._standing.put([(series + index, value) for index, (_, value) in enumerate(own)])
+            return self._standing
+        parts = self._parts()
+        parts += [head + pack_value(value) for head, value in own]
+        self._standing = StandingBlock(parts, self._slot_of_part, self._lows)
+        self._laid, self._own_heads = None, heads
+        return self._standing
 
     def end(self) -> None:
         """The scrape failed: what was live is gone."""
-        self._wake()
         self._gone += filter(None, self._live().values())
         self._is_live, self._inherited = False, {}
         self.duplicates = self.added = 0
@@ -200,7 +214,7 @@ class SeriesEncoder:
         if not self._is_live:
             return self._inherited
         key_of, block_of = self._codec.series_key, self._codec.block_of_head
-        live = {key_of(block_of(head)): head for head in (part[:-VALUE_BYTES] for part in self._parts)}
+        live = {key_of(block_of(head)): head for head in (part[:-VALUE_BYTES] for part in self._parts())}
         live.update((key_of(block), _NEVER_STALE) for block, *_ in self._stamped.values())
         return live
 
@@ -234,8 +248,11 @@ class SeriesEncoder:
             places.append(place)
         self._gone += [head for series, head in before.items() if head and series not in live]
         self._is_live, self._inherited = True, {}
-        self._heads, self._parts, self._stamped = layout.heads, parts, stamped
+        self._heads, self._lows, self._laid, self._stamped = layout.heads, layout.lows, parts, stamped
+        self._slot_of_part = [slot for slot, place in enumerate(places) if place >= 0]
         self._part_of_slot = range(len(parts)) if len(parts) == len(places) else places
+        if isinstance(self._part_of_slot, range):
+            self._slot_of_part = self._part_of_slot
         self._map_of_slot = {}
         if self._value_maps:
             found = ((slot, self._value_maps.get(head)) for slot, head in enumerate(layout.heads))
@@ -248,9 +265,10 @@ class SeriesEncoder:
             self._types, self._value_maps = types, {}
             return {}
         known: dict[bytes, bytes | str] = {}
+        parts = self._parts()
         for head, place in zip(self._heads, self._part_of_slot, strict=True):
             if place >= 0:
-                known[head] = self._codec.block_of_head(self._parts[place][:-VALUE_BYTES])
+                known[head] = self._codec.block_of_head(parts[place][:-VALUE_BYTES])
             elif place <= _FIRST_LEFT_OUT:
                 known[head] = LEFT_OUT[_FIRST_LEFT_OUT - place]
         known.update((self._heads[slot], block) for slot, (block, *_) in self._stamped.items())
@@ -282,7 +300,8 @@ class SeriesEncoder:
             self._ours[labels] = block
         return block
 
-    def _encode_own(self, own: Iterable[OwnSample]) -> dict[bytes, tuple[bytes, bytes]]:
+    def _encode_own(self, own: Iterable[OwnSample]) -> dict[bytes, tuple[bytes, float]]:
+        """Block -> head and value."""
         live = {}
         for name, labels, value in own:
             block = self._own_blocks.get((name, labels))
@@ -291,14 +310,8 @@ class SeriesEncoder:
             if isinstance(block, str):
                 continue  # a rule says so; `Pipeline.own` says which
             value_of = self._own_maps.get((name, labels))
-            live[block] = (self._codec.series_head(block), pack_value(value_of(value) if value_of else value))
+            live[block] = (self._codec.series_head(block), value_of(value) if value_of else value)
         if len(self._own_blocks) > 8 * len(live) + 64:  # labels such as a mode change rarely; still, a bound
             self._own_blocks = {key: block for key, block in self._own_blocks.items() if block in live}
             self._own_maps = {key: value_of for key, value_of in self._own_maps.items() if key in self._own_blocks}
         return live
-
-    def _finish(self, parts: list[bytes], stamped: list[bytes], timestamp_ms: int) -> EncodedScrape:
-        tail = timestamp_tail(timestamp_ms)
-        series = tail.join([*parts, b"".join(stamped)])
-        self._latest_block = snappy.compress(self._codec.request(series))
-        return EncodedScrape(self._latest_block, len(parts) + len(stamped), timestamp_ms)

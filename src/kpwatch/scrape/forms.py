@@ -76,11 +76,6 @@ class FormEncoders:
         for encoder in (*self._encoders.values(), *self._coming.values()):
             encoder.end()
 
-    def rest(self) -> None:
-        """Until the next body take little room."""
-        for encoder in self._encoders.values():
-            encoder.rest()
-
     def encode(self, timestamp_ms: int, own: list[OwnSample]) -> dict[Form, EncodedScrape]:
         """One scrape, in every form; raises ValueError where no timestamp can be like this."""
         scrapes = {

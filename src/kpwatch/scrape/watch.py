@@ -114,15 +114,13 @@ class TargetWatch:
         log: Logger,
         counters: Counters,
         skeletons: Skeletons,
-        among_many: Callable[[], bool],
         hand_on: Callable[[Mapping[Form, EncodedScrape]], None],
         finished: Callable[[bool], None],
         make_printer: Callable[[TargetOptions, Identity], SamplePrinter | None] = lambda _target, _identity: None,
     ) -> None:
         """`forms` says what the writers want now, `new_source` gives numbers for `EncodedScrape.source`.
 
-        `skeletons` is where all watches of an agent share what their targets have in common; `among_many` says whether
-        they are so many that memory counts more than time.
+        `skeletons` is where all watches of an agent share what their targets have in common.
         `finished` is told after each scrape whether the target was up; a printer shows what is sent (-debug).
         """
         self._forms = forms
@@ -130,7 +128,6 @@ class TargetWatch:
         self._log = log
         self._counters = counters
         self._skeletons = skeletons
-        self._among_many = among_many
         self._hand_on = hand_on
         self._finished = finished
         self._make_printer = make_printer
@@ -330,8 +327,6 @@ class TargetWatch:
             return
         if any(scrape.samples for scrape in scrapes.values()):
             self._hand_on(scrapes)
-        if self._among_many():
-            encoders.rest()
 
 
 def _encoder(identity: Identity, grain_ms: int, form: Form) -> SeriesEncoder:

@@ -139,7 +139,7 @@ def _rows_of(
         else:
             block = codec.label_block(name, series.family_type, series.help, series.unit)
             rows.append((head, codec.series_head(block, series.start_ms)))
-    return _Rows(protocol, before, rows, codec.request(b""))
+    return _Rows(protocol, before, rows, codec.preamble())
 
 
 def _fields(body: bytes, series_tag: int) -> tuple[bytes, list[bytes]]:

@@ -15,7 +15,7 @@ from kpwatch.exposition.delta import DeltaParser
 from kpwatch.exposition.text import family_of, parse
 from kpwatch.model.numbers import STALE_NAN_BYTES, is_stale
 from kpwatch.relabel.identity import Identity, on_the_wire
-from kpwatch.remote_write import snappy, v2
+from kpwatch.remote_write import snappy, standing, v2
 from kpwatch.scrape.about import OwnSample
 from kpwatch.scrape.encoder import SeriesEncoder
 from tests.unit.exposition.bodies import body_sequences, openmetrics_sequences
@@ -24,7 +24,7 @@ from tests.unit.scrape.wire import LIMIT_BYTES, Sent, is_marker, named, sent, se
 if TYPE_CHECKING:
     from types import FrameType
 
-    from kpwatch.model.encoded import EncodedScrape, Protocol
+    from kpwatch.model.encoded import EncodedScrape
     from kpwatch.scrape.encoder import IdentMode
 
 IDENTITY = Identity(
@@ -61,7 +61,14 @@ def bare(identity: Identity = Identity()) -> OneTarget:  # noqa: B008 - immutabl
     return OneTarget(identity, "off")
 
 
-@pytest.mark.parametrize("mode", ["add", "rename", "off"])
+@pytest.fixture
+def _learning(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many scrapes are made anew before their block stands."""
+    monkeypatch.setattr(standing, "LEARNING_SCRAPES", request.param)
+
+
+@pytest.mark.usefixtures("_learning")
+@pytest.mark.parametrize(("mode", "_learning"), [("add", 0), ("rename", 16), ("off", 1)], indirect=["_learning"])
 @given(bodies=body_sequences())
 def test_a_lasting_encoder_sends_what_a_fresh_one_would(mode: IdentMode, bodies: list[bytes | None]) -> None:
     """Caches change no byte: beside the markers, each request is the one of an encoder that sees this body first."""
@@ -129,29 +136,13 @@ def test_of_openmetrics_too(bodies: list[bytes | None]) -> None:
         assert _said(lasting.encode(now_ms, [UP])) == _said(fresh.encode(now_ms, [UP]))
 
 
-@pytest.mark.parametrize("protocol", ["1.0", "2.0"])
-@given(bodies=body_sequences())
-def test_rest_changes_no_byte(protocol: Protocol, bodies: list[bytes | None]) -> None:
-    """An encoder that rests after every scrape sends what one does that never rests, markers included."""
-    sides = [(DeltaParser(), SeriesEncoder(IDENTITY, "rename", protocol=protocol)) for _ in range(2)]
-    for number, body in enumerate(bodies):
-        blocks = []
-        for parser, encoder in sides:
-            if body is None:
-                parser.forget()
-                encoder.end()
-            else:
-                encoder.feed(parser.feed(body))
-            blocks.append(encoder.encode(T0 + number, [UP]).block)
-        sides[0][1].rest()
-        assert blocks[0] == blocks[1]
-
-
 def calls_of_a_scrape(lines: int) -> int:
     """Python functions called for a body of so many lines of which one changed."""
     parser, encoder = DeltaParser(), SeriesEncoder(IDENTITY, "rename")
     body = b"".join(b"# TYPE m%d gauge\nm%d 1\n" % (number, number) for number in range(lines // 2))
-    encoder.feed(parser.feed(body))
+    for value in (1, 2):  # a value that changes for the first time has its block made anew
+        encoder.feed(parser.feed(body.replace(b"m7 1\n", b"m7 %d\n" % value)))
+        encoder.encode(T0, [UP])
     calls = 0
 
     def count(_frame: FrameType, event: str, _argument: object) -> None:
@@ -160,7 +151,7 @@ def calls_of_a_scrape(lines: int) -> int:
 
     sys.setprofile(count)
     try:
-        encoder.feed(parser.feed(body.replace(b"m7 1\n", b"m7 2\n")))
+        encoder.feed(parser.feed(body.replace(b"m7 1\n", b"m7 3\n")))
         encoder.encode(T0, [UP])
     finally:
         sys.setprofile(None)

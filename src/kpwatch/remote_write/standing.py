@@ -1,0 +1,233 @@
+"""A snappy block that stands from scrape to scrape: values and the one timestamp are written where they lie in it.
+
+From scrape to scrape a target's series differ in nothing but some values and the timestamp they all share. So they are
+compressed once, and of what the library found only such copies are used as hold whatever the values become: a copy
+may lead from bytes that never change to bytes that never change, and from a timestamp to the same place of another, but
+to no byte that is *open*. An open byte is a literal; its place in the block is known, and a scrape writes it there.
+Nothing is joined or compressed, and the block is all that is kept of a series: 25 bytes where its part is 250.
+
+Of most values no byte is open: they never change. What does change is learnt in LEARNING_SCRAPES, in which every scrape
+is cut out of its block, joined and compressed anew; a value that changes for the first time later makes them begin
+again. It is open from the lowest byte that it needed (a counter of whole numbers needs few) and one below it. `lows` is
+what is known of that; targets that serve the same share it, so that each learns from all.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from functools import lru_cache
+from itertools import accumulate, compress
+from operator import ne
+from typing import TYPE_CHECKING
+
+from kpwatch.remote_write import snappy
+from kpwatch.remote_write.v1 import TAIL_BYTES, VALUE_BYTES, pack_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+CLOSED = VALUE_BYTES
+"""The low of a value of which no byte is open."""
+
+LEARNING_SCRAPES = 4
+"""Of a real kube-proxy's 860 series some 280 ever change, most of them within so many scrapes."""
+
+_ZEROS = tuple(bytes(low) for low in range(VALUE_BYTES))
+_STAND_IN = b"\x10\xfe\xfd\xfc\xfb\xfa\x7f"
+"""For a timestamp: no text has these bytes, so copies lead to them from nowhere else."""
+_STAMP_KINDS = "\0" + "".join(map(chr, range(1, TAIL_BYTES)))
+_FIRST_OPEN_KIND = TAIL_BYTES
+_KINDS = 4096
+"""Open values whose kinds differ; so many series take more bytes than a copy reaches back (64 KiB)."""
+_SHORTEST_COPY = 4
+_CONTENT_LIMIT_BYTES = 1 << 32
+
+_NO_LITERAL = (_CONTENT_LIMIT_BYTES, _CONTENT_LIMIT_BYTES, 0)
+
+_Literal = tuple[int, int, int]
+"""Where it begins and ends in the content, and where it begins among the elements."""
+
+
+class StandingBlock:
+    """Series with one sample each, all at one time."""
+
+    __slots__ = (
+        "_elements",
+        "_known_lows",
+        "_learning",
+        "_lengths",
+        "_lows",
+        "_parts",
+        "_places",
+        "_slots",
+        "_stamps",
+        "length",
+    )
+
+    def __init__(self, parts: list[bytes], slots: Sequence[int], lows: bytearray) -> None:
+        """`parts` are the series, each up to the end of its value.
+
+        `lows` says how low values are open, that of a series at the place that `slots` gives for it; what is learnt is
+        noted there. A series behind those in `slots` is open from its lowest byte.
+        """
+        self.length = sum(map(len, parts)) + TAIL_BYTES * len(parts)
+        """Of the content."""
+        self._lengths = array("I", map(len, parts)).tobytes()
+        self._slots = slots
+        self._known_lows = lows
+        self._lows = b""
+        """By which the block stands."""
+        self._parts: list[bytes] | None = parts
+        """The series where they do not stand: between their values and their block."""
+        self._learning = LEARNING_SCRAPES
+        """How many scrapes are still to be made anew."""
+        self._elements: bytes | bytearray = b""
+        """To be written into where the block stands."""
+        self._places: Sequence[int] = ()
+        """Of each series' open bytes among the elements."""
+        self._stamps: list[_Literal] = []
+        """Which bytes of a timestamp lie where among the elements."""
+
+    def put(self, changed: Iterable[tuple[int, float]]) -> None:
+        """Write values."""
+        elements, places, lows = self._elements, self._places, self._lows
+        if self._parts is not None or not isinstance(elements, bytearray):
+            self._learn((series, pack_value(value)) for series, value in changed)
+            return
+        refused = []
+        for series, value in changed:
+            packed, low = pack_value(value), lows[series]
+            if low != CLOSED and packed.startswith(_ZEROS[low]):
+                place = places[series]
+                elements[place : place + VALUE_BYTES - low] = packed[low:]
+            else:
+                refused.append((series, packed))
+        if refused:
+            self._learn(refused)
+            self._learning = LEARNING_SCRAPES
+
+    def elements(self, tail: bytes) -> bytes:
+        """The block without its header, with this `timestamp_tail`."""
+        if self._learning:
+            self._elements = snappy.elements_of(snappy.compress(tail.join([*self.parts(), b""])))
+            self._parts = None
+            self._learning -= 1
+            return self._elements
+        elements = self._elements
+        if self._parts is not None or not isinstance(elements, bytearray):
+            elements = self._stand()
+        for place, begin, end in self._stamps:
+            elements[place : place + end - begin] = tail[begin:end]
+        return bytes(elements)
+
+    def parts(self) -> list[bytes]:
+        """The series as they are now, each up to the end of its value."""
+        if self._parts is not None:
+            return self._parts
+        content = snappy.decompress(snappy.block_of(self.length, (self._elements,)), _CONTENT_LIMIT_BYTES)
+        return list(_cutter(self._lengths).unpack_from(content))
+
+    def _learn(self, changed: Iterable[tuple[int, bytes]]) -> None:
+        parts, slots, known = self.parts(), self._slots, self._known_lows
+        for series, packed in changed:
+            if parts[series].endswith(packed):
+                continue
+            parts[series] = parts[series][:-VALUE_BYTES] + packed
+            if series < len(slots):
+                slot = slots[series]
+                known[slot] = min(known[slot], max(0, _lowest(packed) - 1))
+        self._parts = parts
+
+    def _stand(self) -> bytearray:
+        parts, self._parts = self.parts(), None
+        known = bytes(map(self._known_lows.__getitem__, self._slots)) + bytes(len(parts) - len(self._slots))
+        self._lows = bytes(
+            low if low == CLOSED else min(low, _lowest(part[-VALUE_BYTES:]))
+            for part, low in zip(parts, known, strict=True)
+        )
+        content = _STAND_IN.join([*parts, b""])
+        self._elements, literals = elements, _ = _rewritten(content, _kinds(parts, self._lows))
+        ends = [end - TAIL_BYTES for end in accumulate(len(part) + TAIL_BYTES for part in parts)]
+        self._places = array("I", bytes(array("I").itemsize * len(parts)))
+        values = ((end - VALUE_BYTES + low, end) for end, low in zip(ends, self._lows, strict=True))
+        for series, place, _, _ in _lying(literals, values):
+            self._places[series] = place
+        stamps = _lying(literals, ((end, end + TAIL_BYTES) for end in ends))
+        self._stamps = [(place, begin - ends[series], until - ends[series]) for series, place, begin, until in stamps]
+        return elements
+
+
+def _lowest(packed: bytes) -> int:
+    """The first byte that is not zero; the last one where all are."""
+    return min(VALUE_BYTES - len(packed.lstrip(b"\0")), VALUE_BYTES - 1)
+
+
+def _kinds(parts: Sequence[bytes], lows: Sequence[int]) -> str:
+    """For each byte of the content which others are like it whatever happens: those with the same character."""
+    kinds = []
+    for series, (part, low) in enumerate(zip(parts, lows, strict=True)):
+        kinds.append("\0" * (len(part) - VALUE_BYTES + low))
+        if low != CLOSED:
+            first = _FIRST_OPEN_KIND + VALUE_BYTES * (series % _KINDS)
+            kinds.append("".join(map(chr, range(first + low, first + VALUE_BYTES))))
+        kinds.append(_STAMP_KINDS)
+    return "".join(kinds)
+
+
+def _rewritten(content: bytes, kinds: str) -> tuple[bytearray, list[_Literal]]:
+    """Elements for `content` whose copies lead between bytes of one kind, and the literals beside them."""
+    elements = bytearray()
+    literals: list[_Literal] = []
+    done = 0
+
+    def write_literal(end: int) -> None:
+        if end > done:
+            elements.extend(snappy.literal_head(end - done))
+            literals.append((done, end, len(elements)))
+            elements.extend(content[done:end])
+
+    for begin, length, offset in snappy.copies(snappy.compress(content)):
+        here, there = kinds[begin : begin + length], kinds[begin - offset : begin - offset + length]
+        for run_begin, run_end in ((0, length),) if here == there else _equal_runs(here, there):
+            if run_end - run_begin >= _SHORTEST_COPY:
+                write_literal(begin + run_begin)
+                elements.extend(snappy.copy(run_end - run_begin, offset))
+                done = begin + run_end
+    write_literal(len(content))
+    return elements, literals
+
+
+def _equal_runs(one: str, other: str) -> Iterator[tuple[int, int]]:
+    """Where two texts of one length are the same."""
+    begin = 0
+    for index in compress(range(len(one)), map(ne, one, other)):
+        if index > begin:
+            yield begin, index
+        begin = index + 1
+    if begin < len(one):
+        yield begin, len(one)
+
+
+def _lying(literals: Sequence[_Literal], stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """What of stretches of the content, one behind the other, lies in literals.
+
+    The stretch's number, where among the elements, and the piece of the content.
+    """
+    rest = iter(literals)
+    literal_begin, literal_end, place = next(rest, _NO_LITERAL)
+    for number, (begin, end) in enumerate(stretches):
+        while literal_begin < end:
+            if literal_end > begin:
+                first, last = max(begin, literal_begin), min(end, literal_end)
+                if first < last:
+                    yield number, place + first - literal_begin, first, last
+                if literal_end > end:
+                    break
+            literal_begin, literal_end, place = next(rest, _NO_LITERAL)
+
+
+@lru_cache(maxsize=16)
+def _cutter(lengths: bytes) -> struct.Struct:
+    """What cuts parts with these lengths, a timestamp behind each, out of a content; targets alike share one."""
+    return struct.Struct("".join(f"{length}s{TAIL_BYTES}x" for length in array("I", lengths)))
