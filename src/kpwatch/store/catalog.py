@@ -20,7 +20,7 @@ import numpy as np
 
 from kpwatch.base.errors import BadInput
 from kpwatch.model.labels import METRIC_NAME, label_value
-from kpwatch.store.packing import Damaged, assemble, compress, decompress
+from kpwatch.store.packing import Damaged, assemble, compress, decompress, enclose
 from kpwatch.store.parts import count_common
 from kpwatch.store.schema import crc
 
@@ -267,7 +267,7 @@ class Catalog:
             connection.executemany(
                 "INSERT INTO layouts VALUES (?, ?)",
                 [
-                    (layout.number, pack_ids(layout.number, layout.columns))
+                    (layout.number, pack_ids(layout.number, layout.columns, is_brief=True))
                     for layout in self._new_layouts
                     if layout.number
                 ],
@@ -308,6 +308,10 @@ class Catalog:
                 self.by_metric[metric] = rest
             else:
                 del self.by_metric[metric]
+
+    def idle_layouts(self) -> list[ColumnSet]:
+        """Those that no row of the head has."""
+        return [layout for layout in self.layouts.values() if not layout.rows]
 
     def save_state(self, connection: sqlite3.Connection, target: Target, sealed_row: int) -> None:
         """Write which columns a target has and how far its journal is sealed."""
@@ -414,11 +418,12 @@ def _read_labels(number: int, text: bytes, checksum: object) -> Labels | None:
     return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
-def pack_ids(number: int, ids: Ids, note: int = 0) -> bytes:
-    """Increasing ids, and another number, as bytes that belong to row `number`."""
+def pack_ids(number: int, ids: Ids, note: int = 0, *, is_brief: bool = False) -> bytes:
+    """Increasing ids, and another number, as bytes that belong to row `number`; `is_brief`: soon deleted."""
     steps = ids.astype("<u4")
     steps[1:] -= ids[:-1]
-    body = IDS_HEAD.pack(len(ids), note) + compress(steps.view(np.uint8).reshape(-1, 4).T.tobytes(), 1)
+    raw = steps.view(np.uint8).reshape(-1, 4).T.tobytes()
+    body = IDS_HEAD.pack(len(ids), note) + (enclose(raw) if is_brief else compress(raw, 1))
     return IDS_CHECKSUM.pack(crc(number, body)) + body
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from kpwatch.store.blocks import BlockRow
+    from kpwatch.store.catalog import ColumnSet
     from kpwatch.store.deletion import Deletion
     from kpwatch.store.head import HeadRow
     from kpwatch.store.parts import Part
@@ -368,7 +369,7 @@ class Maintenance:
         unused = unused_columns(catalog, layouts)
         self._names_may_go = False
         if gone or len(unused):
-            idle = [layout for layout in catalog.layouts.values() if layout not in layouts]
+            idle = catalog.idle_layouts()
 
             def work() -> None:
                 catalog.forget(state.connection, gone, idle, unused)
@@ -381,12 +382,16 @@ class Maintenance:
 
         They are looked for when so many may be found that it is worth passing those that are used.
         """
-        catalog, state = self._state.catalog, self._state
+        catalog = self._state.catalog
         if len(catalog.layouts) <= max(LAYOUTS_KEPT, self._layouts_used + self._layouts_used // 4):
             return
-        idle = [layout for layout in catalog.layouts.values() if not layout.rows]
+        idle = catalog.idle_layouts()
         self._layouts_used = len(catalog.layouts) - len(idle)
-        state.unsynced(lambda: catalog.forget(state.connection, [], idle[:LAYOUTS_AT_ONCE], NO_COLUMNS))
+        self._drop_layouts(idle[:LAYOUTS_AT_ONCE])
+
+    def _drop_layouts(self, idle: Sequence[ColumnSet]) -> None:
+        state = self._state
+        state.unsynced(lambda: state.catalog.forget(state.connection, [], idle, NO_COLUMNS))
 
     def _trim(self) -> None:
         """Delete dead rows at the journal's start; seal targets whose few old rows keep too many dead ones there."""
@@ -435,6 +440,7 @@ class Maintenance:
                 if samples >= CLOSE_SAMPLES_MIN and clock.monotonic_seconds() < deadline:
                     self.seal(number)
             self.compact(deadline, plan_last)
+            self._drop_layouts(state.catalog.idle_layouts())
             left = [row for number in state.head.targets() for row in state.head.rows(number)]
             state.unsynced(lambda: journal.keep_only(state.connection, left))
             while (

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
 
 
+_FRAME = b"\x28\xb5\x2f\xfd\xa0"  # magic number; one segment, four bytes for its length
+_ENCLOSED_BYTES_MAX = 4096
+
+
 class Damaged(StoreError):
     """Stored bytes do not have the checksum, or not the form, they were written with."""
 
@@ -47,6 +51,14 @@ def assemble(by_plane: NDArray[np.uint8]) -> Words:
 def compress(raw: bytes, level: int) -> bytes:
     """One zstd frame."""
     return bytes(cramjam.zstd.compress(raw, level=level))
+
+
+def enclose(raw: bytes) -> bytes:
+    """One zstd frame (RFC 8878, 3.1.1) that holds `raw` as it is: for little that is soon deleted."""
+    length = len(raw)
+    if length > _ENCLOSED_BYTES_MAX:
+        return compress(raw, 1)
+    return _FRAME + length.to_bytes(4, "little") + (length << 3 | 1).to_bytes(3, "little") + raw
 
 
 def decompress(packed: bytes | memoryview, length: int) -> NDArray[np.uint8]:

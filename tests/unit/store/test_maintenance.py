@@ -73,6 +73,8 @@ def test_many_layouts_are_not_kept(tmp_path: Path, monkeypatch) -> None:
         assert everything(store) == model
     with opened(tmp_path) as store:
         assert everything(store) == model
+        ((unused,),) = sql(store, "SELECT count(*) FROM layouts WHERE id NOT IN (SELECT layout FROM journal)")
+        assert unused == 0, "a clean stop leaves none"
 
 
 def test_dead_rows_of_the_journal_go(tmp_path: Path, monkeypatch) -> None:

@@ -14,6 +14,7 @@ from kpwatch.store.packing import (
     compress_fast,
     decompress,
     decompress_fast,
+    enclose,
     planes,
     width_of,
 )
@@ -31,7 +32,11 @@ def test_planes_and_back(values: list[int]) -> None:
     assert assemble(raw).tolist() == values
 
 
-CODECS = (("zstd", lambda raw: compress(raw, 3), decompress), ("lz4", compress_fast, decompress_fast))
+CODECS = (
+    ("zstd", lambda raw: compress(raw, 3), decompress),
+    ("zstd, as it is", enclose, decompress),
+    ("lz4", compress_fast, decompress_fast),
+)
 
 
 @pytest.mark.parametrize(("name", "pack", "unpack"), CODECS)
@@ -45,3 +50,9 @@ def test_compressors(name: str, pack, unpack) -> None:
             unpack(packed, wrong)
     with pytest.raises(Damaged):
         unpack(packed[: len(packed) // 2], len(raw))
+
+
+@given(st.binary(max_size=6000))
+def test_what_is_left_as_it_is(raw: bytes) -> None:
+    """It is a zstd frame like any other, also where it was too long for that."""
+    assert decompress(enclose(raw), len(raw)).tobytes() == raw
