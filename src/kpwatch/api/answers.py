@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from kpwatch.api.points import PointsWriter, seconds_text, time_texts, value_text
+from kpwatch.api.points import PointsWriter, seconds_text, times_text, value_text
 from kpwatch.base.asgi import JSON, Answer
 from kpwatch.base.errors import (
     BadInput,
@@ -220,5 +220,5 @@ class _MatrixWriter:
         key = timestamps_ms.tobytes()
         writer = self._writers.get(key)
         if writer is None:
-            writer = self._writers[key] = PointsWriter(time_texts(timestamps_ms))
+            writer = self._writers[key] = PointsWriter(times_text(timestamps_ms))
         return writer

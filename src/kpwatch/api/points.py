@@ -16,8 +16,6 @@ import orjson
 from kpwatch.model.gofloat import format_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 PLAIN_FROM, PLAIN_BELOW = 1e-4, 1e16
@@ -59,23 +57,26 @@ def seconds_text(timestamp_ms: int) -> str:
     return f"{sign}{seconds}.{fraction:03d}" if fraction else f"{sign}{seconds}"
 
 
-def time_texts(timestamps_ms: NDArray[np.int64]) -> list[str]:
-    """Each timestamp of a row; the times of a query's steps have the same fraction of a second nearly always."""
+def times_text(timestamps_ms: NDArray[np.int64]) -> str:
+    """The timestamps of a row, a comma between them; those of a query's steps have the same fraction nearly always."""
     seconds, fractions = timestamps_ms // 1000, timestamps_ms % 1000
     if not len(seconds) or seconds[0] < 0 or (fractions != fractions[0]).any():
-        return list(map(seconds_text, timestamps_ms.tolist()))
-    fraction = f".{fractions[0]:03d}" if fractions[0] else ""
+        return ",".join(map(seconds_text, timestamps_ms.tolist()))
     row = orjson.dumps(seconds, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode()
-    return (row.replace(",", fraction + ",") + fraction).split(",")
+    if not fractions[0]:
+        return row
+    fraction = f".{fractions[0]:03d}"
+    return row.replace(",", fraction + ",") + fraction
 
 
 class PointsWriter:
     """Writes `[1435781451.781,"1"],…` for rows whose points are at the same times."""
 
-    def __init__(self, times: Sequence[str]) -> None:
-        """`times`: the texts of the points' times; at least one."""
-        self._pieces = [""] * (2 * len(times)) + ['"]']
-        self._pieces[:-1:2] = [f'[{times[0]},"', *(f'"],[{time},"' for time in times[1:])]
+    def __init__(self, times: str) -> None:
+        """`times`: the points' times, a comma between them; at least one."""
+        before = "[" + times.replace(",", ',"\n"],[') + ',"'
+        self._pieces = [""] * (2 * times.count(",") + 2) + ['"]']
+        self._pieces[:-1:2] = before.split("\n")
 
     def points(self, values: NDArray[np.float64]) -> str:
         """The points of a series."""

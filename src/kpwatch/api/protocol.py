@@ -28,6 +28,7 @@ LARGE_BYTES = 64 << 10
 """Of an answer: it is not copied to stand behind its head."""
 
 
+_TOO_LONG = f"request head longer than {HEAD_LIMIT_BYTES} bytes"
 _LENGTH = b"content-length"
 
 
@@ -77,7 +78,9 @@ class HubProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """A piece of the request's line."""
         self.url += url
-        self._grow(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            raise ValueError(_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
@@ -85,12 +88,9 @@ class HubProtocol(HttpToolsProtocol):
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
-        self._grow(len(name) + len(value))
-
-    def _grow(self, count: int) -> None:
-        self._head_bytes += count
+        self._head_bytes += len(name) + len(value)
         if self._head_bytes > HEAD_LIMIT_BYTES:
-            raise ValueError(f"request head longer than {HEAD_LIMIT_BYTES} bytes")
+            raise ValueError(_TOO_LONG)
 
     def on_headers_complete(self) -> None:
         """Choose the way."""

@@ -113,8 +113,10 @@ def _stddev(grid: Grid, groups: Groups) -> Floats:
 
 def _folding(fold: Callable[[Grid, Groups], Floats]) -> Callable[[Request], Grid]:
     def run(request: Request) -> Grid:
+        if not request.grid.labels:
+            return request.grid
         groups = group_rows(request.grid.labels, request.names, without=request.without)
-        return _per_group(request.grid, groups, fold(request.grid, groups)) if groups.labels else request.grid
+        return _per_group(request.grid, groups, fold(request.grid, groups))
 
     return run
 

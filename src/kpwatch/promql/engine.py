@@ -174,6 +174,8 @@ def _raw_matrix(evaluation: Evaluation, node: Range | Subquery, times_ms: Intege
 
 
 def _matrix(grid: Grid, times_ms: Integers) -> Matrix:
+    if not grid.labels:
+        return Matrix([])
     order = sorted(range(len(grid.labels)), key=grid.labels.__getitem__)
     counts = np.count_nonzero(grid.present, axis=1)
     series = []

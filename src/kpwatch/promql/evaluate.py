@@ -208,7 +208,7 @@ class Evaluation:
         grid = _over_windows(function, parts, scalars, len(ends_ms), self._budget.check_time)
         if call.function == "quantile_over_time":
             _warn_of_quantiles(scalars[0], grid, call, self._scope.notes)
-        if function.wants_counter:
+        if function.wants_counter and grid.labels:
             self._note_possible_gauges(grid, call, node)
         return _spread(grid, len(times_ms)) if is_fixed else grid
 

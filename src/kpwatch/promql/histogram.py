@@ -71,6 +71,8 @@ def histogram_quantile(q: Floats, grid: Grid, times_ms: Integers, notes: Notes, 
     wrong = q[~((q >= 0) & (q <= 1))]
     if len(wrong):
         notes.warn(f"quantile value should be between 0 and 1, got {format_g(float(wrong[0]))}", places, 1)
+    if not grid.labels:
+        return grid
     repairs: dict[str, list[tuple[Repair, Integers]]] = {}
 
     def evaluate(portion: Portion) -> Floats:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpwatch.api.points import PointsWriter, seconds_text, time_texts, value_text, value_texts
+from kpwatch.api.points import PointsWriter, seconds_text, times_text, value_text, value_texts
 from kpwatch.model.gofloat import format_json
 
 ODD = [
@@ -54,14 +54,14 @@ def test_one_number_is_written_as_prometheus_writes_it(value: float) -> None:
 
 def test_points_are_pairs_of_a_time_and_a_text() -> None:
     """The piece of JSON between the brackets of a series."""
-    writer = PointsWriter(["1", "2.5"])
+    writer = PointsWriter("1,2.5")
     assert writer.points(np.asarray([1.0, 0.5])) == '[1,"1"],[2.5,"0.5"]'
     assert writer.points(np.asarray([2.0, np.nan])) == '[1,"2"],[2.5,"NaN"]'
 
 
 def test_one_point_is_written_alone() -> None:
     """Without a comma."""
-    assert PointsWriter(["1"]).points(np.asarray([1.5])) == '[1,"1.5"]'
+    assert PointsWriter("1").points(np.asarray([1.5])) == '[1,"1.5"]'
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_one_point_is_written_alone() -> None:
 )
 def test_times_of_steps_are_written_as_each_alone_is(times_ms: list[int]) -> None:
     """Seconds, with three decimals where they are not all zero."""
-    assert time_texts(np.asarray(times_ms, np.int64)) == [seconds_text(time_ms) for time_ms in times_ms]
+    assert times_text(np.asarray(times_ms, np.int64)) == ",".join(map(seconds_text, times_ms))
