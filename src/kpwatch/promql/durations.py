@@ -235,7 +235,7 @@ class _Reader:
         if name := self.take(*_SPECIAL):
             return _literal(_SPECIAL[name], is_duration=False)
         if self.done or not (self._pieces[self.position][0].isdigit() or self._pieces[self.position][0] == "."):
-            found = "the end" if self.done else f'"{self._pieces[self.position]}"'
+            found = "end of input" if self.done else f'"{self._pieces[self.position]}"'
             raise BadQuery(f"parse error: unexpected {found}, expected number, duration, step(), or range()")
         self.position += 1
         text = self._pieces[self.position - 1]
@@ -243,7 +243,7 @@ class _Reader:
 
     def _expect(self, piece: str) -> None:
         if not self.take(piece):
-            found = "the end" if self.done else f'"{self._pieces[self.position]}"'
+            found = "end of input" if self.done else f'"{self._pieces[self.position]}"'
             raise BadQuery(f'parse error: unexpected {found} in a duration, expected "{piece}"')
 
     def _deeper(self, read: Callable[[], _Value]) -> _Value:

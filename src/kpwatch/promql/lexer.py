@@ -22,6 +22,7 @@ from kpwatch.base.errors import BadQuery
 from kpwatch.promql.durations import INSTANT, Shown, Span, parse_offset, parse_window
 from kpwatch.promql.numbers import literal_value
 from kpwatch.promql.places import find_places, places_of
+from kpwatch.promql.pretty import quote
 from kpwatch.promql.strings import replace_bytes, unquote
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ _ONLY_QUOTED = frozenset(EXTENSIONS)
 """Names of labels that the parser does not take as they are."""
 _MATCH_OPERATORS = frozenset({"=", "!=", "=~", "!~"})
 _OR_NOTHING = "|"
+_QUOTES = {"`": "unterminated raw string", **dict.fromkeys("\"'", "unterminated quoted string")}
 _SPECIAL_NUMBERS = {"inf": math.inf, "nan": math.nan}
 
 
@@ -214,14 +216,22 @@ class _Rewriter:
         elif kind in ("open", "close"):
             self._bracket(piece)
         elif kind == "other" and piece not in (",", "="):
-            what = "unterminated quoted string" if piece in "\"'`" else f"unexpected character: '{piece}'"
-            raise BadQuery(f"parse error: {what}")
+            raise BadQuery(f"parse error: {self._fault_of(piece)}")
         elif piece == "+" and self._kind(1) == "string":
             raise BadQuery(
                 "parse error: unary expression only allowed on expressions of type scalar or instant vector, "
                 'got "string"'
             )
         return piece
+
+    def _fault_of(self, piece: str) -> str:
+        """What is wrong with a character that belongs nowhere, as Prometheus says it."""
+        if piece in _QUOTES:
+            return _QUOTES[piece]
+        behind = self._stream[self._indexes[self._at] + 1 :][:1]
+        if piece == "!" and behind and not self._braces:
+            return f"unexpected character after '!': '{_shown(behind[0].text[0])}'"
+        return f"unexpected character{' inside braces' if self._braces else ''}: '{_shown(piece)}'"
 
     def _go_behind(self, kind: str, piece: str) -> None:
         """Note whether a selector ends with the piece just written."""
@@ -333,6 +343,10 @@ def _plain_duration(milliseconds: int) -> str:
     days, rest = divmod(abs(milliseconds), 86_400_000)
     parts = ((days, "d"), (rest // 1000, "s"), (rest % 1000, "ms"))
     return "-" * (milliseconds < 0) + "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
+def _shown(character: str) -> str:
+    return quote(character)[1:-1] if character not in "\"'" else character
 
 
 def _plain_window(window: Window) -> str:

@@ -21,6 +21,7 @@ from kpwatch.base.errors import BadQuery
 from kpwatch.model.labels import METRIC_NAME
 from kpwatch.model.matchers import Matcher
 from kpwatch.promql.durations import INSTANT, Span
+from kpwatch.promql.faults import find_fault
 from kpwatch.promql.functions import FUNCTIONS, Pointwise
 from kpwatch.promql.lexer import (
     NAME_STAND_IN,
@@ -121,7 +122,10 @@ def parse_natively(text: str, query: str = "") -> promql_parser.Expr:
         parsed: promql_parser.Expr = promql_parser.parse(text)
     except (ValueError, OverflowError) as error:
         said = str(error)
-        place = place_of_fault(list(tokens(query)), said)
+        stream = list(tokens(query))
+        place = place_of_fault(stream, said)
+        if not place and (fault := find_fault(stream)):
+            raise BadQuery(fault) from error
         for pattern, words in _AS_PROMETHEUS_SAYS:
             said = pattern.sub(words, said)
         raise BadQuery(f"{place}: parse error: {said}" if place else f"parse error: {said}") from error

@@ -40,7 +40,7 @@ RANGES = [
 ]
 
 NONE = [
-    ("", "unexpected the end"),
+    ("", "unexpected end of input"),
     ("0", "greater than 0"),
     ("5m - 5m", "greater than 0"),
     ("-5m", "greater than 0"),
