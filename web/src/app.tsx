@@ -49,6 +49,7 @@ export function App(): JSX.Element {
       redraw(undefined as never);
     });
   }, [page]);
+  useEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   document.documentElement.lang = languageTag();
   document.title = `${page ? t(page.words) : "404"} · ${t("title")}`;
 

@@ -89,6 +89,13 @@ interface Look {
 /** A line's own value, stacked or not: under the cursor, else its last. */
 const valueAt = (line: Line | undefined, at: number | null): number | null => (at === null ? line?.values.findLast((value) => value !== null) : line?.values[at]) ?? null;
 
+/* Where the round numbers of a unit are not those of ten. */
+const TENS = Array.from({ length: 11 }, (_, at) => [1, 2, 5].map((digit) => Number(`${digit}e${at - 9}`))).flat();
+const TICKS: Readonly<Record<string, number[]>> = {
+  seconds: [...TENS.filter((seconds) => seconds < 60 && seconds !== 50), 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800].sort((a, b) => a - b),
+  bytes: Array.from({ length: 51 }, (_, power) => 2 ** power),
+};
+
 /* About as wide as the text of an axis is drawn. */
 const widthOf = (text: string): number => [...text].reduce((width, sign) => width + (sign.charCodeAt(0) > 0x2e80 ? 12 : 7), 0);
 
@@ -107,10 +114,10 @@ function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }
     scales: { x: { time: true }, y: { range: (_, low, high) => yRange(low, high) } },
     axes: [
       { ...axis, size: 28, values: (chart, times) => times.map((time) => tick(time, (chart.scales.x?.max ?? 0) - (chart.scales.x?.min ?? 0))), space: 70 },
-      { ...axis, size: (_, texts) => Math.max(60, 14 + Math.max(0, ...(texts ?? []).map(widthOf))), values: (_, values) => values.map((value) => inUnit(unit, value)) },
+      { ...axis, ...(TICKS[unit] ? { incrs: TICKS[unit] } : {}), size: (_, texts) => Math.max(60, 14 + Math.max(0, ...(texts ?? []).map(widthOf))), values: (_, values) => values.map((value) => inUnit(unit, value)) },
     ],
     series: [
-      { value: (_, time) => (time === null ? t("last_value") : new Date(time * 1000).toLocaleTimeString("en-GB")) },
+      { label: t("time"), value: (_, time) => (time === null ? t("last_value") : new Date(time * 1000).toLocaleTimeString("en-GB")) },
       ...lines.map(({ name }, index) => {
         const stroke = colour(`line-${(index % COLOURS) + 1}`);
         const fill = stacked ? { fill: `${stroke}44` } : {};

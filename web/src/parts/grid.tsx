@@ -52,8 +52,8 @@ interface Props<Row> {
 }
 
 const WINDOWED_FROM = 100;
-const ROWS_BEYOND = 12; // drawn above and below the window
-const STEP_ROWS = 6; // the window moves in steps, so that most scroll events draw nothing
+const ROWS_BEYOND = 8; // drawn above and below the window
+const STEP_ROWS = 4; // the window moves in steps, so that most scroll events draw nothing
 const LETTER_PX = 7.4;
 const PADDING_PX = 30;
 const WIDEST_PX = 420;
@@ -137,12 +137,10 @@ class Line<Row extends Keyed> extends Component<LineProps<Row>> {
 
 function Data<Row>({ column, row }: { column: Column<Row>; row: Row }): JSX.Element {
   const cell = column.cell(row);
-  const words = cell.badge ? <span class="badge">{cell.text}</span> : cell.text;
+  const words = cell.badge ? <span class="badge" data-tone={cell.tone}>{cell.text}</span> : cell.text;
   return (
     <td role="cell" class={column.end ? "end" : undefined} data-column={column.id} data-title={column.title} data-tone={cell.tone} title={cell.tip}>
-      <span class="content">
-        {cell.element ?? (cell.href ? <a href={cell.href}>{words}</a> : words)}
-      </span>
+      {cell.element ?? (cell.href ? <a href={cell.href}>{words}</a> : words)}
     </td>
   );
 }
