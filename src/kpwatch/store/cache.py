@@ -28,8 +28,6 @@ ENTRY_BYTES = 600
 COLUMNS_MAX = 256
 """Questions for more columns of a target are not remembered: nobody asks them every few seconds."""
 COLUMN_SETS_MAX = 4096
-PIECES_MAX = 8
-"""Pieces of the head's rows that are kept apart before they are put together."""
 
 
 class Cache:
@@ -122,10 +120,15 @@ def unsealed_parts(
     known: _Unsealed | None = cache.get(key)
     if known is not None and known.first > first:
         return make_parts(rows, wanted)  # somebody who took the rows later remembered fewer
-    parts = [] if known is None else [part for part in (_cut(one, first, last) for one in known.parts) if part]
-    if known is None or known.last < last:
-        parts += make_parts([row for row in rows if known is None or row.number > known.last], wanted)
-        if len(parts) > PIECES_MAX:
+    parts: list[Part] = []
+    since = 0
+    if known is not None:
+        since = known.last
+        is_whole = first == known.first and since <= last
+        parts = [*known.parts] if is_whole else [cut for part in known.parts if (cut := _cut(part, first, last))]
+    if since < last:
+        parts += make_parts(_newer(rows, since), wanted)
+        if len(parts) > 1:
             parts = _together(parts)
         for part in parts:
             part.bits.flags.writeable = False
@@ -134,10 +137,18 @@ def unsealed_parts(
     return parts
 
 
+def _newer(rows: Sequence[HeadRow], number: int) -> Sequence[HeadRow]:
+    """The rows after that number; nearly always they are few."""
+    count = len(rows)
+    while count and rows[count - 1].number > number:
+        count -= 1
+    return rows[count:]
+
+
 def _cut(part: Part, first: int, last: int) -> Part | None:
     """The rows from `first` (those before are in blocks) to `last` (somebody may have seen more)."""
     assert part.ranks is not None, "parts of the head have ranks"
-    low, high = int(np.searchsorted(part.ranks, first)), int(np.searchsorted(part.ranks, last, "right"))
+    low, high = part.ranks.searchsorted((first, last + 1)).tolist()
     if low == 0 and high == part.rows:
         return part
     if low == high:

@@ -53,6 +53,8 @@ class Part:
 def merge(parts: Sequence[Part]) -> list[Part]:
     """The same samples, each once, in as few parts as their times allow; each column is in exactly one part."""
     parts = [part for part in parts if part.rows and len(part.columns)]
+    if len(parts) == 1 and _ascends(parts[0].timestamps_ms):
+        return [Part(parts[0].columns, parts[0].timestamps_ms, parts[0].bits)]
     stacked = [_stack(parts, members, columns) for columns, members in _by_membership(parts)]
     return stacked if len(stacked) == 1 else _unite(stacked)
 
@@ -67,13 +69,24 @@ def clip(part: Part, start_ms: int, end_ms: int) -> Part:
 
 def between(part: Part, start_ms: int, end_ms: int) -> Part | None:
     """The rows of any part within [start_ms, end_ms], or None where there are none."""
-    inside = (part.timestamps_ms >= start_ms) & (part.timestamps_ms <= end_ms)
-    if bool(inside.all()):
-        return part
-    if not bool(inside.any()):
+    times = part.timestamps_ms
+    if _ascends(times):
+        low, high = times.searchsorted((start_ms, end_ms + 1)).tolist()
+        if low == 0 and high == len(times):
+            return part
+        chosen: slice | NDArray[np.bool_] = slice(low, high)
+        some = low < high
+    else:
+        chosen = (times >= start_ms) & (times <= end_ms)
+        some = bool(chosen.any())
+    if not some:
         return None
-    ranks = part.ranks[inside] if part.ranks is not None else None
-    return Part(part.columns, part.timestamps_ms[inside], part.bits[:, inside], ranks)
+    ranks = part.ranks[chosen] if part.ranks is not None else None
+    return Part(part.columns, times[chosen], part.bits[:, chosen], ranks)
+
+
+def _ascends(times: Times) -> bool:
+    return bool((times[1:] > times[:-1]).all())
 
 
 class Wanted:
@@ -166,7 +179,7 @@ def _stack(parts: Sequence[Part], members: Sequence[int], columns: Ids) -> Part:
     else:
         times = np.concatenate([part.timestamps_ms for part in chosen])
         bits = np.concatenate([_lines(part, columns) for part in chosen], axis=1)
-    if bool((times[1:] > times[:-1]).all()):
+    if _ascends(times):
         return Part(columns, times, bits)
     order = np.lexsort((_ranks(chosen), times))
     times = times[order]

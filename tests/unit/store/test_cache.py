@@ -9,7 +9,7 @@ import pytest
 
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.matchers import Matcher
-from kpwatch.store.cache import ENTRY_BYTES, PIECES_MAX, Budget, Cache
+from kpwatch.store.cache import ENTRY_BYTES, Budget, Cache
 from tests.unit.store.samples import FOREVER, T0, everything, frame, layout, opened, remember, told
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def test_the_second_query_reads_no_block(tmp_path: Path) -> None:
         few = told(store.select(QUESTION, T0 + 3, T0 + 11))
         assert few == {key: bits for key, bits in asked(model).items() if 3 <= key[1] - T0 <= 11}
         assert store._cache.missed == missed
-        scrape(store, model, range(14, 14 + 3 * PIECES_MAX))
-        for number in range(50, 50 + 3 * PIECES_MAX):
+        scrape(store, model, range(14, 14 + 24))
+        for number in range(50, 50 + 24):
             scrape(store, model, range(number, number + 1))
             assert everything(store, QUESTION) == asked(model)
         assert store._cache.missed == missed
