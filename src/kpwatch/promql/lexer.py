@@ -65,8 +65,11 @@ _TOKEN = re.compile(
 _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
 _MATCHING_WORDS = frozenset({"on", "ignoring", "group_left", "group_right"})
 _GROUPING_WORDS = _MATCHING_WORDS | {"by", "without"}
-_NO_EXPRESSION = _WORD_OPERATORS | _MATCHING_WORDS | {"bool"}
+_SET_WORDS = _WORD_OPERATORS - {"atan2"}
+_NO_EXPRESSION = _MATCHING_WORDS | {"atan2", "bool"}
 """Words behind which an expression begins."""
+_ENDS = frozenset({"close", "range", "number", "string", "word"})
+"""Kinds of tokens that an expression may end with."""
 _ONLY_QUOTED = frozenset(EXTENSIONS)
 """Names of labels that the parser does not take as they are."""
 _MATCH_OPERATORS = frozenset({"=", "!=", "=~", "!~"})
@@ -175,6 +178,8 @@ class _Rewriter:
         self._closed_grouping = ""
         """The same of the bracket that was closed last."""
         self._behind = _Behind()
+        self._ends_expression = False
+        """Whether the text so far ends with an expression."""
 
     def run(self) -> Prepared:
         """All of it."""
@@ -234,9 +239,16 @@ class _Rewriter:
         return f"unexpected character{' inside braces' if self._braces else ''}: '{_shown(piece)}'"
 
     def _go_behind(self, kind: str, piece: str) -> None:
-        """Note whether a selector ends with the piece just written."""
+        """Note whether an expression, and whether a selector ends with the piece just written."""
         if kind == "at":
             return
+        word = piece.lower()
+        if word in _SET_WORDS:  # where an expression should begin, they are names
+            self._ends_expression = not self._ends_expression
+        elif piece == ")":
+            self._ends_expression = self._closed_grouping not in _MATCHING_WORDS
+        else:
+            self._ends_expression = kind in _ENDS and word not in _NO_EXPRESSION
         if kind != "range" or ":" in piece:
             self._behind = _Behind()
         self._behind.is_selector = kind in ("word", "range") or piece == "}"
@@ -272,12 +284,8 @@ class _Rewriter:
 
     def _is_modifier(self, word: str) -> bool:
         """Behind an expression these are no names."""
-        if (word != "offset" and word not in EXTENSIONS) or self._braces or (self._groupings and self._groupings[-1]):
-            return False
-        kind, piece = self._kind(-1), self._piece(-1).lower()
-        if piece == ")":
-            return self._closed_grouping not in _MATCHING_WORDS
-        return kind in ("close", "range", "number", "string") or (kind == "word" and piece not in _NO_EXPRESSION)
+        is_one = word == "offset" or word in EXTENSIONS
+        return is_one and self._ends_expression and not self._braces and not (self._groupings and self._groupings[-1])
 
     def _modify(self, word: str) -> None:
         """Write `offset` and its duration, or an extension, into one offset behind the selector."""

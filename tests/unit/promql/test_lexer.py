@@ -48,6 +48,7 @@ REWRITTEN = [
     ("a smoothed[5m:] offset 1s", "a offset 23148148d12800s [300s:] offset 1s"),
     ("anchored + smoothed{anchored='b'}", '_:is_called:anchored + _:is_called:smoothed { anchored = "b" }'),
     ("a * on (smoothed) group_left smoothed", 'a * on ( "smoothed" ) group_left _:is_called:smoothed'),
+    ("and smoothed and smoothed", "and offset 23148148d12800s and _:is_called:smoothed"),
     (r'a{b=~"c.*",d!~`\d`,e="f"}', 'a { b =~ "0" , d !~ "1|" , e = "f" }'),
 ]
 
