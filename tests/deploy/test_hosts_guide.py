@@ -1,4 +1,7 @@
-"""docs/howto/hosts.md typed on a Debian: agent, hub and removal, with a systemctl that only listens."""
+"""docs/howto/hosts.md typed on a Debian: agent, other hosts, hub and removal.
+
+systemctl only listens there, and the one other host that ssh and scp reach is the same.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GUIDE = (REPOSITORY / "docs" / "howto" / "hosts.md").read_text()
-CHECKOUT = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "requirements", "deploy", "src")
-LISTENS = '#!/bin/sh\necho "$0 $*" >>/told\n'
+CHECKOUT = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "requirements", "deploy", "scripts", "src")
+LISTENS = 'echo "$(basename "$0") $*" >>/told'
+STAND_INS = {
+    **dict.fromkeys(("systemctl", "systemd-analyze", "journalctl", "make"), LISTENS),
+    "ssh": 'cd /root && exec sh -c "$3"',
+    "scp": 'exec cp "$2" "/root/${3#*:}"',
+}
 
 
 def blocks(heading: str) -> str:
@@ -43,7 +51,7 @@ def typed(root: Path, commands: str) -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(not LONG, reason=NOT_LONG)
 def test_the_guide_for_hosts(debian: Path, tmp_path: Path) -> None:
-    """An agent as told, then a hub in its place, then nothing is left."""
+    """An agent as told, the script for many hosts, a hub beside it, and then nothing is left."""
     built_page()
     root = copy_of(debian, tmp_path / "host")
     for name in CHECKOUT:
@@ -55,8 +63,8 @@ def test_the_guide_for_hosts(debian: Path, tmp_path: Path) -> None:
     (conf / "config.toml").write_text(config_maps()["config.toml"])
     (conf / "input.prometheus" / "prometheus.toml").write_text(config_maps()["prometheus.toml"])
     (root / "checkout" / "users").write_text("agent:a password\n")
-    for name in ("systemctl", "systemd-analyze", "journalctl", "make"):
-        (root / "usr/local/bin" / name).write_text(LISTENS)
+    for name, does in STAND_INS.items():
+        (root / "usr/local/bin" / name).write_text(f"#!/bin/sh\n{does}\n")
         (root / "usr/local/bin" / name).chmod(0o755)
     before = set((root / "usr/local/bin").iterdir())
     typed(root, "python3 -m venv /builder")
@@ -68,6 +76,12 @@ def test_the_guide_for_hosts(debian: Path, tmp_path: Path) -> None:
         "kpwatch", "cramjam", "httptools",
     }  # fmt: skip
     assert typed(root, "kpwatch --version")
+
+    (root / "checkout" / "hosts").write_text("node-1\n")
+    said = typed(root, blocks("Many hosts"))
+    assert "kpwatch: installing wheels" in said
+    assert said.endswith("kpwatch: restarted\n")
+    assert typed(root, blocks("Many hosts")).endswith("kpwatch: nothing to restart\n")
 
     typed(root, blocks("The hub on a host"))
     assert "enable --now kpwatch-hub" in (root / "told").read_text()
