@@ -209,23 +209,27 @@ def rewrite(track: Track, target: Labels, old: Sequence[bytes], new: Sequence[by
 def _share(track: Track, target: Labels, blank: bytes, old: Sequence[bytes], new: Sequence[bytes]) -> Track | None:
     """A track with other texts of the same lengths: all else is one for both from now on.
 
-    What is shared has each of these texts blanked from its label's value on, so that it serves a third target as well.
+    What is shared has the words blanked in which the targets so far differ: one that differs in others as well begins
+    something shared of its own, which serves all who come later.
     """
     content = bytearray(blank)
     words, own = words_of(content), []
     owned = {int(one.places[0]) for one in track.own}
     for before, after in zip(old, new, strict=True):
         begin = _value_at(before)
-        if before == after and blank.index(before) + begin not in owned:
-            continue
         if before[:begin] != after[:begin]:
             return None
+        first = blank.index(before)
+        parts = [slice(place, place + length) for place, length in _word_places(begin, len(before))]
+        parts = [part for part in parts if before[part] != after[part] or first + part.start in owned]
+        if not parts:
+            continue
         fields = _occurrences(blank, before)
-        for place, length in _word_places(begin, len(before)):
-            part = np.uint64(int.from_bytes(after[place : place + length].ljust(_WORD_BYTES, b"\0"), "little"))
-            mask = np.uint64((1 << 8 * length) - 1)
-            words[fields + place] &= ~mask
-            own.append(Own(fields + place, part))
+        for part in parts:
+            word = np.uint64(int.from_bytes(after[part].ljust(_WORD_BYTES, b"\0"), "little"))
+            mask = np.uint64((1 << 8 * (part.stop - part.start)) - 1)
+            words[fields + part.start] &= ~mask
+            own.append(Own(fields + part.start, word))
     same = len(own) == len(track.own) and all(
         np.array_equal(one.places, other.places) for one, other in zip(own, track.own, strict=True)
     )
@@ -251,8 +255,12 @@ def _occurrences(content: bytes, field: bytes) -> NDArray[np.int64]:
 
 
 def _word_places(begin: int, end: int) -> list[tuple[int, int]]:
-    """(where it begins, bytes) of the words that make a text, none of which overlap."""
-    return [(place, min(_WORD_BYTES, end - place)) for place in range(begin, end, _WORD_BYTES)]
+    """(where it begins, bytes) of the words that make a text, none of which overlap.
+
+    From the end, for that is where names of nodes differ.
+    """
+    ends = range(end, begin, -_WORD_BYTES)
+    return [(max(begin, last - _WORD_BYTES), min(_WORD_BYTES, last - begin)) for last in ends]
 
 
 def words_of(content: bytearray) -> NDArray[np.uint64]:

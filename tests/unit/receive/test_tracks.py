@@ -127,7 +127,7 @@ def test_a_value_that_reads_like_a_node_s_name() -> None:
 VALUES = st.sampled_from([0.0, 0.0, -0.0, 1.0, 2.5, float("nan"), float("inf")])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_what_was_learned_changes_no_frame(data: st.DataObject) -> None:
     """Whatever came before, a decoder gives the frames of one that has seen nothing (property)."""
@@ -197,3 +197,17 @@ def test_nodes_of_a_kind_share_their_tracks(nodes: tuple[str, ...]) -> None:
     decoded = known.decode_block(snappy.compress(bytes(mixed)))
     assert meaning(decoded.frames) == fresh_meaning(bytes(mixed))
     assert {dict(frame.target)["ident"] for frame in decoded.frames} == {nodes[0], other}
+
+
+def test_a_node_that_differs_in_other_letters() -> None:
+    """It begins something that is shared by all who come later; what was shared before stays as it is."""
+    known = decoder()
+    nodes = ["10.0.0.1-in-the-west", "10.0.0.2-in-the-west", "10.9.0.1-in-the-east", "10.7.0.9-in-the-west", "x" * 20]
+    for scrape in range(3):
+        for node in nodes:
+            body = b"".join(written(node, name, 1.5, NOW_MS + scrape) for name in NAMES)
+            decoded = known.decode_block(snappy.compress(body))
+            assert meaning(decoded.frames) == fresh_meaning(body)
+            assert scrape == 0 or decoded.in_runs == len(NAMES)
+    tracks = [place.track for place in known._courses._begun._entries.values() if place.track.own]
+    assert (len(tracks), len({id(track.blank) for track in tracks})) == (4, 2)
