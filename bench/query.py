@@ -4,7 +4,7 @@
     bench/query.py [--targets 10] [--hours 24] [--repeats 5] [--only kpwatch,prometheus] [--out FILE]
     bench/query.py --targets 100                  the goals' size; loading takes most of an hour
     bench/query.py --keep FOLDER                  load once, ask again in the next run
-    bench/query.py --moving                       repeated questions are each of another time, a scrape earlier
+    bench/query.py --moving                       each repeated question is of a later time, by a scrape
 
 All stores get the same Remote Write requests first (bench/lib/{movement,bodies,sender}.py), then run side by side and
 are asked in turn, so that what disturbs the machine disturbs all of them. Every query is asked at one instant and over
@@ -161,12 +161,12 @@ def start(store: Store, found: Found, folder: Path) -> Running:
 def measure(
     servers: Sequence[Server], path: str, query: str, times: dict[str, float], repeats: int, moves_seconds: float
 ) -> dict[str, Times]:
-    """The same question to all, in turn; each repeated one so much earlier than the one before."""
+    """The same question to all, in turn; each repeated one so much later than the one before, as a page asks."""
     parameters: dict[str, object] = {"query": query, **times}
     first = {server.name: server.ask(path, parameters) for server in servers}
     again: dict[str, list[tuple[float, float, int]]] = {server.name: [] for server in servers}
-    for number in range(1, repeats + 1):
-        moved = {name: time - number * moves_seconds * (name != "step") for name, time in times.items()}
+    for left in range(repeats, 0, -1):
+        moved = {name: time - left * moves_seconds * (name != "step") for name, time in times.items()}
         for server in servers:
             again[server.name].append(server.ask(path, {"query": query, **moved}))
     return {
@@ -223,7 +223,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--query", default="", help="only queries whose name has this")
-    parser.add_argument("--moving", action="store_true", help="ask each repeated question of another time")
+    parser.add_argument("--moving", action="store_true", help="ask each repeated question of a later time")
     parser.add_argument("--keep", default="", metavar="FOLDER", help="keep what is loaded, or take what is kept")
     return parser.parse_args()
 
