@@ -125,9 +125,10 @@ def matcher_sets(selectors: Sequence[str], parameter: str = "match[]") -> list[S
 
 def matchers_of(selector: str, parameter: str) -> Sequence[Matcher]:
     """Matchers of a selector; raises BadQuery."""
+    from kpwatch.promql.faults import find_fault  # noqa: PLC0415
     from kpwatch.promql.lexer import tokens  # noqa: PLC0415
     from kpwatch.promql.parse import parse  # noqa: PLC0415 - the parser is loaded when the first query needs it
-    from kpwatch.promql.tree import Selector, When  # noqa: PLC0415
+    from kpwatch.promql.tree import Selector  # noqa: PLC0415
 
     said = f'invalid parameter "{parameter}": ' if parameter else ""
     try:
@@ -137,9 +138,9 @@ def matchers_of(selector: str, parameter: str) -> Sequence[Matcher]:
         if "at least one non-empty matcher" in reason:
             reason = "match[] must contain at least one non-empty matcher"
         raise BadQuery(f"{said}{reason}") from error
-    is_bracketed = next(text for kind, text in tokens(selector) if kind != "space") == "("  # the tree does not tell
-    if is_bracketed or not isinstance(node, Selector) or node.when != When():
-        raise BadQuery(f'{said}"{selector[:100]}" is no series selector such as up{{job="a"}}')
+    fault = find_fault(list(tokens(selector)), is_selector=True)
+    if fault or not isinstance(node, Selector):
+        raise BadQuery(f"{said}{fault}")
     return node.matchers
 
 

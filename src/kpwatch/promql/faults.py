@@ -65,7 +65,7 @@ class Piece(NamedTuple):
     @property
     def shown(self) -> str:
         """As Prometheus names it."""
-        bare = {"end": "end of input", "operator": f"<op:{self.text}>", "at": f"<op:{self.text}>"}
+        bare = {"end": "end of input", "range": '"["', "operator": f"<op:{self.text}>", "at": f"<op:{self.text}>"}
         if self.text in _PLAIN or self.kind in bare:
             return bare.get(self.kind, f'"{self.text}"')
         for words, what in ((_SET_WORDS, "op:"), (_KEYWORDS, ""), (AGGREGATORS, "aggr:")):
@@ -82,14 +82,18 @@ class _Fault(Exception):
     """The first fault: where, and what."""
 
 
-def find_fault(stream: Sequence[Token]) -> str | None:
-    """`1:5: parse error: unexpected end of input`, or None for what is made as PromQL is."""
+def find_fault(stream: Sequence[Token], *, is_selector: bool = False) -> str | None:
+    """`1:5: parse error: unexpected end of input`, or None for what is made as PromQL is.
+
+    `is_selector`: it has to be a selector by itself, as a `match[]`.
+    """
     if all(token.kind == "space" for token in stream):
         return f"{'1:1' if stream else 'unknown position'}: parse error: no expression found in input"
     *places, end = places_of([*stream, _END])
     pieces = [Piece(*token, place) for token, place in zip(stream, places, strict=True) if token.kind != "space"]
+    reader = _Reader([*pieces, Piece(*_END, end)])
     try:
-        _Reader([*pieces, Piece(*_END, end)]).run()
+        reader.selector() if is_selector else reader.run()
     except _Fault as fault:
         return str(fault)
     return None
@@ -115,6 +119,18 @@ class _Reader:
             if self._next.kind == "end" and not self._open:
                 return
             self._operator()
+
+    def selector(self) -> None:
+        """A selector and nothing else; raises _Fault."""
+        piece = self._next
+        if piece.kind == "word" and piece.word not in _NO_NAMES | _NUMBERS:
+            self._at += 1
+        elif piece.text != "{":
+            raise self._unexpected()
+        if self._take("{"):
+            self._matchers()
+        if self._next.kind != "end":
+            raise self._unexpected()
 
     @property
     def _next(self) -> Piece:

@@ -70,6 +70,29 @@ def test_what_is_wrong_and_where(query: str, says: str) -> None:
     assert str(refused.value) == says
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("up", None),
+        ('{__name__="up"} # c', None),
+        ('and{a="b"}', None),
+        ("up[5m]", '1:3: parse error: unexpected "["'),
+        ("up offset 5m", "1:4: parse error: unexpected <offset>"),
+        ("up @ 5", "1:4: parse error: unexpected <op:@>"),
+        ("1", '1:1: parse error: unexpected number "1"'),
+        ('"up"', r'1:1: parse error: unexpected string "\"up\""'),
+        ("up or up", "1:4: parse error: unexpected <op:or>"),
+        ("-up", "1:1: parse error: unexpected <op:->"),
+        ("(up)", '1:1: parse error: unexpected "("'),
+        ("sum(up)", '1:4: parse error: unexpected "("'),
+        ("nan", '1:1: parse error: unexpected number "nan"'),
+    ],
+)
+def test_a_selector_by_itself(text: str, says: str | None) -> None:
+    """A `match[]` may be nothing else."""
+    assert find_fault(list(tokens(text)), is_selector=True) == says
+
+
 def test_what_is_promql_has_no_fault() -> None:
     """Every query of the test scripts that is parsed."""
     wrong = []
