@@ -93,7 +93,7 @@ def test_query_range(prefix: str, method: str, client: Client) -> None:
             {"query": "up", "time": "soon"},
             400,
             "bad_data",
-            'invalid parameter "time": Invalid time value for ',
+            'invalid parameter "time": invalid time value for ',
         ),
         ("query", {"query": "up", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit"'),
         ("query", {"query": "(" * 500 + "1" + ")" * 500}, 400, "bad_data", 'invalid parameter "query"'),
