@@ -1,8 +1,8 @@
 """A scrape is mostly the previous scrape: read only the lines that changed.
 
 Of some 1,270 lines of a kube-proxy about 150 differ from one scrape to the next, nearly always only in their value, and
-they stand together in a few of its 200 families. So `DeltaParser` keeps the previous body in *pieces*, cut where a HELP
-line, and so a family, begins, and compares pieces; only those that differ are cut into lines, only lines that differ
+they stand together in a few of its 200 families. So `DeltaParser` keeps the previous body in *pieces*, cut where a
+comment, and so a family, begins, and compares pieces; only those that differ are cut into lines, only lines that differ
 are read, and of those only what stands behind the last blank, all of them at once. None of this is done line by line in
 Python: a line that did not change costs no call.
 
@@ -163,7 +163,7 @@ class DeltaParser:
     @property
     def _separator(self) -> bytes:
         """Where a body is cut into pieces, which then are whole lines but for this."""
-        return b"\n# HELP " if self._together else b"\n"
+        return b"\n# " if self._together else b"\n"
 
     def _changed_values(self, pieces: list[bytes]) -> list[tuple[int, float]] | None:
         """Slots with new values; None where more than values may have changed. Keeps `pieces` then and only then."""

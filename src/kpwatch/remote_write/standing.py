@@ -73,7 +73,7 @@ class StandingBlock:
         """
         self.length = sum(map(len, parts)) + TAIL_BYTES * len(parts)
         """Of the content."""
-        self._lengths = array("I", map(len, parts)).tobytes()
+        self._lengths = _first_like(array("I", map(len, parts)).tobytes())
         self._slots = slots
         self._known_lows = lows
         self._lows = b""
@@ -147,7 +147,8 @@ class StandingBlock:
             for part, low in zip(parts, known, strict=True)
         )
         content = _STAND_IN.join([*parts, b""])
-        self._elements, literals = elements, _ = _rewritten(content, _kinds(parts, self._lows))
+        grown, literals = _rewritten(content, _kinds(parts, self._lows))
+        self._elements = elements = bytearray(grown)  # a copy has no room to spare
         ends = [end - TAIL_BYTES for end in accumulate(len(part) + TAIL_BYTES for part in parts)]
         self._places = array("I", bytes(array("I").itemsize * len(parts)))
         values = ((end - VALUE_BYTES + low, end) for end, low in zip(ends, self._lows, strict=True))
@@ -225,6 +226,12 @@ def _lying(literals: Sequence[_Literal], stretches: Iterable[tuple[int, int]]) -
                 if literal_end > end:
                     break
             literal_begin, literal_end, place = next(rest, _NO_LITERAL)
+
+
+@lru_cache(maxsize=64)
+def _first_like(lengths: bytes) -> bytes:
+    """One object for all targets alike."""
+    return lengths
 
 
 @lru_cache(maxsize=16)
