@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e import page_scene
 from tests.e2e.hub_scene import HubProcess
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from tests.e2e.hub_scene import Client
+
+
+EXPECTED_WITHIN_MS = 30_000
+"""What a page shows comes at once; a machine that stalls for seconds is no fault of the page."""
 
 
 class Visit(Protocol):
@@ -33,6 +37,7 @@ def browser() -> Iterator[Browser]:
     """Debian's chromium, headless. For a module, not the session: while it lives, asyncio.run fails in this process."""
     path = program("chromium")
     built_page()
+    expect.set_options(timeout=EXPECTED_WITHIN_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield chromium
