@@ -1,22 +1,17 @@
-"""Discovery against a real API server with its etcd, where both are in PATH (in no distribution, so not in CI)."""
+"""Discovery against a real API server, with the rights that deploy/kubernetes gives it."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import shutil
-import socket
-import ssl
 import subprocess
-import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
 from kpwatch.base.tls import TlsOptions
-from tests.kube_api import node
+from tests.conftest import REPOSITORY
+from tests.kube_api import node, pod
+from tests.parts import kubectl
+from tests.real.api_server import SERVER_NAME, TOKEN, ApiServer, api_server
 from tests.unit.scrape.discovery.test_kubernetes import Watching
 
 if TYPE_CHECKING:
@@ -25,115 +20,107 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real("kube-apiserver")
 
-START_SECONDS = 120
-TOKEN = "a-token-of-a-test"
+NODES = "/api/v1/nodes"
+PODS = "/api/v1/namespaces/kube-system/pods"
+KUBERNETES = REPOSITORY / "deploy" / "kubernetes"
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-class RealApi:
-    """Speaks to the API server as kubectl would."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.url = f"https://127.0.0.1:{port}"
-
-    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> tuple[int, Any]:
-        """(status, document)."""
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        return answer.status, json.loads(text) if text[:1] == b"{" else text.decode()
-
-    def put(self, one: dict[str, Any]) -> None:
-        """Create a node and give it its addresses."""
-        status, said = self.ask("POST", "/api/v1/nodes", {"kind": "Node", "apiVersion": "v1", **one})
-        assert status == 201, said
-        path = f"/api/v1/nodes/{one['metadata']['name']}/status"
-        status, said = self.ask(
-            "PATCH", path, {"status": {"addresses": one["status"]["addresses"]}}, "application/merge-patch+json"
-        )
-        assert status == 200, said
-
-
-@contextmanager
-def real_api(folder: Path) -> Iterator[RealApi]:
-    """Etcd and kube-apiserver in `folder`, ended with the block."""
-    programs = {name: shutil.which(name) for name in ("etcd", "kube-apiserver")}
-    if missing := [name for name, path in programs.items() if path is None]:
-        pytest.skip(f"missing here: {', '.join(missing)}")
-    client, peer, port = free_port(), free_port(), free_port()
-    ca = trustme.CA()
-    ca.issue_cert("signer").private_key_pem.write_to_path(folder / "sa.key")
-    (folder / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n')
-    etcd_urls = [f"--{kind}-urls=http://127.0.0.1:{at}" for kind, at in
-                 (("listen-client", client), ("advertise-client", client), ("listen-peer", peer),
-                  ("initial-advertise-peer", peer))]  # fmt: skip
-    commands = [
-        ["etcd", f"--data-dir={folder}/etcd", *etcd_urls, f"--initial-cluster=default=http://127.0.0.1:{peer}"],
-        [
-            "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={port}",
-            "--bind-address=127.0.0.1", f"--cert-dir={folder}/certs", f"--token-auth-file={folder}/tokens.csv",
-            "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={folder}/sa.key", f"--service-account-signing-key-file={folder}/sa.key",
-            "--service-cluster-ip-range=10.0.0.0/24", "--watch-cache=true",
-        ],
-    ]  # fmt: skip
-    running = []
-    try:
-        for command in commands:
-            with (folder / f"{command[0]}.log").open("wb") as log:
-                running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        api, deadline = RealApi(port), time.monotonic() + START_SECONDS
-        while not _is_ready(api):
-            assert time.monotonic() < deadline, (folder / "kube-apiserver.log").read_text()[-2000:]
-            assert all(process.poll() is None for process in running), "etcd or kube-apiserver has ended"
-            time.sleep(0.2)
-        yield api
-    finally:
-        for process in reversed(running):
-            process.terminate()
-            process.wait(60)
-
-
-def _is_ready(api: RealApi) -> bool:
-    try:
-        return api.ask("GET", "/readyz")[0] == 200
-    except OSError:
-        return False
-
-
-def test_a_real_api_server(tmp_path: Path) -> None:
-    """Pages, a watch, a change, a deletion, a wrong token, and a version the server does not know."""
-    with real_api(tmp_path) as api:
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with api_server(tmp_path_factory.mktemp("api")) as server:
         for number in range(5):
-            api.put(node(f"n{number}", f"10.0.0.{number}", zone="z1"))
-        trusted = TlsOptions(ca_file=str(tmp_path / "certs" / "apiserver.crt"), server_name="localhost")
-        options = {"tls": trusted, "token": TOKEN, "page_objects": 2, "node_labels": (("zone", "zone"),)}
-        with Watching(api.url, **options) as here:
-            here.wait_for(*(f"10.0.0.{number}" for number in range(5)))
-            assert here.found is not None
-            assert here.found[0].labels == (("zone", "z1"), ("agent_hostname", "n0"))
-            api.put(node("n5", "10.0.0.5"))
-            assert api.ask("DELETE", "/api/v1/nodes/n0")[0] == 200
-            here.wait_for(*(f"10.0.0.{number}" for number in range(1, 6)))
-            assert here.counted("relists") == 0
-            here.discovery._watches["nodes"]._version = "1"
-            here.discovery._watches["nodes"]._connection.close()
-            here.discovery._watches["nodes"]._watch()
-            api.put(node("n6", "10.0.0.6"))
-            here.wait_for(*(f"10.0.0.{number}" for number in range(1, 7)))
-        with Watching(api.url, tls=trusted, token="wrong") as here:
-            here.wait_for_failure("status code 401: Unauthorized; the token is not accepted")
-        with Watching(api.url, tls=trusted) as here:  # nobody: the user system:anonymous
-            here.wait_for_failure("status code 403: nodes is forbidden")
+            server.put("Node", NODES, node(f"n{number}", f"10.0.0.{number}", zone="z1"))
+        yield server
+
+
+def trusted(api: ApiServer) -> TlsOptions:
+    """Its own certificate is the CA."""
+    return TlsOptions(ca_file=str(api.certificate), server_name=SERVER_NAME)
+
+
+def test_nodes_come_change_and_go(api: ApiServer) -> None:
+    """Pages, then a watch that tells of a new node, another label, a deletion; one list is enough."""
+    options = {"tls": trusted(api), "token": TOKEN, "page_objects": 2, "node_labels": (("zone", "zone"),)}
+    with Watching(api.url, **options) as here:
+        here.wait_for(*(f"10.0.0.{number}" for number in range(5)))
+        assert here.found is not None
+        assert here.found[0].labels == (("zone", "z1"), ("agent_hostname", "n0"))
+        api.put("Node", NODES, node("n5", "10.0.0.5"))
+        api.change(f"{NODES}/n1", {"metadata": {"labels": {"zone": "z2"}}})
+        assert api.ask("DELETE", f"{NODES}/n0")[0] == 200
+        here.wait_for(*(f"10.0.0.{number}" for number in range(1, 6)))
+        here.until(lambda: "z2" in str(here.found), "the new label")
+        assert here.nodes == {"n1", "n2", "n3", "n4", "n5"}
+        assert here.counted("relists") == 0
+        assert not here.failures
+
+
+def test_a_version_that_is_forgotten(api: ApiServer) -> None:
+    """410, which is no failure: one new list, and what was missed shows in it."""
+    with Watching(api.url, tls=trusted(api), token=TOKEN, role="pod") as here:
+        here.wait_for()
+        watch = here.discovery._watches["pods"]
+        api.forget()
+        watch._version = "1"
+        watch._connection.close()
+        watch._watch()
+        here.until(lambda: here.counted("relists", reason="expired") == 1, "a new list")
+        api.put("Pod", PODS, with_a_container(pod("kube-proxy-b", "n3", "10.0.0.3")))
+        here.wait_for("10.0.0.3")
+        assert here.counted("relists") == 1
+        assert api.ask("DELETE", f"{PODS}/kube-proxy-b?gracePeriodSeconds=0")[0] == 200
+        here.wait_for()
+
+
+def test_watches_end_and_go_on(api: ApiServer) -> None:
+    """The server ends a watch when it was asked to, and the next one goes on from there, without a list."""
+    with Watching(api.url, tls=trusted(api), token=TOKEN, watch_seconds=1.0) as here:
+        here.until(lambda: len(here.nodes) >= 5, "the nodes")
+        watch = here.discovery._watches["nodes"]
+        first = watch._began_seconds
+        here.until(lambda: watch._began_seconds > first, "the next watch")
+        api.put("Node", NODES, node("n7", "10.0.0.7"))
+        here.until(lambda: "n7" in here.nodes, "the node")
+        assert here.counted("relists") == 0
+
+
+def test_refusals(api: ApiServer) -> None:
+    """A wrong token, and nobody (the user system:anonymous)."""
+    with Watching(api.url, tls=trusted(api), token="wrong") as here:
+        here.wait_for_failure("status code 401: Unauthorized; the token is not accepted")
+    with Watching(api.url, tls=trusted(api)) as here:
+        here.wait_for_failure("status code 403: nodes is forbidden")
+
+
+def test_the_rights_of_the_manifests_are_enough(api: ApiServer, tmp_path: Path) -> None:
+    """The account's own token: nodes may be known, pods with deploy/kubernetes/pod-rights; a new token is taken up."""
+
+    def apply(folder: str) -> None:
+        command = [kubectl(), f"--kubeconfig={api.kubeconfig}", "apply", "-k", str(KUBERNETES / folder)]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+    apply("overlays/restricted")
+    api.put("Pod", PODS, with_a_container(pod("kube-proxy-a", "n2", "10.0.0.2")))
+    token = tmp_path / "token"
+    token.write_text(api.token_of("kpwatch", "kpwatch-discovery"))
+    account = {"tls": trusted(api), "token_file": str(token)}
+    with Watching(api.url, **account) as here:
+        here.until(lambda: "n1" in here.nodes, "the nodes")
+    with Watching(api.url, role="pod", **account) as here:
+        here.wait_for_failure("pods is forbidden")
+        apply("pod-rights")
+        here.wait_for("10.0.0.2")
+        token.write_text("no token any more")
+        here.discovery._watches["nodes"]._connection.close()
+        here.discovery._watches["nodes"]._watch()
+        here.wait_for_failure("status code 401")
+        token.write_text(api.token_of("kpwatch", "kpwatch-discovery"))
+        api.put("Node", NODES, node("n8", "10.0.0.8"))
+        here.until(lambda: "n8" in here.nodes, "the node, with the new token")
+
+
+def with_a_container(one: dict[str, object]) -> dict[str, object]:
+    """What the API server asks of every pod."""
+    spec = one["spec"]
+    assert isinstance(spec, dict)
+    return {**one, "spec": {**spec, "containers": [{"name": "kube-proxy", "image": "kube-proxy"}]}}
