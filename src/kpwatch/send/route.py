@@ -44,6 +44,8 @@ class Route:
         start = self._url
 
         def finish(outcome: Answer | Failure) -> None:
+            nonlocal body
+            body = b""  # these functions know each other, so what they hold would wait for the garbage collector
             self.busy = False
             if fate_of(outcome) is not Fate.DELIVERED:
                 self._url = self._home
