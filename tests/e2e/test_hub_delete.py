@@ -70,7 +70,7 @@ REFUSED = (
     ({"Authorization": "Bearer low"}, DELETE + "?match[]=a", 403, "--admin-user"),
     (ADMIN | {"Origin": "http://evil.example"}, DELETE + "?match[]=a", 403, "evil.example"),
     (ADMIN, DELETE, 400, "no match[] parameter provided"),
-    (ADMIN, DELETE + "?match[]=sum(a)", 400, 'parse error: unexpected "("'),
+    (ADMIN, DELETE + "?match[]=sum(a)", 400, "1:4: parse error: unexpected"),
     (ADMIN, DELETE + "?match[]={}", 400, "match[]"),
     (ADMIN, DELETE + "?match[]=a&start=2&end=1", 400, "end timestamp must not be before"),
     (AGENT, "/api/v1/admin/tsdb/clean_tombstones", 403, "only the user"),
@@ -140,7 +140,7 @@ def test_the_command_on_a_directory(tmp_path: Path) -> None:
     [
         (["a"], 2, "one of the arguments --data --url is required"),
         (["--data", "/nowhere", "a"], 1, "/nowhere holds no store"),
-        (["--data", "/nowhere", "sum(a)"], 1, 'parse error: unexpected "("'),
+        (["--data", "/nowhere", "sum(a)"], 1, "1:4: parse error: unexpected"),
         (["--data", "/nowhere"], 2, "MATCHER"),
         (["--data", "/nowhere", "--start", "soon", "a"], 2, "expected Unix seconds or RFC 3339"),
         (["--url", "localhost", "a"], 2, "expected http://"),
