@@ -319,6 +319,18 @@ def test_a_node_that_left_the_cluster_is_no_fault(at: object) -> None:
     assert row["silence"] == "node_gone"
 
 
+def test_a_node_whose_target_was_moved_is_not_silent(at: object) -> None:
+    """The instance it had before reports no more, the node does."""
+    stored = at(1_795_374_456_000)
+    for minute in range(20):
+        for name in ("up", "kubeproxy_sync_proxy_rules_duration_seconds_count"):
+            url = METRICS_URL if minute < 5 else "http://10.206.0.7:10249/metrics"
+            stored.sample(stored.clock.ms, 1.0, name, ident="moved", instance=url, job="kube-proxy")
+        stored.clock.ms += MINUTE_MS
+    row = stored.rows()["moved"]
+    assert (row["verdict"], row["findings"], row["silence"]) == ("ok", [], None)
+
+
 def test_times_of_many_nodes_are_each_nodes_own(at: object) -> None:
     """Nodes are judged side by side, each at an epoch of its own: what is told of one is in the time of the clock."""
     stored = at(1_795_374_456_000)
