@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import urllib.request
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,12 +43,16 @@ class Shown(NamedTuple):
     labels: frozenset[str]
 
 
-def named_in_code() -> set[str]:
+@cache
+def named_in_code() -> frozenset[str]:
     """Every string in our code that is a metric's name."""
-    modules = [path for path in SOURCE.rglob("*.py") if "knowledge" not in path.parts]
-    nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
-    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return {text for text in texts if NAME.fullmatch(text)}
+    return frozenset(
+        node.value
+        for path in SOURCE.rglob("*.py")
+        if "knowledge" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAME.fullmatch(node.value)
+    )
 
 
 def shown(page: str) -> list[Shown]:
