@@ -16,7 +16,7 @@ from urllib.parse import quote_plus
 
 from kpwatch.base.clock import utc_text
 from kpwatch.base.errors import KpwatchError
-from kpwatch.rules.posting import Poster
+from kpwatch.rules.posting import Deliveries, Poster
 from kpwatch.rules.states import RESOLVED_SECONDS
 
 if TYPE_CHECKING:
@@ -72,19 +72,7 @@ class Alertmanager:
         self._waiting: dict[Labels, Told] = {}
         self._changed = threading.Condition()
         self._stopping = False
-        name = {"to": address.shown}
-        self._sent = telemetry.counter(
-            "kpwatch_hub_notifications_sent_total", "Alerts that an Alertmanager or webhook has taken.", **name
-        )
-        self._failed = telemetry.counter(
-            "kpwatch_hub_notifications_failed_total", "Messages that were not taken; they are sent again.", **name
-        )
-        self._dropped = telemetry.counter(
-            "kpwatch_hub_notifications_dropped_total", "Alerts that were not told: too old, or too many.", **name
-        )
-        telemetry.gauge(
-            "kpwatch_hub_notifications_waiting", "Alerts that wait to be told.", lambda: len(self._waiting), **name
-        )
+        self._deliveries = Deliveries(telemetry, address.shown, lambda: len(self._waiting))
         self._thread = threading.Thread(target=self._work, name="alertmanager", daemon=True)
 
     def start(self) -> None:
@@ -99,7 +87,7 @@ class Alertmanager:
                 self._waiting[one.alert.labels] = one
             while len(self._waiting) > QUEUE_MAX:
                 del self._waiting[next(iter(self._waiting))]
-                self._dropped.add()
+                self._deliveries.dropped.add()
             self._changed.notify()
 
     def stop(self) -> None:
@@ -119,18 +107,18 @@ class Alertmanager:
                 body = json.dumps(documents, ensure_ascii=False).encode("utf-8", "replace")
                 self._poster.post(body, path=ALERTS_PATH)
             except KpwatchError as error:
-                self._failed.add()
+                self._deliveries.failed.add()
                 pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LAST_PAUSE_SECONDS)
                 self._log.warning(f"alerts: {error}; {len(batch)} are sent again", about=f"alerts {self.url}")
                 self._put_back(batch)
                 if self._stopping:
                     return
             except Exception as error:  # noqa: BLE001 - a mistake of ours is not to silence what comes after it
-                self._dropped.add(len(batch))
+                self._deliveries.dropped.add(len(batch))
                 self._log.error(f"alerts: {''.join(traceback.format_exception(error))}")
             else:
                 pause = 0.0
-                self._sent.add(len(batch))
+                self._deliveries.sent.add(len(batch))
 
     def _put_back(self, batch: list[Told]) -> None:
         with self._changed:
@@ -156,7 +144,7 @@ class Alertmanager:
             one = self._waiting.pop(next(iter(self._waiting)))
             kept_seconds = 0.0 if one.alert.is_active else RESOLVED_SECONDS
             if one.ends_at + kept_seconds < now:
-                self._dropped.add()
+                self._deliveries.dropped.add()
             else:
                 batch.append(one)
         return batch

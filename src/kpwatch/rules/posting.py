@@ -9,10 +9,15 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError, KpwatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpwatch.base.telemetry import Registry
 
 ANSWER_BYTES = 64 << 10
 _SHOWN_CHARACTERS = 200
@@ -46,6 +51,22 @@ def secret_of(path: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
+
+
+class Deliveries:
+    """What became of the alerts of one notifier, for `/metrics`."""
+
+    def __init__(self, telemetry: Registry, to: str, count_waiting: Callable[[], float]) -> None:
+        self.sent = telemetry.counter(
+            "kpwatch_hub_notifications_sent_total", "Alerts that an Alertmanager or webhook has taken.", to=to
+        )
+        self.failed = telemetry.counter(
+            "kpwatch_hub_notifications_failed_total", "Messages that were not taken; they are sent again.", to=to
+        )
+        self.dropped = telemetry.counter(
+            "kpwatch_hub_notifications_dropped_total", "Alerts that were not told: too old, or too many.", to=to
+        )
+        telemetry.gauge("kpwatch_hub_notifications_waiting", "Alerts that wait to be told.", count_waiting, to=to)
 
 
 class Poster:

@@ -21,7 +21,7 @@ from kpwatch.base.errors import KpwatchError
 from kpwatch.model.matchers import matches_all
 from kpwatch.rules.bodies import KINDS, TITLE, Signed, fingerprint, message, refused, rendered, shortened
 from kpwatch.rules.notify import END_SECONDS, generator_url, outside_labels
-from kpwatch.rules.posting import NotTaken, Poster, secret_of
+from kpwatch.rules.posting import Deliveries, NotTaken, Poster, secret_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,17 +119,7 @@ class Webhook:
         self._groups: dict[str, _Group] = {}
         self._changed = threading.Condition()
         self._stopping = False
-        name = {"to": options.name}
-        self._sent = telemetry.counter(
-            "kpwatch_hub_notifications_sent_total", "Alerts that an Alertmanager or webhook has taken.", **name
-        )
-        self._failed = telemetry.counter(
-            "kpwatch_hub_notifications_failed_total", "Messages that were not taken; they are sent again.", **name
-        )
-        self._dropped = telemetry.counter(
-            "kpwatch_hub_notifications_dropped_total", "Alerts that were not told: too old, or too many.", **name
-        )
-        telemetry.gauge("kpwatch_hub_notifications_waiting", "Alerts that wait to be told.", self._count_news, **name)
+        self._deliveries = Deliveries(telemetry, options.name, self._count_news)
         for (receiver, print_), kept in memory.documents("told"):
             if receiver == options.name:
                 ends_at = max(kept["ends_at"], clock.unix_seconds() + RESTART_SECONDS)
@@ -181,7 +171,7 @@ class Webhook:
                     if not one.alert.is_active:
                         continue  # it was never told, or its end was
                     if sum(len(other.alerts) for other in self._groups.values()) >= ALERTS_MAX:
-                        self._dropped.add()
+                        self._deliveries.dropped.add()
                         continue
                 told_before = before.told if before is not None else ""
                 group.alerts[print_] = _Known(document, one.ends_at, one.alert.is_active, now, told_before)
@@ -225,14 +215,14 @@ class Webhook:
         try:
             self._send(name, alerts, now)
         except Exception as error:  # noqa: BLE001 - a mistake of ours is a failure like another: counted, tried again
-            self._failed.add()
+            self._deliveries.failed.add()
             if not isinstance(error, KpwatchError):
                 self._log.error(f"webhook {self._options.name}: {''.join(traceback.format_exception(error))}")
             group.pause_seconds = min(max(group.pause_seconds * 2, FIRST_PAUSE_SECONDS), LAST_PAUSE_SECONDS)
             group.not_before = now + group.pause_seconds
             self._log.warning(f"webhook {self._options.name}: {error}; it is sent again", about=f"webhook {name}")
             return
-        self._sent.add(len(alerts))
+        self._deliveries.sent.add(len(alerts))
         self._was_told(group, alerts, now)
 
     def _clean(self, group: _Group, now: float) -> None:

@@ -213,18 +213,27 @@ class Upstream:
 
     def ask(self, path: str, form: dict[str, str], timeout_seconds: float) -> tuple[int, bytes]:
         """One question of the hub's own, from any thread: status and body. Raises UpstreamDown, UpstreamSlow."""
+        timeout = min(timeout_seconds, self.options.timeout_seconds)
+        return self._post(f"{self.options.url}/api/v1{path}", {}, timeout, data=form)
+
+    def push(self, body: bytes) -> None:
+        """Samples of the hub's own, as Remote Write 1.0, from any thread; raises UpstreamDown, UpstreamSlow."""
+        url = self.options.write_url
+        status, answer = self._post(url, _WRITES, self.options.timeout_seconds, content=body)
+        if status >= 300:
+            said = answer[:_SHOWN_CHARACTERS].decode("utf-8", "replace")
+            raise UpstreamDown(f"the engine at {redact_url(url)} takes no samples: {status} {said}")
+
+    def _post(self, url: str, headers: dict[str, str], timeout_seconds: float, **body: Any) -> tuple[int, bytes]:
         import httpx2  # noqa: PLC0415 - see the module
 
         if self._sync is None:
             self._sync = httpx2.Client(**self._client_options(httpx2))
-        url = f"{self.options.url}/api/v1{path}"
-        timeout = min(timeout_seconds, self.options.timeout_seconds)
+        timeout = httpx2.Timeout(timeout_seconds, connect=self.options.connect_seconds)
         began_at = self._clock.monotonic_seconds()
-        status = "down"
-        parts: list[bytes] = []
-        taken = 0
+        status, parts, taken = "down", [], 0
         try:
-            with self._sync.stream("POST", url, data=form, headers=self._who(), timeout=timeout) as response:
+            with self._sync.stream("POST", url, headers=headers | self._who(), timeout=timeout, **body) as response:
                 for part in response.iter_bytes():
                     parts.append(part)
                     taken += len(part)
@@ -238,28 +247,6 @@ class Upstream:
         finally:
             self._count("own", status, self._clock.monotonic_seconds() - began_at)
         return response.status_code, b"".join(parts)
-
-    def push(self, body: bytes) -> None:
-        """Samples of the hub's own, as Remote Write 1.0, from any thread; raises UpstreamDown, UpstreamSlow."""
-        import httpx2  # noqa: PLC0415 - see the module
-
-        if self._sync is None:
-            self._sync = httpx2.Client(**self._client_options(httpx2))
-        url, status = self.options.write_url, "down"
-        began_at = self._clock.monotonic_seconds()
-        try:
-            response = self._sync.post(url, content=body, headers=_WRITES | self._who())
-            status = str(response.status_code)
-        except httpx2.TimeoutException as error:
-            status = "slow"
-            raise self._slow(url, error) from error
-        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
-            raise UpstreamDown(f"the engine at {redact_url(url)} cannot be reached: {_said(error)}") from error
-        finally:
-            self._count("own", status, self._clock.monotonic_seconds() - began_at)
-        if response.status_code >= 300:
-            said = response.text[:_SHOWN_CHARACTERS]
-            raise UpstreamDown(f"the engine at {redact_url(url)} takes no samples: {response.status_code} {said}")
 
     def _check_length(self, taken: int, url: str) -> None:
         most = self.options.answer_bytes
