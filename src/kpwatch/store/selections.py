@@ -4,7 +4,7 @@ A dashboard asks the same questions again and again, and PromQL's trees are reme
 identity of its matchers. Which names they find stands until names change. The samples, stacked as they are evaluated,
 stand as long as nothing happened to any of these targets: no row came in, no block changed; a stretch of the same
 length is then answered where it lies within the one that was read. Where all a target has was read, there is no end to
-that stretch. What is too large to be evaluated at once is not kept: its columns are in the cache already.
+that stretch. What would take half of the cache is not kept: its columns are there already.
 
 Everything is kept in the cache (`cache.py`), which bounds it.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kpwatch.model.stack import BATCH_CELLS, batches, stacks_of
+from kpwatch.model.stack import batches, stacks_of
 from kpwatch.store.catalog import NEVER_MS
 from kpwatch.store.index import find_ever, within
 
@@ -51,10 +51,12 @@ class _Samples(NamedTuple):
     end_ms: int
     stamps: list[tuple[Target, int, int]]
     """Of each target: how often its blocks had changed, and its newest row in the head."""
-    stacks: list[Stack]
+    batches: list[list[Stack]]
+    steps: int
+    """How many steps they are small enough for."""
 
-    def answers(self, names: _Names, start_ms: int, end_ms: int, head: Head) -> bool:
-        if self.names is not names or start_ms < self.start_ms or end_ms > self.end_ms:
+    def answers(self, names: _Names, start_ms: int, end_ms: int, steps: int, head: Head) -> bool:
+        if steps > self.steps or self.names is not names or start_ms < self.start_ms or end_ms > self.end_ms:
             return False
         for target, blocks_changed, newest_row in self.stamps:
             if head.last_number(target.number) != newest_row or target.blocks_changed != blocks_changed:
@@ -87,8 +89,8 @@ class Selections:
         keeps = keeps and len(names.found) <= TARGETS_MAX
         if keeps:
             known: _Samples | None = self._cache.get(key)
-            if known is not None and known.answers(names, start_ms, end_ms, self._head):
-                yield known.stacks
+            if known is not None and known.answers(names, start_ms, end_ms, steps, self._head):
+                yield from known.batches
                 return
         # Rows first, then blocks, as queries look at them: what happens from here on is not in the stamps.
         rows = [self._head.last_number(target.number) for target, _ in names.found] if keeps else []
@@ -96,19 +98,21 @@ class Selections:
         is_all = keeps and all(target.last_ms <= end_ms for target, _ in names.found)
         failures: list[None] = []
         read = self._slices(within(names.found, start_ms, end_ms), start_ms, end_ms, lambda: failures.append(None))
-        batch: list[Stack] = []
-        count = 0
+        kept: list[list[Stack]] = []
+        size = FOUND_BYTES * len(stamps)
         for parts in batches(read, steps):
             batch = stacks_of(parts)
-            count += 1
+            size += sum(map(_size, batch))
+            keeps = keeps and not failures and size <= self._cache.bytes_max // 2
+            if keeps:
+                kept.append(batch)
+                for one in batch:
+                    one.values.flags.writeable = False
+            else:
+                kept.clear()
             yield batch
-        cells = sum(one.values.size for one in batch)
-        if keeps and count <= 1 and cells <= BATCH_CELLS and not failures:
-            for one in batch:
-                one.values.flags.writeable = False
-            samples = _Samples(names, start_ms, NEVER_MS if is_all else end_ms, stamps, batch)
-            size = 8 * cells + sum(24 * len(one.timestamps_ms) for one in batch) + FOUND_BYTES * len(stamps)
-            self._cache.put(key, samples, size)
+        if keeps and not failures:
+            self._cache.put(key, _Samples(names, start_ms, NEVER_MS if is_all else end_ms, stamps, kept, steps), size)
 
     def _names(self, matchers: tuple[Matcher, ...]) -> _Names:
         version = self._catalog.version.number
@@ -118,3 +122,8 @@ class Selections:
             known = _Names(matchers, version, find_ever(self._catalog, matchers))
             self._cache.put(key, known, FOUND_BYTES * len(known.found))
         return known
+
+
+def _size(one: Stack) -> int:
+    """Bytes, with what it finds out about itself: its times once more, moved."""
+    return one.values.nbytes + 24 * len(one.timestamps_ms)

@@ -116,23 +116,36 @@ def test_an_end_within_the_samples_is_an_end(tmp_path: Path) -> None:
             assert asked(store, T0 + start, T0 + start + 3) == told(store.select(QUESTION, T0 + start, T0 + start + 3))
 
 
-def test_what_is_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor what is of too many targets."""
+def test_of_any_number_of_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not evaluated at once is kept as well, but for a question of more steps than it was made for."""
+    monkeypatch.setattr(stack, "SLICE_CELLS", 1)  # each slice is a batch
+    with opened(tmp_path) as store:
+        for at in range(4):
+            for node in range(3):
+                scrape(store, at, node)
+        made = reads(store, monkeypatch)
+        for steps, reads_before in ((2, 1), (2, 1), (1, 1), (3, 2)):
+            batches = list(store.stacks(QUESTION, T0, T0 + 5, steps))
+            assert len(batches) == 3
+            assert told(slices_of(one for batch in batches for one in batch)) == told(
+                store.select(QUESTION, T0, T0 + 5)
+            )
+            assert len(made) == reads_before
+
+
+@pytest.mark.parametrize("of", [pytest.param("bytes", id="half of the cache"), pytest.param("targets", id="targets")])
+def test_what_is_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str) -> None:
+    """It would only push out everything else, or take as long to look after as to read."""
     with opened(tmp_path) as store:
         for node in range(3):
             scrape(store, 1, node)
         made = reads(store, monkeypatch)
-        for module, name, least in (
-            (stack, "SLICE_CELLS", 1),
-            (selections, "BATCH_CELLS", 2),
-            (selections, "TARGETS_MAX", 2),
-        ):
-            with monkeypatch.context() as patch:
-                patch.setattr(module, name, least)
-                before = len(made)
-                matchers = (*QUESTION,)
-                assert asked(store, T0, T0 + 5, matchers) == asked(store, T0, T0 + 5, matchers)
-                assert len(made) == before + 2
+        if of == "bytes":
+            monkeypatch.setattr(store._cache, "bytes_max", 2000)
+        else:
+            monkeypatch.setattr(selections, "TARGETS_MAX", 2)
+        assert asked(store, T0, T0 + 5) == asked(store, T0, T0 + 5)
+        assert len(made) == 2
 
 
 def test_nothing_is_shown_that_retention_hides(tmp_path: Path) -> None:
