@@ -38,6 +38,7 @@ from kpwatch.api.targets import TargetsApi
 from kpwatch.api.workers import Workers
 from kpwatch.base.clock import SYSTEM_CLOCK
 from kpwatch.base.errors import ConfigError, QueryTimeout, UsageError
+from kpwatch.base.heap import give_back, keep_freed
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.doctor.standing import OfStore, StandingDoctor
@@ -166,8 +167,10 @@ class LazyEngine:
 
     def warm_up(self) -> None:
         """Load what the first query would have to wait for."""
+        from kpwatch.api.warm_up import warm_up  # noqa: PLC0415 - see the class
+
         with suppress(QueryTimeout):  # the hub was stopped before it was warm
-            self(self._options.timeout_seconds).instant("1 + 1", 0)
+            warm_up(partial(self, self._options.timeout_seconds))
         knowledge()
 
     def stop(self) -> None:
@@ -230,6 +233,7 @@ class Hub:
         self._warming.start()
 
     def _warm_up(self) -> None:
+        keep_freed()
         self._engine.warm_up()
         self._doctor.doctor()
 
@@ -320,7 +324,9 @@ def _store_options(options: HubOptions) -> StoreOptions:
 
 def make_workers(options: QueryOptions, telemetry: Registry) -> Workers:
     """Where queries are evaluated."""
-    return Workers(options.concurrency, options.waiting, options.timeout_seconds, telemetry, options.answer_bytes_max)
+    return Workers(
+        options.concurrency, options.waiting, options.timeout_seconds, telemetry, options.answer_bytes_max, give_back
+    )
 
 
 def make_downloads(options: HubOptions, workers: Workers) -> DownloadsApi:

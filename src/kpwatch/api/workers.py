@@ -12,7 +12,7 @@ import asyncio
 import threading
 from collections import deque
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kpwatch.base.errors import QueryTimeout, TooBusy
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 END_SECONDS = 5.0
 """How long the end of what runs is waited for."""
+IDLE_SECONDS = 30.0
+"""After so long a thread without work tidies up."""
 
 Result = TypeVar("Result")
 
@@ -59,9 +61,17 @@ class Workers:
     """`threads` works at once, at most `waiting` in the queue, at most `timeout_seconds` for both together."""
 
     def __init__(
-        self, threads: int, waiting: int, timeout_seconds: float, telemetry: Registry, answer_bytes_max: int = 0
+        self,
+        threads: int,
+        waiting: int,
+        timeout_seconds: float,
+        telemetry: Registry,
+        answer_bytes_max: int = 0,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
+        """`tidy` is called by a thread that has worked and then had nothing to do for `IDLE_SECONDS`."""
         self._threads_max = threads
+        self._tidy = tidy
         self._threads: list[threading.Thread] = []
         self._handed_over: SimpleQueue[_Task[Any] | None] = SimpleQueue()
         self._max_waiting = waiting
@@ -131,8 +141,18 @@ class Workers:
 
     def _work(self) -> None:
         """A thread's life."""
-        while (task := self._handed_over.get()) is not None:
+        is_tidy = True
+        while True:
+            try:
+                task = self._handed_over.get(timeout=None if is_tidy else IDLE_SECONDS)
+            except Empty:
+                self._tidy()
+                is_tidy = True
+                continue
+            if task is None:
+                return
             self._do(task)
+            is_tidy = False
             del task  # its answer may be large, and the next one may be long in coming
 
     def _do(self, task: _Task[Any]) -> None:

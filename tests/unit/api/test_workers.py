@@ -158,3 +158,21 @@ def test_a_panic_takes_no_thread() -> None:
         assert await scene.workers.run(lambda: 1) == 1
 
     Scene(1, 1, 10).play(test)
+
+
+def test_a_thread_tidies_up_once_after_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that worked and then has nothing to do tidies up: once, not again and again."""
+    monkeypatch.setattr("kpwatch.api.workers.IDLE_SECONDS", 0.001)
+    tidied = threading.Semaphore(0)
+
+    async def test() -> None:
+        workers = Workers(1, 1, 10, Registry(), tidy=tidied.release)
+        try:
+            for answer in (1, 2):
+                assert await workers.run(lambda answer=answer: answer) == answer
+                assert await asyncio.to_thread(tidied.acquire, timeout=30)
+            assert not tidied.acquire(timeout=0.05)
+        finally:
+            workers.close()
+
+    asyncio.run(test())
