@@ -6,7 +6,10 @@ Each row of the allow-list is a module somebody decided to pay for. A new name h
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -139,10 +142,13 @@ def test_an_agent_loads_what_it_needs(tmp_path: Path, bare: set[str]) -> None:
     top = {name.partition(".")[0] for name in modules - bare}
     assert top - OURS - C_HALVES - PROBED <= ALLOWED.keys()
     assert {name for name in modules if name.startswith("urllib.")} <= {"urllib.parse"}
-    rooms = {name.split(".")[1] for name in modules if name.startswith("kpwatch.")}
+    ours = {name for name in modules if name.startswith("kpwatch.")}
+    rooms = {name.split(".")[1] for name in ours}
     assert not rooms & HUB_ONLY
     assert {"agent", "scrape", "send"} <= rooms
     assert not [name for name in modules if name.startswith("kpwatch.scrape.discovery.kube")]
+    heavy = re.compile(r"^from typing import .*\bNamedTuple\b", re.MULTILINE)  # ours: base/named.py
+    assert not [name for name in ours if heavy.search(inspect.getsource(importlib.import_module(name)))]
 
 
 def test_https_costs_ssl_and_nothing_more(tmp_path: Path, bare: set[str]) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import zlib
 from base64 import b64encode
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import httptools
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,13 @@ of requests are not read: they are answered and drained. httptools (llhttp) read
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import httptools
 
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.loop import READ, WRITE
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     import ssl

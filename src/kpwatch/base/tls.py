@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.shown import shown_without
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ log line or error (Categraf writes it into `instance`). The parts are RFC 3986's
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.resolve import is_address
 from kpwatch.base.shown import shown_without
 

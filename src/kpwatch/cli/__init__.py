@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import KpwatchError, UsageError
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,9 @@ ends the flags. An unknown flag or a bad value is a message and the usage on std
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from kpwatch.base.named import NamedTuple
 
 Kind = Literal["bool", "string", "int"]
 

@@ -7,8 +7,9 @@ are in `root_keys` (config.toml) and `input_keys` (input.prometheus), written af
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.relabel.rules import ACTIONS
 
 Status = Literal["works", "accepted", "later", "refused"]

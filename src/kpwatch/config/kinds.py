@@ -8,9 +8,10 @@ no string, a string is no list. `advice` says what is allowed but probably not m
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.durations import parse_go
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,9 @@ the machine's name, all handed in, so that a configuration can be checked on ano
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.shown import shown_without
 from kpwatch.config.build_agent import agent_options, writer_hosts
 from kpwatch.config.build_kubernetes import finds_without_inputs

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.send.options import QueueOptions
 from kpwatch.spool.options import SpoolOptions
 

@@ -6,9 +6,8 @@ the second. No problem's text ever holds the value of a secret key; who reports 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 
 
 class Place(NamedTuple):

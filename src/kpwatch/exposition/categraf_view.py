@@ -9,8 +9,9 @@ own here. The original prints `le="+Inf"` twice for text bodies; once is right, 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.text import family_of
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, metric_name

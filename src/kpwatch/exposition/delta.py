@@ -20,10 +20,11 @@ import zlib
 from itertools import chain, compress
 from math import inf
 from operator import itemgetter, methodcaller, ne
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from kpwatch.base.errors import BadInput
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.formats import TEXT, grammar_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ that is loaded when the first body of it comes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition import text
 
 if TYPE_CHECKING:

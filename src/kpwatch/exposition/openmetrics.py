@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import NamedTuple
 
 from kpwatch.base.errors import BadInput
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.openmetrics_rules import TYPES, Described, Exemplar, Measured, check
 from kpwatch.exposition.text import (
     Broken,

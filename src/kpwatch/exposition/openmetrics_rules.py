@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.text import LineError, Pairs, Sample
 
 if TYPE_CHECKING:

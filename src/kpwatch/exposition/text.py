@@ -19,9 +19,10 @@ from __future__ import annotations
 import math
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import BadInput
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.numbers import NORMAL_NAN
 
 if TYPE_CHECKING:

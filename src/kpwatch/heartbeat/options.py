@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.http import redact_url
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from kpwatch.base.tls import TlsOptions

@@ -8,7 +8,9 @@ read gives fewer fields, never an error: a heartbeat that lacks a cache size is 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from kpwatch.base.named import NamedTuple
 
 IdentMode = Literal["add", "rename", "off"]
 """What is done about `ident`: see `relabel.identity.on_the_wire`."""

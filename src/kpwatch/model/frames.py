@@ -8,7 +8,9 @@ object again for every frame with the same columns, so the store resolves names 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from kpwatch.base.named import NamedTuple
 
 
 class FamilyMetadata(NamedTuple):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

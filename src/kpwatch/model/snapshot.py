@@ -6,10 +6,11 @@ slices in does not change them after.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.labels import METRIC_NAME, metric_name
 from kpwatch.model.matchers import matches_all
 from kpwatch.model.source import Slice

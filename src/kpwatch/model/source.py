@@ -7,8 +7,9 @@ external engine as a SeriesSource. Nobody sees more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.labels import join_target
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.http import redact_url
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.encoded import Form
 from kpwatch.send.protocol import first_version
 from kpwatch.send.writer import Writer

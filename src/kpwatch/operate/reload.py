@@ -11,9 +11,10 @@ configuration that was refused is not tried again until its files change or some
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 from kpwatch.config.problems import BadConfig
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ is printed, and the functions.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 from kpwatch.relabel.govalues import FUNCTIONS, text_of
 
 if TYPE_CHECKING:

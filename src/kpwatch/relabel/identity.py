@@ -18,8 +18,9 @@ gets it from `with_ident`. What is printed by `--test` is what comes before that
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, make_labels
 from kpwatch.relabel.options import NO_RULES

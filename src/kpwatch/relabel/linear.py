@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -17,8 +17,9 @@ In the original's order (reference: Categraf's parser/prometheus, config/inline.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import METRIC_NAME, make_labels
 from kpwatch.relabel.globs import compile_globs

@@ -9,9 +9,10 @@ written in any case, as Prometheus takes them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.named import NamedTuple
 from kpwatch.relabel.goregex import compile_whole, expand
 
 if TYPE_CHECKING:

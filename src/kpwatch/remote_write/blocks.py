@@ -6,8 +6,9 @@ rules of its own, a request was too large.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.labels import make_labels
 from kpwatch.remote_write import snappy, v1, v2
 from kpwatch.remote_write.codecs import CODECS

@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import BadInput, TooLarge
+from kpwatch.base.named import NamedTuple
 from kpwatch.remote_write.protobuf import decode_varint, encode_varint, signed, skip_field
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ always at the same places, then what all targets of one version share.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import BadInput, TooLarge
+from kpwatch.base.named import NamedTuple
 from kpwatch.remote_write.protobuf import decode_varint, encode_varint, signed, skip_field
 from kpwatch.remote_write.v1 import SAMPLE_BYTES, SAMPLE_PREFIX, decode_sample, encode_samples, pack_value
 

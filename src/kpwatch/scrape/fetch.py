@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure, Url, format_request
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.formats import accept_header, format_of
 
 if TYPE_CHECKING:

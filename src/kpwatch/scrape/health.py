@@ -8,11 +8,12 @@ neither delays the metrics. A port that does not answer one page is not asked fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch import __version__
 from kpwatch.base.connection import Connection
 from kpwatch.base.http import Answer, Failure, Url, format_request, parse_url
+from kpwatch.base.named import NamedTuple
 from kpwatch.scrape.fetch import UNMAKEABLE, scrape_request
 from kpwatch.scrape.health_documents import PAGES, Reading
 

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.digest import sha256_hex
 from kpwatch.base.http import Failure
+from kpwatch.base.named import NamedTuple
 from kpwatch.scrape.about import OwnSample
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ that is not after 1970 is none, as in the original.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.clock import local_text
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.categraf_view import format_line, view
 from kpwatch.exposition.delta import without_timestamps
 from kpwatch.exposition.formats import grammar_of

@@ -12,10 +12,11 @@ read anew for every step: after a jump the grid is that of the new time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from kpwatch.base.http import parse_url
+from kpwatch.base.named import NamedTuple
 from kpwatch.scrape.fetch import UNMAKEABLE, ScrapeError, answered_format, judge, scrape_request
 from kpwatch.scrape.follow import Follower
 

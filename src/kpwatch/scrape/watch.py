@@ -8,9 +8,10 @@ of their own, so neither waits for the other. Whatever is dropped on the way has
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kpwatch.base.http import redact_url
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.delta import DeltaParser, Layout
 from kpwatch.model.labels import METRIC_NAME
 from kpwatch.relabel.limits import OverLabelLimit

@@ -8,8 +8,9 @@ out here, and counted once the batch is settled: a batch that was not delivered 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.send.options import RESTAMPED_MAX_AGE_SECONDS
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ joined by them; where one does not, it is taken apart and the rows are made anew
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.model.labels import METRIC_NAME, make_labels
 from kpwatch.model.numbers import is_stale
 from kpwatch.relabel.rules import compile_rules

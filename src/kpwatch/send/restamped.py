@@ -9,7 +9,9 @@ that goes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.recordlog import open_segments
 from kpwatch.spool.log import CURSORS, SCRAPE, read_cursors, read_scrape_head
 

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.recordlog import MAGIC
 from kpwatch.model.encoded import FORMS, EncodedScrape, Form
 

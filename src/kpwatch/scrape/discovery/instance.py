@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.urls import UrlParts, percent_decoded, take_apart
 from kpwatch.relabel.gotemplate import Template
 from kpwatch.relabel.govalues import Fields

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.errors import BadInput
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.urls import percent_encoded
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ Prometheus drops them. What stands in the file overwrites labels of the same nam
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
 
 from kpwatch.base.errors import BadInput
+from kpwatch.base.named import NamedTuple
 from kpwatch.base.urls import percent_encoded
 from kpwatch.scrape.discovery.instance import METRICS_PATH
 
