@@ -25,6 +25,7 @@ from kpwatch.api.downloads import DownloadsApi, Shelf
 from kpwatch.api.federate import FederateApi
 from kpwatch.api.fleet import Fleet
 from kpwatch.api.fleet_reader import StoreReader
+from kpwatch.api.kept import KeptAnswers
 from kpwatch.api.metadata import MetadataApi
 from kpwatch.api.own import OwnApi
 from kpwatch.api.query import QueryApi
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from kpwatch.upstream.options import UpstreamOptions
 
 
+ANSWERS_SHARE = 8
+"""Whole answers have the part of the cache that this is the denominator of."""
 WARM_UP_END_SECONDS = 10.0
 """How long the end of a warm-up is waited for."""
 
@@ -93,7 +96,7 @@ class HubOptions:
     retention_bytes: int = 0
     """Above it the oldest blocks go; 0 = no bound."""
     cache_bytes: int = 64 << 20
-    """What queries leave decoded for the next; 0 = nothing."""
+    """What queries leave for the next, decoded samples and whole answers; 0 = nothing."""
     targets_max: int = 100_000
     series_per_target_max: int = 1_000_000
     """Both: 0 = no limit."""
@@ -259,6 +262,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     store = Store.open(_store_options(options), telemetry, clock)
     engine = LazyEngine(store, options.query, clock)
     workers = make_workers(options.query, telemetry)
+    kept = KeptAnswers(store, options.cache_bytes // ANSWERS_SHARE, telemetry)
     of_store = OfStore(knowledge, store, max_samples=options.query.max_samples)
     findings = StandingDoctor(of_store, clock)
     own = OwnApi(
@@ -280,7 +284,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     handlers = Handlers(
         write=write,
         push=write.upload,
-        query=QueryApi(engine, workers, clock, engine.small),
+        query=QueryApi(engine, workers, clock, engine.small, kept),
         metadata=MetadataApi(store, workers),
         describing=describing,
         targets=TargetsApi(engine, workers, clock, describing.families),
@@ -316,7 +320,7 @@ def _store_options(options: HubOptions) -> StoreOptions:
         options.data,
         options.retention_seconds,
         options.retention_bytes,
-        cache_bytes=options.cache_bytes,
+        cache_bytes=options.cache_bytes - options.cache_bytes // ANSWERS_SHARE,
         targets_max=options.targets_max,
         series_per_target_max=options.series_per_target_max,
     )

@@ -1,7 +1,8 @@
 """/query and /query_range: PromQL in, Prometheus' JSON out.
 
-Evaluation, writing and zipping happen on one of the bounded threads, but of what is known as small (`small.py`); the
-engine is made when the first query comes.
+Evaluation, writing and zipping happen on one of the bounded threads, but of what is known as small (`small.py`); what
+was answered before and would be answered so again is not evaluated at all (`kept.py`). The engine is made when the
+first query comes.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from kpwatch.api.small import SmallQueries
 from kpwatch.base.errors import BadQuery, QueryTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
+    from kpwatch.api.kept import KeptAnswers
     from kpwatch.api.params import Form
     from kpwatch.api.workers import Workers
     from kpwatch.base.asgi import Answer, Head, Reply, Request, Upload
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from kpwatch.model.source import SeriesSource
 
 _LOOKBACK_FAULT = "error parsing lookback delta duration"
+_NOT_SAID = ("", "0", "false")
 MAX_POINTS = 11_000
 """Steps of one range query, as Prometheus allows: 60 s for a week, 1 h for a year."""
 
@@ -60,6 +63,19 @@ class Question(NamedTuple):
     """The same for questions that take about the same time."""
     evaluate: Callable[[QueryEngine], QueryResult]
     limit: int
+    key: tuple[Hashable, ...] | None
+    """Equal for questions that have the same answer while samples are the same; None = there is no other like it."""
+
+
+class _Job(NamedTuple):
+    """What has to be done for an answer."""
+
+    work: Callable[..., Answer]
+    """By an engine of its own choice, or by one that is given."""
+    seconds: float
+    """What it may take."""
+    key: tuple[Hashable, ...] | None
+    """Of the question and the form of its answer, as in Question."""
 
 
 class QueryApi:
@@ -71,11 +87,13 @@ class QueryApi:
         workers: Workers,
         clock: Clock,
         small_engine: Callable[[float], QueryEngine] | None = None,
+        kept: KeptAnswers | None = None,
     ) -> None:
         """`small_engine` evaluates within `small.SAMPLES_MAX` or raises QueryTooLarge, and waits for nobody.
 
-        None = every query is a thread's.
+        None = every query is a thread's. `kept`: None = no answer is given twice.
         """
+        self._kept = kept
         self._engine = engine
         self._small_engine = small_engine
         self._small = SmallQueries()
@@ -83,14 +101,14 @@ class QueryApi:
         self._clock = clock
 
     async def instant(self, request: Request) -> Answer:
-        """GET, POST /query?query=&time=&timeout=&limit=&lookback_delta=&stats=."""
+        """GET, POST /query?query=&time=&timeout=&limit=&lookback_delta=&stats=&nocache=."""
         form = await read_form(request)
-        return await self._workers.run(*self._job(request, form, self._instant(form)))
+        return await self._ask(request, form, self._instant(form))
 
     async def range(self, request: Request) -> Answer:
-        """GET, POST /query_range?query=&start=&end=&step=&timeout=&limit=&lookback_delta=&stats=."""
+        """GET, POST /query_range?query=&start=&end=&step=&timeout=&limit=&lookback_delta=&stats=&nocache=."""
         form = await read_form(request)
-        return await self._workers.run(*self._job(request, form, self._range(form)))
+        return await self._ask(request, form, self._range(form))
 
     def push_instant(self, head: Head, reply: Reply) -> Upload:
         """As `instant`."""
@@ -100,15 +118,22 @@ class QueryApi:
         """As `range`."""
         return FormUpload(head, reply, lambda head, form, reply: self._serve(head, form, self._range(form), reply))
 
+    async def _ask(self, request: Request, form: Form, question: Question) -> Answer:
+        job = self._job(request, form, question)
+        found = self._found(job)
+        return found if found is not None else await self._workers.run(job.work, job.seconds)
+
     def _serve(self, head: Head, form: Form, question: Question, reply: Reply) -> None:
-        work, seconds = self._job(head, form, question)
+        job = self._job(head, form, question)
+        if (found := self._found(job)) is not None:
+            return reply(found)
         clock, small, small_engine = self._clock, self._small, self._small_engine
         took = math.inf
 
         def timed(engine: Callable[[float], QueryEngine]) -> Answer:
             nonlocal took
             began_at = clock.monotonic_seconds()
-            answer = work(engine)
+            answer = job.work(engine)
             took = clock.monotonic_seconds() - began_at
             return answer
 
@@ -119,15 +144,23 @@ class QueryApi:
         if small_engine is not None and question.known_as in small:
             with suppress(QueryTooLarge):  # it is a thread's
                 return then(timed(small_engine))
-        self._workers.start(lambda: timed(self._engine), then, seconds)
+        self._workers.start(lambda: timed(self._engine), then, job.seconds)
         return None
+
+    def _found(self, job: _Job) -> Answer | None:
+        return self._kept.find(job.key) if self._kept is not None and job.key is not None else None
 
     def _instant(self, form: Form) -> Question:
         limit = form.limit()
         at_ms = form.time_ms("time", self._clock.unix_ms())
         lookback_ms = _lookback_ms(form)
         query = form.text("query")
-        return Question(query, lambda engine: engine.instant(query, at_ms, lookback_ms=lookback_ms), limit)
+        return Question(
+            query,
+            lambda engine: engine.instant(query, at_ms, lookback_ms=lookback_ms),
+            limit,
+            (query, at_ms, lookback_ms, limit) if _may_be_known(form) and form.text("time") else None,
+        )
 
     def _range(self, form: Form) -> Question:
         limit = form.limit()
@@ -152,10 +185,10 @@ class QueryApi:
             f"{end_ms - start_ms} {step_ms} {query}",
             lambda engine: engine.range(query, start_ms, end_ms, step_ms, lookback_ms=lookback_ms),
             limit,
+            (query, start_ms, end_ms, step_ms, lookback_ms, limit) if _may_be_known(form) else None,
         )
 
-    def _job(self, head: Head, form: Form, question: Question) -> tuple[Callable[..., Answer], float]:
-        """What has to be done for the answer, by this engine or another, and the seconds it may take."""
+    def _job(self, head: Head, form: Form, question: Question) -> _Job:
         coding = accepted_coding(head)
         asked_seconds = form.duration_ns("timeout", 0) / 1e9
         if asked_seconds <= 0 and form.text("timeout"):
@@ -164,18 +197,28 @@ class QueryApi:
 
         asked_at = self._clock.monotonic_seconds()
         wants_stats = bool(form.text("stats"))
+        kept, key = self._kept, (*question.key, coding) if question.key is not None else None
 
         def work(engine: Callable[[float], QueryEngine] = self._engine) -> Answer:
             began_at = self._clock.monotonic_seconds()
+            changes = kept.changes() if kept is not None else 0
             try:
                 result = question.evaluate(engine(seconds))
             except BadQuery as error:
                 raise BadQuery(f'invalid parameter "query": {error}') from error
             ended_at = self._clock.monotonic_seconds()
             spent = Spent(began_at - asked_at, ended_at - began_at) if wants_stats else None
-            return encoded(query_answer(result, question.limit, spent, self._workers.answer_bytes_max), coding)
+            answer = encoded(query_answer(result, question.limit, spent, self._workers.answer_bytes_max), coding)
+            if kept is not None and key is not None and result.stretch_ms is not None:
+                kept.put(key, answer, changes, result.stretch_ms)
+            return answer
 
-        return work, seconds
+        return _Job(work, seconds, key)
+
+
+def _may_be_known(form: Form) -> bool:
+    """Whether the client is content with an answer that was made before."""
+    return not form.text("stats") and form.text("nocache") in _NOT_SAID
 
 
 def _lookback_ms(form: Form) -> int | None:

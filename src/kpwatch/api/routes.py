@@ -60,7 +60,7 @@ class Handlers:
 
 
 _NAMES = ("match[]", "start", "end", "limit")
-_QUERY = ("timeout", "limit", "lookback_delta", "stats")
+_QUERY = ("timeout", "limit", "lookback_delta", "stats", "nocache")
 
 
 def routes(at: Handlers) -> list[Route]:

@@ -62,3 +62,5 @@ class QueryResult:
     """Values that were loaded or made on the way."""
     peak_samples: int = 0
     """Of these, how many were held at one time."""
+    stretch_ms: tuple[int, int] | None = None
+    """First and last time at which it looked for samples, the first after the last where it did not; None = unknown."""

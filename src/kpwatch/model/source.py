@@ -146,3 +146,15 @@ class StackSource(SeriesSource, Protocol):
         being the same object.
         """
         ...
+
+
+class ChangingSource(Protocol):
+    """A source that says whether an answer that was made of it may be given again."""
+
+    def changes(self) -> int:
+        """How much has happened; to be read before an answer is begun."""
+        ...
+
+    def is_as_it_was(self, changes: int, start_ms: int, end_ms: int) -> bool:
+        """Whether [start_ms, end_ms] is sure to hold what it held when so much had happened."""
+        ...

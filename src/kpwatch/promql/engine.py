@@ -117,12 +117,13 @@ class Engine:
         budget = Budget(options.max_samples, options.timeout_seconds, self._clock)
         try:
             with np.errstate(all="ignore"):  # 0/0 is NaN in PromQL, and no warning
-                value = answer(Evaluation(scope, budget))
+                evaluation = Evaluation(scope, budget)
+                value = answer(evaluation)
         except MemoryError as error:
             raise QueryTooLarge("the query does not fit into memory; select fewer series or steps") from error
         except RecursionError as error:
             raise QueryFailed("the query nests too deep to evaluate; record a part of it first") from error
-        return QueryResult(value, notes.warnings, notes.infos, budget.total, budget.peak)
+        return QueryResult(value, notes.warnings, notes.infos, budget.total, budget.peak, evaluation.stretch_ms)
 
 
 def _check_times(*times_ms: int) -> None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kpwatch.promql.select import Window
     from kpwatch.promql.tree import Extension, Node, When
 
+NO_STRETCH_MS = 1 << 63, -(1 << 63)
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -68,6 +69,8 @@ class Evaluation:
     def __init__(self, scope: Scope, budget: Budget) -> None:
         self._scope = scope
         self._budget = budget
+        self.stretch_ms = NO_STRETCH_MS
+        """First and last time at which samples were looked for."""
 
     def hold(self, cells: int) -> None:
         """Count cells that the answer is made of; raises over the limit."""
@@ -113,6 +116,7 @@ class Evaluation:
 
     def _load(self, selector: Selector, first_ms: int, last_ms: int, steps: int) -> Iterator[list[Stack]]:
         """What the source selects: samples are counted while stacks are in use, what is made of them from then on."""
+        self.stretch_ms = min(self.stretch_ms[0], first_ms), max(self.stretch_ms[1], last_ms)
         for stacks in selected(self._scope.source, selector.matchers, first_ms, last_ms, steps):
             samples = answers = 0
             for one in stacks:

@@ -226,6 +226,8 @@ def _publish(state: State, batch: Batch) -> None:
     for row in batch.rows:  # names and times before the rows: who has seen these must have found all there is
         state.catalog.targets[row.target].saw(row.layout, row.timestamp_ms)
     state.head.add(batch.rows)
+    if batch.rows:
+        state.changes.came(min(row.timestamp_ms for row in batch.rows))
     state.counters.commits.add(bool(batch.rows))
     state.counters.frames.add(len(batch.rows))
     for append, appended, over in batch.answers:

@@ -124,6 +124,14 @@ class Store:
         oldest_ms = self._state.oldest_kept_ms()
         return self._selections.stacks(matchers, max(start_ms, oldest_ms), end_ms, steps, keeps=start_ms >= oldest_ms)
 
+    def changes(self) -> int:
+        """See `model.source.ChangingSource`."""
+        return self._state.changes.number
+
+    def is_as_it_was(self, changes: int, start_ms: int, end_ms: int) -> bool:
+        """See `model.source.ChangingSource`."""
+        return self._state.changes.least_ms_since(changes) > end_ms and start_ms >= self._state.oldest_kept_ms()
+
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """See `model.source.SeriesSource`."""
         found = find(self._state.catalog, matchers, max(start_ms, self._state.oldest_kept_ms()), end_ms)

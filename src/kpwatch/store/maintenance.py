@@ -250,7 +250,7 @@ class Maintenance:
         if block:
             state.next_block += 1
             target.sealed_ms = max(target.sealed_ms, block.end_ms)
-            state.blocks_changed([number])
+            state.blocks_changed([number], same_samples=True)
             state.counters.sealed.add()
         state.head.drop(number, rows)
         self._owed_rows -= len(rows)
@@ -282,7 +282,7 @@ class Maintenance:
         """Do a little of it; True when there is nothing left to do."""
         state = self._state
         if merging.complete:
-            if merging.commit(state):
+            if merging.commit(state, same_samples=True):
                 state.counters.merged.add(merging.blocks)
             return True
         try:

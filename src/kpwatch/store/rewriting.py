@@ -96,7 +96,7 @@ class Rewriting:
         """Samples of what was made of them so far."""
         return sum(row.samples for row in self._made)
 
-    def commit(self, state: State) -> bool:
+    def commit(self, state: State, *, same_samples: bool = False) -> bool:
         """Put what was made in place of what was read: one transaction. False where that is not there as it was."""
         numbers = [row.number for row in self._rows]
         if blocks.checksums(state.connection, numbers) != self._found:
@@ -110,7 +110,7 @@ class Rewriting:
                 blocks.insert(state.connection, whole, body)
 
         state.unsynced(work, len(body))
-        state.blocks_changed([self.target])
+        state.blocks_changed([self.target], same_samples=same_samples)
         return True
 
 

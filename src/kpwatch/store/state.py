@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kpwatch.store.changes import Changes
 from kpwatch.store.schema import PAGE_BYTES, is_damage, transaction
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class State:
     """What went into SQLite's log since the start, about."""
     set_aside: set[int] = field(default_factory=set)
     """Blocks that could neither be read nor moved to the quarantine: nobody looks at them again."""
+    changes: Changes = field(default_factory=Changes)
 
     def oldest_kept_ms(self) -> int:
         """Samples before this are neither answered nor kept."""
@@ -130,12 +132,14 @@ class State:
             return -(1 << 62)
         return int((self.clock.unix_seconds() - self.options.retention_seconds) * 1000)
 
-    def blocks_changed(self, targets: Iterable[int]) -> None:
-        """The blocks of these targets are other ones since the last commit."""
+    def blocks_changed(self, targets: Iterable[int], *, same_samples: bool = False) -> None:
+        """The blocks of these targets are other ones since the last commit; `same_samples`: but say what they said."""
         for number in targets:
             target = self.catalog.targets.get(number)
             if target is not None:
                 target.samples_changed()
+        if not same_samples:
+            self.changes.lost()
 
     def note_damage(self, error: BaseException) -> None:
         """Where SQLite failed because of damaged pages: say so, and have the database made anew at the next start."""
