@@ -26,6 +26,12 @@ COLUMNS = [
     *("Sync p99", "Pending", "Failures", "up"),
 ]
 
+# The rows' elements stand in the rows' order.
+IN_ORDER = """() => {
+  const places = [...document.querySelectorAll("tbody tr")].map((row) => Number(row.ariaRowIndex));
+  return places.every((place, at) => at === 0 || place === places[at - 1] + 1);
+}"""
+
 
 def nodes(page: Page) -> Locator:
     """The demo's nodes; a kube-proxy that runs on this machine is watched too and may be one row more."""
@@ -123,6 +129,31 @@ def test_the_keyboard_suffices(visit: Visit, demo: str) -> None:
     expect(page.locator("tbody tr a").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/node\?ident=.+"))
+
+
+def test_a_long_table_scrolls_on_the_same_elements(visit: Visit, tmp_path: Path) -> None:
+    """Rows that come take elements of those that went; at rest they are in order for Tab, the focus its row's."""
+    with hub(tmp_path) as url:
+        labels = {"__name__": "up", "job": "kube-proxy"}
+        write(url, [({**labels, "ident": f"node-{number:03d}"}, [(now_ms(), 1)]) for number in range(300)])
+        page = visit(url)
+        expect(page.get_by_role("link", name="node-000", exact=True)).to_be_visible(timeout=ARRIVAL_MS)
+        page.evaluate("document.querySelectorAll('tbody tr').forEach((row) => { row.kept = true; })")
+        focused = page.get_by_role("link", name="node-003", exact=True)
+        focused.focus()
+        page.evaluate("document.querySelector('main').scrollTop = 400")
+        expect(page.get_by_role("link", name="node-030", exact=True)).to_be_visible()
+        page.wait_for_function(IN_ORDER)
+        expect(focused).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="node-004", exact=True)).to_be_focused()
+        page.evaluate("document.querySelector('main').scrollTop = 1e6")
+        expect(page.get_by_role("link", name="node-299", exact=True)).to_be_visible()
+        expect(page.locator("tbody :focus")).to_have_count(0)  # not on the row that has its element now
+        page.wait_for_function(IN_ORDER)
+        assert page.evaluate("[...document.querySelectorAll('tbody tr')].every((row) => row.kept)")
+        assert page.locator("tbody tr").count() < 100
+        page.close()
 
 
 def test_an_empty_hub_says_what_comes_next(visit: Visit, tmp_path: Path) -> None:

@@ -4,11 +4,14 @@
  * drawn again. From WINDOWED_FROM rows on each row stands for itself: equally high (measured from one of them), at its
  * place in a body that is as high as all of them, its columns as wide as their longest text in the whole table. So a row
  * that comes or goes moves no other, and the browser lays out and paints that row alone (CSS containment, which rows of
- * a table layout cannot have). With `cards` CSS makes a card of each row on a small screen. */
+ * a table layout cannot have). A row that comes takes the element of one that went (base/seats.ts): its texts change, and
+ * nothing is made or styled. Elements are then no longer in the rows' order; once the table rests they are put into it,
+ * for the keyboard and for who listens. With `cards` CSS makes a card of each row on a small screen. */
 
 import { Component, type ComponentChildren, type JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Sort } from "../base/place";
+import { placesOf, readingOrder, seated } from "../base/seats";
 
 export interface Cell {
   readonly text: string;
@@ -54,6 +57,7 @@ interface Props<Row> {
 const WINDOWED_FROM = 100;
 const ROWS_BEYOND = 8; // drawn above and below the window
 const STEP_ROWS = 4; // the window moves in steps, so that most scroll events draw nothing
+const REST_MS = 400;
 const LETTER_PX = 7.4;
 const PADDING_PX = 30;
 const WIDEST_PX = 420;
@@ -65,11 +69,10 @@ export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
   const { label, columns, rows, sort, onSort, cards } = props;
   const windowed = rows.length >= WINDOWED_FROM && !props.plain;
   const table = useRef<HTMLTableElement>(null);
-  const [first, last, rowPx] = useWindow(table, rows.length, windowed);
+  const { first, last, rowPx, moving } = useWindow(table, rows.length, windowed);
   const shape = useMemo(() => (windowed ? shapeOf(columns, rows) : {}), [rows, columns.map(({ id, title }) => id + title).join(), windowed]);
   const drawing = useDrawing(props);
-  const drawn = windowed ? rows.slice(first, last) : rows;
-  const from = windowed ? first : 0;
+  const seats = useSeats(table, windowed ? rows.slice(first, last) : NOTHING, moving);
   return (
     <table
       ref={table} class={`grid ${windowed ? "windowed " : ""}${cards ? "cards " : ""}${props.class ?? ""}`}
@@ -79,9 +82,12 @@ export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
         <tr role="row" aria-rowindex={1}>{columns.map((column) => <Head key={column.id} column={column} sort={sort} onSort={onSort} />)}</tr>
       </thead>
       <tbody role="rowgroup" style={windowed ? { height: `${rows.length * rowPx}px` } : {}}>
-        {drawn.map((row, index) => (
-          <Line key={row.key} row={row} columns={columns} index={from + index} top={windowed ? (from + index) * rowPx : null} drawing={drawing} />
-        ))}
+        {windowed
+          ? seats.map(({ seat, place }) => {
+            const index = first + place;
+            return <Line key={seat} row={rows[index] as Row} columns={columns} index={index} top={index * rowPx} drawing={drawing} />;
+          })
+          : rows.map((row, index) => <Line key={row.key} row={row} columns={columns} index={index} top={null} drawing={drawing} />)}
       </tbody>
     </table>
   );
@@ -145,11 +151,55 @@ function Data<Row>({ column, row }: { column: Column<Row>; row: Row }): JSX.Elem
   );
 }
 
-/** Which rows are near the window, [first, last), and how high a row is. */
-function useWindow(table: { current: HTMLTableElement | null }, count: number, windowed: boolean): [number, number, number] {
-  const [seen, see] = useState({ first: 0, last: WINDOWED_FROM / 2, rowPx: 38 });
-  const look = useRef(() => undefined as void);
-  look.current = () => {
+const NOTHING: readonly Keyed[] = [];
+
+interface Seat { readonly seat: number; readonly place: number }
+interface Seating {
+  /** The key on each seat. */
+  readonly keys: readonly string[];
+  /** Seats in the order of their elements. */
+  readonly order: readonly number[];
+}
+
+/** The seats of `rows` in the order of their elements: the rows' own, but for a table that moves, whose elements stay. */
+function useSeats(table: Held, rows: readonly Keyed[], moving: boolean): Seat[] {
+  const former = useRef<Seating>({ keys: [], order: [] });
+  const focus = focusIn(table.current, former.current);
+  const wanted = rows.map(({ key }) => key);
+  const keys = seated(former.current.keys, wanted);
+  const places = placesOf(keys, wanted);
+  const order = moving && former.current.order.length === keys.length ? former.current.order : readingOrder(places);
+  former.current = { keys, order };
+  useLayoutEffect(() => {
+    if (focus === null || !focus.element.isConnected) return;
+    if (keys[focus.seat] !== focus.key) focus.element.blur(); // it is about another row now
+    else focus.element.focus({ preventScroll: true }); // an element that was moved in the document has lost it
+  });
+  return order.map((seat) => ({ seat, place: places[seat] as number }));
+}
+
+/** What has the focus in the table's rows, and whose seat that is. */
+function focusIn(table: HTMLTableElement | null, { keys, order }: Seating): { element: HTMLElement; seat: number; key: string } | null {
+  const element = document.activeElement as HTMLElement | null;
+  const row = keys.length > 0 && table?.contains(element) ? element?.closest("tbody > tr") : null;
+  const seat = row ? order[[...(row.parentElement as HTMLElement).children].indexOf(row)] : undefined;
+  return seat === undefined ? null : { element: element as HTMLElement, seat, key: keys[seat] as string };
+}
+
+interface Held { readonly current: HTMLTableElement | null }
+interface Seen {
+  /** Rows near the window, [first, last). */
+  readonly first: number;
+  readonly last: number;
+  readonly rowPx: number;
+  /** Between the first step and REST_MS after the last. */
+  readonly moving: boolean;
+}
+
+function useWindow(table: Held, count: number, windowed: boolean): Seen {
+  const [seen, see] = useState<Seen>({ first: 0, last: WINDOWED_FROM / 2, rowPx: 38, moving: false });
+  const look = useRef((_moving: boolean) => undefined as void);
+  look.current = (moving) => {
     const body = table.current?.tBodies[0];
     if (!windowed || !body) return;
     const rowPx = (body.firstElementChild as HTMLElement | null)?.offsetHeight || seen.rowPx;
@@ -159,28 +209,32 @@ function useWindow(table: { current: HTMLTableElement | null }, count: number, w
     const size = Math.ceil(frame.height / rowPx) + 2 * ROWS_BEYOND + STEP_ROWS;
     const first = Math.max(0, Math.min(start, count - size));
     const last = Math.min(count, first + size);
-    if (first !== seen.first || last !== seen.last || rowPx !== seen.rowPx) see({ first, last, rowPx });
+    if (first !== seen.first || last !== seen.last || rowPx !== seen.rowPx) see({ first, last, rowPx, moving });
   };
-  useLayoutEffect(() => look.current(), [count, windowed]);
+  useLayoutEffect(() => look.current(seen.moving), [count, windowed]);
   useEffect(() => {
     if (!windowed) return undefined;
     const frame = scroller();
     let waiting = 0;
+    let resting: ReturnType<typeof setTimeout> | undefined;
     const moved = (): void => {
+      clearTimeout(resting);
+      resting = setTimeout(() => see((last) => (last.moving ? { ...last, moving: false } : last)), REST_MS);
       waiting ||= requestAnimationFrame(() => {
         waiting = 0;
-        look.current();
+        look.current(true);
       });
     };
     frame.addEventListener("scroll", moved, { passive: true });
     window.addEventListener("resize", moved);
     return () => {
       cancelAnimationFrame(waiting);
+      clearTimeout(resting);
       frame.removeEventListener("scroll", moved);
       window.removeEventListener("resize", moved);
     };
   }, [windowed]);
-  return [Math.min(seen.first, Math.max(0, count - 1)), Math.min(seen.last, count), seen.rowPx];
+  return { ...seen, first: Math.min(seen.first, Math.max(0, count - 1)), last: Math.min(seen.last, count) };
 }
 
 const WIDE = /[\u2e80-\uffef]/g;
