@@ -1,8 +1,8 @@
 """Remote Write requests as senders make them, from a matrix of values.
 
-`OwnBodies` are our agent's: one target a request, byte for byte what `scrape.encoder` gives (a template made by it,
-with values and timestamp put in their places). `ForeignBodies` are packed as Prometheus' own sender does it: series
-sharded by a hash, samples of many targets and instants in a request, zeros omitted. Both carry the same series.
+`OwnBodies` are our agent's: one target a request, made by `scrape.encoder` itself; what they hold is also made of a
+template, with values and timestamp put in their places. `ForeignBodies` are packed as Prometheus' own sender does it:
+series sharded by a hash, samples of many targets and instants in a request, zeros omitted. Both carry the same series.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.lib import recording
 from kpwatch.exposition.delta import DeltaParser
+from kpwatch.exposition.delta import Values as Changed
 from kpwatch.relabel.identity import Identity
 from kpwatch.remote_write import snappy, v1, v2
 from kpwatch.remote_write.protobuf import encode_varint
@@ -34,6 +35,7 @@ SHARDS = 4
 ALL = slice(None)
 
 _VALUE_BYTES, _TIME_BYTES = 8, 6
+_UP = OwnSample("up", (), 1.0)
 _LIMIT_BYTES = 64 << 20
 
 
@@ -51,7 +53,7 @@ def encoded_scrape(number: int, body: bytes, timestamp_ms: int, protocol: Protoc
     """One scrape of node `number` as our agent encodes it, `up` included, not compressed."""
     encoder = SeriesEncoder(identity(number), "rename", protocol=protocol)
     encoder.feed(DeltaParser().feed(body))
-    block = encoder.encode(timestamp_ms, [OwnSample("up", (), 1.0)]).block
+    block = encoder.encode(timestamp_ms, [_UP]).block
     return snappy.decompress(block, _LIMIT_BYTES)
 
 
@@ -60,7 +62,9 @@ class OwnBodies:
 
     def __init__(self, number: int, series: slice = ALL, protocol: Protocol = "1.0") -> None:
         """`series` keeps only those of the recording (and `up`)."""
-        self._series = series
+        self._number, self._series, self._protocol = number, series, protocol
+        self._encoder: SeriesEncoder | None = None
+        self._latest: Values = np.empty(0)
         content = encoded_scrape(number, _some_series(series), v1.TAIL_TIMESTAMP_MIN_MS, protocol)
         tail = re.escape(v1.timestamp_tail(v1.TAIL_TIMESTAMP_MIN_MS))
         found = re.finditer(rb"\x12\x10\x09(?s:.{8})" + tail, content)
@@ -83,8 +87,17 @@ class OwnBodies:
         return filled.tobytes()
 
     def request(self, timestamp_ms: int, values: Values) -> bytes:
-        """The request as sent."""
-        return snappy.compress(self.content(timestamp_ms, values))
+        """The next request as sent: from one to the next the agent's block stands (remote_write/standing.py)."""
+        chosen = values[self._series]
+        if self._encoder is None:
+            self._encoder = SeriesEncoder(identity(self._number), "rename", protocol=self._protocol)
+            self._encoder.feed(DeltaParser().feed(_some_series(self._series)))
+            changed = np.arange(len(chosen))
+        else:
+            changed = np.flatnonzero(chosen.view(np.int64) != self._latest.view(np.int64))
+        self._latest = chosen.copy()
+        self._encoder.feed(Changed([*zip(changed.tolist(), chosen[changed].tolist(), strict=True)]))
+        return self._encoder.encode(timestamp_ms, [_UP]).block
 
 
 class ForeignBodies:

@@ -2,7 +2,8 @@
 
 Two protocols, one result: the same samples give the same frames, whichever a sender speaks, and columns and layouts are
 the same objects. Each has two paths: what is known but for values and time (tracks.py, courses.py, chains.py for 1.0;
-runs.py, orders.py for 2.0), and all else; and for bodies that are known from end to end a short way (whole.py).
+runs.py, orders.py for 2.0), and all else; and for bodies that are known from end to end a short way (whole.py), which
+is shorter still where they are known as they came (unopened.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from kpwatch.receive.layouts import Names
 from kpwatch.receive.orders import Orders
 from kpwatch.receive.runs import Runs
 from kpwatch.receive.symbols import Symbols, Tables
+from kpwatch.receive.unopened import Unopened
 from kpwatch.receive.walk_v1 import WalkV1
 from kpwatch.receive.walk_v2 import Memory, WalkV2
 from kpwatch.receive.whole import known_1_0, known_2_0
@@ -40,12 +42,16 @@ class Decoder:
         tables_bytes = options.run_cache_bytes // 4
         self._courses = Courses(options.run_cache_bytes // 2)
         self._buffer = Buffer()
+        self._unopened = Unopened(options.run_cache_bytes // 4)
         runs, orders = Runs(options.run_cache_bytes // 8), Orders(options.run_cache_bytes // 8)
         symbols = Symbols(options, names)
         self._memory = Memory(names, symbols, Tables(tables_bytes), runs, Kinds(tables_bytes // 8), orders, options)
 
     def decode_block(self, block: bytes, protocol: Protocol = "1.0") -> Decoded:
         """All of a body that is a snappy block; raises as `decode`."""
+        unopened = self._unopened.read(block, protocol)
+        if unopened is not None:
+            return unopened
         options, buffer = self._memory.options, self._buffer
         length = content_length(block, options.decoded_bytes)
         if not buffer.fill(block, length):
@@ -54,7 +60,10 @@ class Decoder:
             known = known_2_0(buffer, self._memory)
         else:
             known = known_1_0(buffer, self._courses, options.samples_per_request)
-        return known or self._decode(buffer.body(), protocol, buffer)
+        if known is None:
+            return self._decode(buffer.body(), protocol, buffer)
+        self._unopened.note(block, protocol, length, known)
+        return known.decoded
 
     def decode(self, body: bytes, protocol: Protocol = "1.0") -> Decoded:
         """All of `body`; raises BadInput with what is wrong and where, TooLarge."""
@@ -83,4 +92,5 @@ class Decoder:
     def forgotten(self) -> int:
         """How many remembered things were dropped for want of room."""
         names, symbols, tables, runs, kinds, orders, _ = self._memory
-        return sum(one.forgotten() for one in (names, symbols, tables, runs, kinds, orders, self._courses))
+        memories = (names, symbols, tables, runs, kinds, orders, self._courses, self._unopened)
+        return sum(one.forgotten() for one in memories)

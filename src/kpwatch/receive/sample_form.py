@@ -17,12 +17,12 @@ ZERO_SAMPLE, ZERO_SAMPLE_BYTES = b"\x12\x07", 9
 TIME_FIELD_BYTES = 7
 unpack_double = struct.Struct("<d").unpack_from
 
-_TIMESTAMP_TAG = 0x10
+TIME_TAG = b"\x10"
 
 
 def six_byte_timestamp(body: bytes, place: int) -> int | None:
     """Value of the field at `place` if it is a timestamp whose varint takes exactly six bytes."""
-    if body[place] != _TIMESTAMP_TAG:
+    if body[place] != TIME_TAG[0]:
         return None
     try:
         timestamp_ms, end = decode_varint(body, place + 1)

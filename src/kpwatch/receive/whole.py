@@ -7,7 +7,8 @@ values. A body that is not known leaves the buffer as it was decompressed, for t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,16 +20,18 @@ from kpwatch.receive.walk_v1 import sample_places
 from kpwatch.receive.walk_v2 import labels_end, run_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from kpwatch.receive.buffer import Buffer
     from kpwatch.receive.courses import Courses
-    from kpwatch.receive.tracks import Own
+    from kpwatch.receive.tracks import Own, Track
     from kpwatch.receive.walk_v2 import Memory
 
 _WORD = "<u8"
+_TIME_BYTES = 6
+_TIME_AFTER_VALUE = 9
 _SERIES_TAG_1_0, _SERIES_TAG_2_0 = 0x0A, 0x2A
 _FIRST_SERIES_BYTES = 1 << 10
 """A first series longer than this is read as all others are."""
@@ -40,7 +43,25 @@ _VALUE_TO_TIME = 7
 _TAIL_BITS = np.uint64(0xFFFF_FFFF_FFFF_FF00)
 
 
-def known_1_0(buffer: Buffer, courses: Courses, samples_max: int) -> Decoded | None:
+class Places(NamedTuple):
+    """Where samples stand in a body."""
+
+    valued: NDArray[np.int64]
+    """Numbers of the series whose values are not omitted."""
+    values_at: NDArray[np.int64]
+    """Where these begin."""
+    times_at: NDArray[np.int64]
+    """Where the six bytes of each series' time begin."""
+
+
+class Whole(NamedTuple):
+    """A body that is known from end to end: one frame."""
+
+    decoded: Decoded
+    places: Callable[[], Places]
+
+
+def known_1_0(buffer: Buffer, courses: Courses, samples_max: int) -> Whole | None:
     """The body, where it is one track from beginning to end."""
     head = buffer.piece(0, _FIRST_SERIES_BYTES)
     if len(head) < _SHORTEST_SERIES_BYTES or head[0] != _SERIES_TAG_1_0:
@@ -64,10 +85,15 @@ def known_1_0(buffer: Buffer, courses: Courses, samples_max: int) -> Decoded | N
     if len(words) < count:
         values = np.zeros(count)
         values.view(_WORD)[track.valued] = words
-    return Decoded([Frame(track.target, track.layout, timestamp_ms, values)], count, count, 0, 0, 0, 0)
+    decoded = Decoded([Frame(track.target, track.layout, timestamp_ms, values)], count, count, 0, 0, 0, 0)
+    return Whole(decoded, partial(_places_of_track, track))
 
 
-def known_2_0(buffer: Buffer, memory: Memory) -> Decoded | None:
+def _places_of_track(track: Track) -> Places:
+    return Places(track.valued, track.values_at, track.starts[1:] - _TIME_BYTES)
+
+
+def known_2_0(buffer: Buffer, memory: Memory) -> Whole | None:
     """The body, where it is a table that is known and one of its runs."""
     table = memory.tables.find_where(buffer.piece(0, PREFIX_BYTES), buffer.holds)
     if table is None:
@@ -88,7 +114,12 @@ def known_2_0(buffer: Buffer, memory: Memory) -> Decoded | None:
         return None
     timestamp_ms, words = taken
     frame = Frame(run.target, run.layout, timestamp_ms, words.view("<f8"))
-    return Decoded([frame], len(words), len(words), 0, 0, 0, run.metadata, 0, run.starts)
+    decoded = Decoded([frame], len(words), len(words), 0, 0, 0, run.metadata, 0, run.starts)
+    return Whole(decoded, partial(_places_of_run, places))
+
+
+def _places_of_run(values_at: NDArray[np.int64]) -> Places:
+    return Places(np.arange(len(values_at)), values_at, values_at + _TIME_AFTER_VALUE)
 
 
 def _take(

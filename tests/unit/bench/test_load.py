@@ -31,6 +31,7 @@ def test_a_request_made_from_a_template_is_the_agents_own_to_the_byte() -> None:
     made = bodies.OwnBodies(7)
     for body, values in zip(recording.load().bodies[::13], matrix().values[::13], strict=True):
         assert made.content(AT_MS, values) == bodies.encoded_scrape(7, body, AT_MS)
+        assert snappy.decompress(made.request(AT_MS, values), LIMIT_BYTES) == made.content(AT_MS, values)
 
 
 def test_foreign_requests_carry_the_same_samples() -> None:
