@@ -229,23 +229,32 @@ class BlockReader:
 
     def select(self, part: StoredPart, places: NDArray[np.int64]) -> Bits:
         """Bit patterns (len(places), rows) of the columns at `places` in `part.columns`."""
+        bits = np.empty((len(places), part.rows), np.int64)
+        self.select_into(part, places, bits)
+        return bits
+
+    def select_into(self, part: StoredPart, places: NDArray[np.int64], bits: Bits) -> None:
+        """The same, written into an array of that shape."""
         kinds = part.kinds[places]
         firsts = assemble(part.firsts[:, places]).view(np.int64)
         lines = kinds.nonzero()[0]
         if len(lines) == len(places):
-            bits = self._moving(part, places, kinds, firsts)
+            self._moving(part, places, kinds, firsts, bits)
         else:
-            bits = np.repeat(firsts[:, None], part.rows, axis=1)
+            bits[:] = firsts[:, None]
             if len(lines):
-                bits[lines] = self._moving(part, places[lines], kinds[lines], firsts[lines])
+                moving = np.empty((len(lines), part.rows), np.int64)
+                self._moving(part, places[lines], kinds[lines], firsts[lines], moving)
+                bits[lines] = moving
         if len(part.stale):
             bits[:, part.stale] = STALE_NAN_BITS
-        return bits
 
-    def _moving(self, part: StoredPart, places: NDArray[np.int64], kinds: NDArray[np.uint8], firsts: Bits) -> Bits:
+    def _moving(
+        self, part: StoredPart, places: NDArray[np.int64], kinds: NDArray[np.uint8], firsts: Bits, bits: Bits
+    ) -> None:
         words = self._read_streams(part, assemble(part.stream_of[:, places]).view(np.int64))
         residuals = self._read_residuals(part, places) if len(part.residual_of) else None
-        return decode_columns(kinds, firsts, words, residuals)
+        decode_columns(kinds, firsts, words, residuals, bits)
 
     def everything(self) -> list[Part]:
         """All parts, decoded."""

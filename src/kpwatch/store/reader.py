@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from kpwatch.store.catalog import NEVER_MS
 from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import Part, Wanted, between, clip, merge
 from kpwatch.store.schema import connect_reader, store_error
+from kpwatch.store.strips import Strip, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from kpwatch.store.catalog import Catalog, Target
     from kpwatch.store.head import Head, HeadRow
     from kpwatch.store.index import Found
-    from kpwatch.store.parts import Ids, Times
+    from kpwatch.store.parts import Bits, Ids, Times
 
 IDLE_CONNECTIONS = 4
 LABELS_BYTES = 150
@@ -171,14 +173,22 @@ class Query:
         target, sealed_ms = found.target, found.target.sealed_ms
         wanted = self._wanted_of(found.columns)
         if len(wanted.columns) > COLUMNS_MAX:
-            return self._clipped(self._from_blocks(connection, target.number, wanted, skip, report))
+            return self._clipped(self._many_columns(connection, target.number, wanted, skip, report))
         failed: list[int] = []
 
         def fail(number: int, reason: str) -> None:
             failed.append(number)
             report(number, reason)
 
-        parts = merge(list(self._from_blocks(connection, target.number, wanted, skip, fail)))
+        strips: list[Strip] = []
+        for block in self._listed(connection, target.number, skip):
+            try:
+                strips += self._strips(connection, block, wanted)
+            except Damaged as error:
+                fail(block.row.number, str(error))
+        by_block, parts = read(strips, fail)
+        for block, decoded in by_block.items():
+            self._budget.put((block, wanted.key), decoded, sum(part.bits.nbytes for part in decoded))
         if not failed:
             for part in parts:
                 part.bits.flags.writeable = False
@@ -192,7 +202,12 @@ class Query:
         clipped = [clip(part, self._start_ms, self._end_ms) for part in parts if self._overlaps(part.timestamps_ms)]
         return [part for part in clipped if part.rows]
 
-    def _from_blocks(
+    def _listed(self, connection: sqlite3.Connection, target: int, skip: set[int]) -> Iterator[Listed]:
+        """Blocks to look at; those of `skip` were counted when they were put there."""
+        listed = blocks.listed(connection, target, self._start_ms, self._end_ms)
+        return (block for block in listed if block.row.number not in skip)
+
+    def _many_columns(
         self,
         connection: sqlite3.Connection,
         target: int,
@@ -200,34 +215,37 @@ class Query:
         skip: set[int],
         report: Callable[[int, str], None],
     ) -> Iterator[Part]:
-        for block in blocks.listed(connection, target, self._start_ms, self._end_ms):
-            if block.row.number in skip:
-                continue  # counted when it was put there
+        """What is not for the cache: of each block what is in the stretch, block by block."""
+        for block in self._listed(connection, target, skip):
             try:
-                yield from self._from_block(connection, block, wanted)
+                reader = blocks.open_block(connection, block, self._sets)
+                yield from self._decoded(reader, wanted)
             except Damaged as error:
                 report(block.row.number, str(error))
 
-    def _from_block(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> list[Part]:
-        """All rows of the wanted columns."""
-        if len(wanted.columns) <= COLUMNS_MAX:
-            return self._remembered(connection, block, wanted)
-        reader = blocks.open_block(connection, block, self._sets)
-        return _decode(reader, [part for part in reader.parts if self._overlaps(part.timestamps_ms)], wanted)
+    def _decoded(self, reader: BlockReader, wanted: Wanted) -> list[Part]:
+        decoded: list[Part] = []
+        for stored in reader.parts:
+            columns, places = wanted.choose(stored.columns)
+            if len(columns) and self._overlaps(stored.timestamps_ms):
+                decoded.append(Part(columns, stored.timestamps_ms, reader.select(stored, places)))
+        return decoded
 
     def _overlaps(self, times: Times) -> bool:
         return bool(times[0] <= self._end_ms and times[-1] >= self._start_ms)
 
-    def _remembered(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> list[Part]:
-        """All rows of the wanted columns, from the cache or for it."""
-        found: list[Part] | None = self._cache.get((block, wanted.key))
-        if found is None:
-            reader = self._open(connection, block)
-            found = _decode(reader, reader.parts, wanted)
-            for part in found:
-                part.bits.flags.writeable = False
-            self._budget.put((block, wanted.key), found, sum(part.bits.nbytes for part in found))
-        return found
+    def _strips(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> list[Strip]:
+        """All rows of the wanted columns, from the cache or from the block."""
+        known: list[Part] | None = self._cache.get((block, wanted.key))
+        if known is not None:
+            return [Strip(block, part.columns, part.timestamps_ms, partial(_copy, part.bits)) for part in known]
+        reader = self._open(connection, block)
+        chosen = [(stored, *wanted.choose(stored.columns)) for stored in reader.parts]
+        return [
+            Strip(block, columns, stored.timestamps_ms, partial(reader.select_into, stored, places))
+            for stored, columns, places in chosen
+            if len(columns)
+        ]
 
     def _open(self, connection: sqlite3.Connection, block: Listed) -> BlockReader:
         parts: list[StoredPart] | None = self._cache.get(block)
@@ -279,11 +297,5 @@ class _Names(NamedTuple):
     """Which of the part's lines have one; None = all."""
 
 
-def _decode(reader: BlockReader, parts: Sequence[StoredPart], wanted: Wanted) -> list[Part]:
-    """The wanted columns of some parts of a block."""
-    decoded: list[Part] = []
-    for stored in parts:
-        columns, places = wanted.choose(stored.columns)
-        if len(columns):
-            decoded.append(Part(columns, stored.timestamps_ms, reader.select(stored, places)))
-    return decoded
+def _copy(bits: Bits, into: Bits) -> None:
+    into[:] = bits

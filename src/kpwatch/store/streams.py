@@ -184,39 +184,55 @@ def _distinct(words: Words, length: int) -> tuple[Words, NDArray[np.int64], NDAr
     return words[chosen[order]], where[place], widths[order]
 
 
-def decode_columns(kinds: NDArray[np.uint8], firsts: Bits, words: Words, residuals: Words | None) -> Bits:
-    """Bit patterns (k, rows) of k columns that vary.
+def decode_columns(kinds: NDArray[np.uint8], firsts: Bits, words: Words, residuals: Words | None, bits: Bits) -> None:
+    """Write the bit patterns of k columns that vary into `bits`, (k, rows).
 
     `kinds`, `firsts`: (k,). `words`: uint64 (k, rows - 1), each column's stream. `residuals`: the same for residual
     streams, zero where a column has none; None where none has.
     """
     present = set(kinds.tolist())
     if len(present) == 1:
-        return _decode_kind(present.pop(), firsts[:, None], words, residuals)
-    bits = np.empty((len(kinds), words.shape[1] + 1), np.int64)
+        _decode_kind(present.pop(), firsts[:, None], words, residuals, bits)
+        return
     for kind in present:
         lines = (kinds == kind).nonzero()[0]
         off = residuals[lines] if residuals is not None else None
-        bits[lines] = _decode_kind(kind, firsts[lines, None], words[lines], off)
-    return bits
+        some = np.empty((len(lines), bits.shape[1]), np.int64)
+        _decode_kind(kind, firsts[lines, None], words[lines], off, some)
+        bits[lines] = some
 
 
-def _decode_kind(kind: int, firsts: Bits, words: Words, residuals: Words | None) -> Bits:
+def _decode_kind(kind: int, firsts: Bits, words: Words, residuals: Words | None, bits: Bits) -> None:
     if kind == XOR:
-        steps = np.concatenate([firsts, words.view(np.int64)], axis=1)
-        return np.bitwise_xor.accumulate(steps, axis=1)
+        bits[:, :1] = firsts
+        bits[:, 1:] = words.view(np.int64)
+        np.bitwise_xor.accumulate(bits, axis=1, out=bits)
+        return
     scale = SCALES[(kind - 1) // 2]
-    steps = unzigzag(words)
-    if (kind - 1) % 2:
-        np.add.accumulate(steps, axis=1, out=steps)
     first = _integers(firsts, scale)
-    bits = _from_integers(_running(first, steps), scale)
+    _write_floats(_running(first, words, is_twice=bool((kind - 1) % 2)), scale, bits)
     if residuals is not None and scale == SCALES[-1]:
-        bits += _running(firsts - _from_integers(first, scale), unzigzag(residuals))
-    return bits
+        bits += _running(firsts - _from_integers(first, scale), residuals)
 
 
-def _running(first: Bits, steps: Bits) -> Bits:
-    """`first` (k, 1) and what it becomes by `steps` (k, n): (k, n + 1)."""
-    numbers = np.concatenate([first, steps], axis=1)
+def _running(first: Bits, words: Words, *, is_twice: bool = False) -> Bits:
+    """`first` (k, 1) and what it becomes by the steps `words` (k, n) stand for, or by steps of steps: (k, n + 1)."""
+    numbers = np.empty((len(words), words.shape[1] + 1), np.int64)
+    numbers[:, :1] = first
+    steps = numbers[:, 1:]
+    # unzigzag, with fewer arrays
+    np.right_shift(words, np.uint64(1), out=steps.view(np.uint64))
+    odd = (words & np.uint64(1)).view(np.int64)
+    steps ^= np.negative(odd, out=odd)
+    if is_twice:
+        np.add.accumulate(steps, axis=1, out=steps)
     return np.add.accumulate(numbers, axis=1, out=numbers)
+
+
+def _write_floats(numbers: Bits, scale: float, bits: Bits) -> None:
+    """`_from_integers`, written into `bits`."""
+    floats = bits.view(np.float64)
+    if scale == 1.0:
+        floats[:] = numbers
+    else:
+        np.divide(numbers, scale, out=floats)

@@ -47,9 +47,10 @@ def decoded(bits: np.ndarray) -> np.ndarray:
         residuals = np.zeros((len(lines), bits.shape[1] - 1), np.uint64)
         owned = encoded.residual_of[lines]
         residuals[owned > 0] = encoded.streams[owned[owned > 0] - 1]
-        back[lines] = decode_columns(
-            encoded.kinds[lines], encoded.firsts[lines], encoded.streams[encoded.stream_of[lines]], residuals
-        )
+        moving = np.empty((len(lines), bits.shape[1]), np.int64)
+        streams = encoded.streams[encoded.stream_of[lines]]
+        decode_columns(encoded.kinds[lines], encoded.firsts[lines], streams, residuals, moving)
+        back[lines] = moving
     return back
 
 
