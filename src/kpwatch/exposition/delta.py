@@ -1,23 +1,25 @@
 """A scrape is mostly the previous scrape: read only the lines that changed.
 
 Of some 1,270 lines of a kube-proxy about 150 differ from one scrape to the next, nearly always only in their value, and
-they stand together in a few of its 200 families. So `DeltaParser` keeps the previous body in *pieces*, cut where a
-comment, and so a family, begins, and compares pieces; only those that differ are cut into lines, only lines that differ
-are read, and of those only what stands behind the last blank, all of them at once. None of this is done line by line in
-Python: a line that did not change costs no call.
+they stand together in a few of its 200 families. So `DeltaParser` takes a body as *pieces*, cut where a comment, and so
+a family, begins, and knows by the `Plan` which of them ever changed: the others stand in long runs, each of which is
+compared as a whole and never cut. Of the pieces that are cut out, those that differ from the body before are cut into
+lines, only lines that differ are read, and of those only what stands behind the head, all of them at once. None of this
+is done line by line in Python: a line that did not change costs no call.
 
 Where a line that changed is more than `head blank number`, such lines are read one by one behind their heads. Any other
 change (a line more or less, another head, a changed comment, an explicit timestamp, the time when a counter began)
 takes the general path: the format's own parser reads the whole body. All paths give the same samples; a property test
 holds them together. A sample's *slot* is its index in `samples` order; it means the same head until the next `Layout`.
 
-What targets of one version have in common is held once: see `Skeletons`.
+What targets of one version have in common is held once (`Skeletons`), the plan included: what one of them shows to
+change is cut out of the bodies of all.
 """
 
 from __future__ import annotations
 
 import zlib
-from itertools import chain, compress
+from itertools import chain, compress, zip_longest
 from math import inf
 from operator import itemgetter, methodcaller, ne
 from typing import TYPE_CHECKING
@@ -38,15 +40,15 @@ _NO_SLOT = -1
 _PLAIN_NUMBERS = b"0123456789.eE+-"
 """What numbers are made of that need no second look; NaN, Inf and whatever else is read one by one."""
 
-_count_line_ends = methodcaller("count", b"\n")
-_cut_at_last_blank = methodcaller("rpartition", b" ")
-_head, _value = itemgetter(0), itemgetter(2)
+_cut_into_lines = methodcaller("split", b"\n")
+_first_byte = itemgetter(0)
 
 
 class Values(NamedTuple):
     """The layout is the previous one; these slots have new values."""
 
-    changed: list[tuple[int, float]]
+    slots: list[int]
+    values: list[float]
 
 
 class Layout(NamedTuple):
@@ -62,17 +64,84 @@ class Layout(NamedTuple):
     """
 
 
+class Plan:
+    """Where a body is cut: the text that never changed, in runs between the pieces that did.
+
+        body = runs[0] + piece + runs[1] + piece + ... + runs[-1]
+
+    A plan never changes; `opened` gives the one that follows when more pieces turn out to change.
+    """
+
+    __slots__ = ("_changes", "_separator", "lines", "runs", "slots_of_piece")
+
+    def __init__(
+        self, separator: bytes, texts: Sequence[bytes], changes: bytes, slots_of_piece: Sequence[tuple[int, ...]]
+    ) -> None:
+        """`texts` are all pieces of a body, `changes` says by 1 which of them are cut out."""
+        self._separator = separator
+        self._changes = changes
+        """For each piece of the body whether it is cut out."""
+        stretches: list[list[bytes]] = [[]]
+        """Of the runs, what stands between separators; b"" where a piece was cut out."""
+        for text, is_cut in zip(texts, changes, strict=True):
+            stretches[-1].append(b"" if is_cut else text)
+            if is_cut:
+                stretches.append([b""])
+        self.runs = tuple(map(separator.join, stretches))
+        self.slots_of_piece = tuple(compress(slots_of_piece, changes))
+        """For each line of each piece that is cut out its slot, or _NO_SLOT."""
+        self.lines = list(map(len, self.slots_of_piece))
+        """Of each piece that is cut out, how many."""
+
+    def cut(self, body: bytes, before: Sequence[bytes] = ()) -> list[bytes] | None:
+        """The pieces that change; None where something else has.
+
+        Those of the body `before` say where one probably ends: one that would not end there may have comments in it.
+        """
+        separator, find, is_there, end_of_body = self._separator, body.find, body.startswith, len(body)
+        runs = self.runs
+        if not is_there(runs[0]):
+            return None
+        position = len(runs[0])
+        pieces = []
+        for run, old in zip_longest(runs[1:], before, fillvalue=b""):
+            end = position + len(old)
+            if not old or not run or not is_there(run, end):
+                end = find(separator, position)
+                if end < 0:
+                    end = end_of_body
+                if not is_there(run, end):
+                    return None
+            pieces.append(body[position:end])
+            position = end + len(run)
+        return pieces if position == end_of_body else None
+
+    def whole(self, pieces: Iterable[bytes]) -> bytes:
+        """The body that has these pieces."""
+        return self.runs[0] + b"".join(chain.from_iterable(zip(pieces, self.runs[1:], strict=True)))
+
+    def opened(self, body: bytes, slots_of_piece: Sequence[tuple[int, ...]]) -> Plan | None:
+        """The plan by which `body` can be cut too; None where it has more pieces, or less."""
+        texts, wanted = self.whole([b""] * len(self.lines)).split(self._separator), body.split(self._separator)
+        if len(texts) != len(wanted):
+            return None
+        changes = bytes(
+            is_cut or text != other for text, other, is_cut in zip(texts, wanted, self._changes, strict=True)
+        )
+        return Plan(self._separator, texts, changes, slots_of_piece)
+
+
 class Skeleton:
     """What does not change from scrape to scrape: which lines there are, and what the rest looked like."""
 
-    __slots__ = ("__weakref__", "heads", "lows", "pieces", "slots_of_piece", "types")
+    __slots__ = ("__weakref__", "heads", "lows", "plan", "slots_of_piece", "types")
 
     def __init__(
         self,
         heads: tuple[bytes, ...],
         types: dict[str, str],
         slots_of_piece: tuple[tuple[int, ...], ...],
-        pieces: tuple[bytes, ...],
+        plan: Plan,
     ) -> None:
         self.heads = heads
         """Of each slot."""
@@ -82,12 +151,23 @@ class Skeleton:
         """Of the families."""
         self.slots_of_piece = slots_of_piece
         """For each line of each piece its slot, or _NO_SLOT."""
-        self.pieces = pieces
-        """Of the first body that was laid out like this."""
+        self.plan = plan
+        """How bodies that are laid out like this are cut now; made anew where one shows more pieces to change."""
 
-    def shared(self, pieces: list[bytes]) -> list[bytes]:
-        """The pieces, those that are here as the very objects that are here."""
-        return [here if here == piece else piece for here, piece in zip(self.pieces, pieces, strict=True)]
+    def cut(self, body: bytes, before: Sequence[bytes] = ()) -> list[bytes] | None:
+        """The pieces that change of a body, by a plan that is opened where it must be; None where that does not do.
+
+        `before`: those of another body, by the plan as it is.
+        """
+        pieces = self.plan.cut(body, before)
+        if pieces is None and before:
+            pieces = self.plan.cut(body)
+        if pieces is None:
+            opened = self.plan.opened(body, self.slots_of_piece)
+            if opened is not None:
+                self.plan = opened
+                pieces = opened.cut(body)
+        return pieces
 
 
 class Skeletons:
@@ -104,7 +184,7 @@ class Skeletons:
         return known if alike else made
 
 
-_NOTHING = Skeleton((), {}, (), ())
+_NOTHING = Skeleton((), {}, (), Plan(b"\n", (), b"", ()))
 
 
 class DeltaParser:
@@ -117,8 +197,11 @@ class DeltaParser:
         self._grammar = TEXT
         self._together = True
         """Whether lines may be read all at once: nothing stands behind their values."""
-        self._pieces: list[bytes] = []
         self._skeleton = _NOTHING
+        self._plan = _NOTHING.plan
+        """By which the body before was cut."""
+        self._pieces: list[bytes] | None = None
+        """Of the body before, those that change; None where the next body is read anew."""
         self._wanted: bytes | None = None
         """For each slot 1, or 0 where it is left out; None: all are wanted."""
         self.errors: list[LineError] = []
@@ -133,11 +216,10 @@ class DeltaParser:
         if body_format != self._grammar.format:
             self._grammar = grammar_of(body_format)
             self.forget()
-        pieces = body.split(self._separator)
-        if len(pieces) == len(self._pieces):
-            changed = self._changed_values(pieces)
+        if self._pieces is not None:
+            changed = self._changed_values(body, self._pieces)
             if changed is not None:
-                return Values(changed)
+                return changed
         return self._read_all(body)
 
     @property
@@ -159,21 +241,32 @@ class DeltaParser:
 
     def forget(self) -> None:
         """The next body is read anew: the scrape before it failed or its samples were not used."""
-        self._pieces = []
+        self._pieces = None
 
     @property
     def _separator(self) -> bytes:
         """Where a body is cut into pieces, which then are whole lines but for this."""
         return b"\n# " if self._together else b"\n"
 
-    def _changed_values(self, pieces: list[bytes]) -> list[tuple[int, float]] | None:
-        """Slots with new values; None where more than values may have changed. Keeps `pieces` then and only then."""
-        differs = list(map(ne, pieces, self._pieces))
-        new, old = list(compress(pieces, differs)), list(compress(self._pieces, differs))
-        slots_of_piece = list(compress(self._skeleton.slots_of_piece, differs))
-        if list(map(_count_line_ends, new)) != [len(slots_of_line) - 1 for slots_of_line in slots_of_piece]:
+    def _changed_values(self, body: bytes, before: list[bytes]) -> Values | None:
+        """Slots with new values; None where more than values may have changed. Keeps what was read then and only then.
+
+        `before`: the pieces of the body before.
+        """
+        skeleton = self._skeleton
+        pieces = skeleton.cut(body, before if skeleton.plan is self._plan else ())
+        if pieces is None:
             return None
-        new_lines, old_lines = b"\n".join(new).split(b"\n"), b"\n".join(old).split(b"\n")
+        plan = skeleton.plan
+        if plan is not self._plan:  # more is cut out now, of this body or of another target's
+            before = plan.cut(self._plan.whole(before)) or []
+            self._plan, self._pieces = plan, before
+        differs = list(map(ne, pieces, before))
+        slots_of_piece = list(compress(plan.slots_of_piece, differs))
+        new, old = (list(map(_cut_into_lines, compress(some, differs))) for some in (pieces, before))
+        if list(map(len, new)) != list(compress(plan.lines, differs)):
+            return None
+        new_lines, old_lines = list(chain.from_iterable(new)), list(chain.from_iterable(old))
         line_differs = list(map(ne, new_lines, old_lines))
         slots = list(compress(chain.from_iterable(slots_of_piece), line_differs))
         if _NO_SLOT in slots:
@@ -183,35 +276,34 @@ class DeltaParser:
         if changed is None:
             changed = self._read_each(slots, lines, list(compress(old_lines, line_differs)))
         if changed is not None:
-            for index in compress(range(len(pieces)), differs):  # the others stay the objects that are shared
-                self._pieces[index] = pieces[index]
+            self._pieces = pieces
         return changed
 
-    def _read_together(self, slots: list[int], lines: list[bytes]) -> list[tuple[int, float]] | None:
-        """Values behind the last blank of `lines`; None where these may be anything else.
-
-        What stands before that blank has to be the head; then what stands behind it, if it is a number, is the value.
-        """
-        cut = list(map(_cut_at_last_blank, lines))
-        if list(map(_head, cut)) != list(map(self._skeleton.heads.__getitem__, slots)):
+    def _read_together(self, slots: list[int], lines: list[bytes]) -> Values | None:
+        """Values that stand one blank behind the heads of `lines`; None where anything else may stand there."""
+        heads = list(map(self._skeleton.heads.__getitem__, slots))
+        if not all(map(bytes.startswith, lines, heads)):
             return None
+        texts = list(map(bytes.removeprefix, lines, heads))
         if self._wanted is not None:
             wanted = list(map(self._wanted.__getitem__, slots))
-            slots, cut = list(compress(slots, wanted)), list(compress(cut, wanted))
-        texts = list(map(_value, cut))
-        if b"".join(texts).translate(None, _PLAIN_NUMBERS):
+            slots, texts = list(compress(slots, wanted)), list(compress(texts, wanted))
+        blanks = b" " * len(texts)
+        if b"".join(texts).translate(None, _PLAIN_NUMBERS) != blanks:
             return None
         try:
+            if bytes(map(_first_byte, texts)) != blanks:
+                return None
             values = list(map(float, texts))
-        except ValueError:
+        except (IndexError, ValueError):
             return None
         if max(values, default=0.0) == inf or min(values, default=0.0) == -inf:
             return None  # too large a number; the parser says where
-        return list(zip(slots, values, strict=True))
+        return Values(slots, values)
 
-    def _read_each(self, slots: list[int], lines: list[bytes], before: list[bytes]) -> list[tuple[int, float]] | None:
+    def _read_each(self, slots: list[int], lines: list[bytes], before: list[bytes]) -> Values | None:
         """Values behind the heads of `lines`; None where anything else has changed."""
-        changed = []
+        changed = Values([], [])
         exemplars, timestamps = 0, False
         heads, read_rest, has_exemplars = self._skeleton.heads, self._grammar.read_rest, self._grammar.has_exemplars
         for slot, line, line_before in zip(slots, lines, before, strict=True):
@@ -230,7 +322,8 @@ class DeltaParser:
             timestamps = timestamps or timestamp_ms is not None
             if timestamps and (self._honor_timestamps or self._together):
                 return None
-            changed.append((slot, value))
+            changed.slots.append(slot)
+            changed.values.append(value)
         self.exemplars += exemplars
         return changed
 
@@ -251,10 +344,12 @@ class DeltaParser:
         }
         pieces = body.split(self._separator)
         slots_of_piece = _slots_of_pieces(pieces, slot_of_line)
-        self._skeleton = self._skeletons.share(Skeleton(heads, parsed.types, slots_of_piece, tuple(pieces)))
+        plan = Plan(self._separator, pieces, bytes(len(pieces)), slots_of_piece)
+        self._skeleton = self._skeletons.share(Skeleton(heads, parsed.types, slots_of_piece, plan))
         self._wanted = None
         self.errors = parsed.errors
-        self._pieces = [] if self.refuses else self._skeleton.shared(pieces)
+        self._pieces = None if self.refuses else self._skeleton.cut(body)
+        self._plan = self._skeleton.plan
         self.exemplars = parsed.exemplars
         self.duplicates = len(parsed.samples) - len(samples)
         skeleton = self._skeleton

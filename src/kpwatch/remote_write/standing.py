@@ -22,7 +22,7 @@ from operator import ne
 from typing import TYPE_CHECKING
 
 from kpwatch.remote_write import snappy
-from kpwatch.remote_write.v1 import TAIL_BYTES, VALUE_BYTES, pack_value
+from kpwatch.remote_write.v1 import TAIL_BYTES, VALUE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,8 @@ CLOSED = VALUE_BYTES
 LEARNING_SCRAPES = 4
 """Of a real kube-proxy's 860 series some 280 ever change, most of them within so many scrapes."""
 
-_ZEROS = tuple(bytes(low) for low in range(VALUE_BYTES))
+_SHUT = tuple(b"\xff" * low + bytes(VALUE_BYTES - low) for low in range(CLOSED + 1))
+"""By low: the bits of a value that are not open, and so have to be zero."""
 _STAND_IN = b"\x10\xfe\xfd\xfc\xfb\xfa\x7f"
 """For a timestamp: no text has these bytes, so copies lead to them from nowhere else."""
 _STAMP_KINDS = "\0" + "".join(map(chr, range(1, TAIL_BYTES)))
@@ -89,23 +90,22 @@ class StandingBlock:
         self._stamps: list[_Literal] = []
         """Which bytes of a timestamp lie where among the elements."""
 
-    def put(self, changed: Iterable[tuple[int, float]]) -> None:
-        """Write values."""
-        elements, places, lows = self._elements, self._places, self._lows
+    def put(self, series: Sequence[int], values: Sequence[float]) -> None:
+        """Write values of series."""
+        elements = self._elements
+        packed = _doubles(len(values)).pack(*values)
         if self._parts is not None or not isinstance(elements, bytearray):
-            self._learn((series, pack_value(value)) for series, value in changed)
+            self._learn(series, packed)
             return
-        refused = []
-        for series, value in changed:
-            packed, low = pack_value(value), lows[series]
-            if low != CLOSED and packed.startswith(_ZEROS[low]):
-                place = places[series]
-                elements[place : place + VALUE_BYTES - low] = packed[low:]
-            else:
-                refused.append((series, packed))
-        if refused:
-            self._learn(refused)
+        lows = bytes(map(self._lows.__getitem__, series))
+        shut = b"".join(map(_SHUT.__getitem__, lows))
+        if CLOSED in lows or int.from_bytes(packed, "little") & int.from_bytes(shut, "little"):
+            self._learn(series, packed)
             self._learning = LEARNING_SCRAPES
+            return
+        places = map(self._places.__getitem__, series)
+        for place, low, end in zip(places, lows, range(VALUE_BYTES, len(packed) + 1, VALUE_BYTES), strict=True):
+            elements[place : place + VALUE_BYTES - low] = packed[end - VALUE_BYTES + low : end]
 
     def elements(self, tail: bytes) -> bytes:
         """The block without its header, with this `timestamp_tail`."""
@@ -128,15 +128,16 @@ class StandingBlock:
         content = snappy.decompress(snappy.block_of(self.length, (self._elements,)), _CONTENT_LIMIT_BYTES)
         return list(_cutter(self._lengths).unpack_from(content))
 
-    def _learn(self, changed: Iterable[tuple[int, bytes]]) -> None:
+    def _learn(self, series: Iterable[int], packed: bytes) -> None:
         parts, slots, known = self.parts(), self._slots, self._known_lows
-        for series, packed in changed:
-            if parts[series].endswith(packed):
+        for index, begin in zip(series, range(0, len(packed), VALUE_BYTES), strict=True):
+            value = packed[begin : begin + VALUE_BYTES]
+            if parts[index].endswith(value):
                 continue
-            parts[series] = parts[series][:-VALUE_BYTES] + packed
-            if series < len(slots):
-                slot = slots[series]
-                known[slot] = min(known[slot], max(0, _lowest(packed) - 1))
+            parts[index] = parts[index][:-VALUE_BYTES] + value
+            if index < len(slots):
+                slot = slots[index]
+                known[slot] = min(known[slot], max(0, _lowest(value) - 1))
         self._parts = parts
 
     def _stand(self) -> bytearray:
@@ -226,6 +227,11 @@ def _lying(literals: Sequence[_Literal], stretches: Iterable[tuple[int, int]]) -
                 if literal_end > end:
                     break
             literal_begin, literal_end, place = next(rest, _NO_LITERAL)
+
+
+@lru_cache(maxsize=512)
+def _doubles(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}d")
 
 
 @lru_cache(maxsize=64)

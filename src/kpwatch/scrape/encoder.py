@@ -18,6 +18,7 @@ counted as duplicates and not sent, because a request with one series twice is r
 from __future__ import annotations
 
 from array import array
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from kpwatch.exposition.delta import Layout, Values
@@ -119,17 +120,21 @@ class SeriesEncoder:
             self._relay(change)
             return
         self.added = 0
-        changed = change.changed
-        part_of_slot, map_of_slot = self._part_of_slot, self._map_of_slot
-        if map_of_slot:
-            changed = [(slot, map_of_slot[slot](value) if slot in map_of_slot else value) for slot, value in changed]
-        if not isinstance(part_of_slot, range):  # else slots are parts
-            changed = [(place, value) for slot, value in changed if (place := part_of_slot[slot]) >= 0]
+        slots, values = change
+        if map_of_slot := self._map_of_slot:
+            values = [
+                map_of_slot[slot](value) if slot in map_of_slot else value
+                for slot, value in zip(slots, values, strict=True)
+            ]
+        if not isinstance(self._part_of_slot, range):  # else slots are parts
+            places = list(map(self._part_of_slot.__getitem__, slots))
+            is_sent = [place >= 0 for place in places]
+            slots, values = list(compress(places, is_sent)), list(compress(values, is_sent))
         if self._laid is not None:
-            for place, value in changed:
+            for place, value in zip(slots, values, strict=True):
                 self._laid[place] = self._laid[place][:-VALUE_BYTES] + pack_value(value)
         elif self._standing is not None:
-            self._standing.put(changed)
+            self._standing.put(slots, values)
 
     def _parts(self) -> list[bytes]:
         """Series of the latest body, each up to the end of its value."""
@@ -191,7 +196,7 @@ class SeriesEncoder:
         heads = [head for head, _ in own]
         if self._laid is None and self._standing is not None and heads == self._own_heads:
             series = len(self._slot_of_part)
-            self._standing.put([(series + index, value) for index, (_, value) in enumerate(own)])
+            self._standing.put(range(series, series + len(own)), [value for _, value in own])
             return self._standing
         parts = self._parts()
         parts += [head + pack_value(value) for head, value in own]

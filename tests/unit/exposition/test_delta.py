@@ -6,12 +6,13 @@ import io
 import lzma
 import struct
 import tarfile
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 
-from kpwatch.exposition.delta import DeltaParser, Layout, Values
+from kpwatch.exposition.delta import DeltaParser, Layout, Skeletons, Values
 from kpwatch.exposition.formats import grammar_of
 from kpwatch.exposition.text import parse
 from tests.unit.exposition.bodies import body_sequences, openmetrics_sequences
@@ -54,7 +55,7 @@ def test_second_body(what: str, body: bytes, changed: list[tuple[int, float]] | 
         assert change.parsed.types == parse(body).types
     else:
         assert isinstance(change, Values)
-        assert str(change.changed) == str(changed)
+        assert str(list(zip(*change, strict=True))) == str(changed)
 
 
 def test_a_broken_or_doubled_line_that_stays_is_reported_for_every_body() -> None:
@@ -90,7 +91,7 @@ def _replay(parser: DeltaParser, state: list[tuple], body: bytes, body_format: F
             )
             for sample in change.parsed.samples
         ]
-    for slot, value in change.changed:
+    for slot, value in zip(*change, strict=True):
         head, _, *rest = state[slot]
         state[slot] = (head, struct.pack("<d", value), *rest)
     return state
@@ -122,6 +123,49 @@ def check_sequence(bodies: list[bytes | None], body_format: Format = "text", *, 
 def test_any_sequence_of_bodies(bodies: list[bytes | None]) -> None:
     """Both paths give the same samples, errors and duplicates, whatever bodies follow one another."""
     check_sequence(bodies)
+
+
+@given(body_sequences(), body_sequences())
+def test_targets_that_share_what_they_have_in_common(one: list[bytes | None], other: list[bytes | None]) -> None:
+    """What one target shows to change is cut out of the other's bodies too; each still says what it would alone."""
+    skeletons = Skeletons()
+    together = [(DeltaParser(skeletons), []), (DeltaParser(skeletons), [])]
+    alone = [(DeltaParser(), []), (DeltaParser(), [])]
+    for bodies in zip_longest(one, other):
+        for index, body in enumerate(bodies):
+            if body is not None:
+                for parsers in (together, alone):
+                    parser, state = parsers[index]
+                    parsers[index] = parser, _replay(parser, state, body, "text")
+                assert together[index][1] == alone[index][1]
+
+
+PLANNED = b"# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\n# TYPE c gauge\nc 1\n"
+THIRD_BODIES = [
+    # what differs, the body, what changed; None where everything is read anew
+    ("nothing", PLANNED, []),
+    ("a piece that changed before, longer", PLANNED.replace(b"b 1", b"b 10"), [(1, 10.0)]),
+    ("the last piece, longer", PLANNED.replace(b"c 1", b"c 10"), [(2, 10.0)]),
+    ("a piece that never changed", PLANNED.replace(b"a 1", b"a 4"), [(0, 4.0)]),
+    ("the beginning", b"\n" + PLANNED, None),
+    ("a comment in a piece that changes", PLANNED.replace(b"b 1", b"# TYPE b gauge\nb 1"), None),
+    ("a comment instead of a line, as long as it", PLANNED.replace(b"\nb 1", b"\n# 1"), None),
+    ("a line moved over a comment", b"# TYPE a gauge\na 1\n# TYPE b gauge\n# TYPE c gauge\nb 1\nc 1\n", None),
+    ("an end that comes early", PLANNED[:-4], None),
+    ("more behind the end", PLANNED + b"d 1\n", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "body", "changed"), THIRD_BODIES)
+def test_a_body_behind_a_plan(what: str, body: bytes, changed: list[tuple[int, float]] | None) -> None:
+    """What changed before is cut out of its place, what did not is found to be where it was, or not."""
+    parser = DeltaParser()
+    for before in (PLANNED, PLANNED.replace(b"b 1", b"b 2").replace(b"c 1", b"c 2"), PLANNED):
+        parser.feed(before)
+    change = parser.feed(body)
+    assert (list(zip(*change, strict=True)) if isinstance(change, Values) else None) == changed, what
+    if isinstance(change, Layout):
+        assert [sample.head for sample in change.parsed.samples] == [sample.head for sample in parse(body).samples]
 
 
 @given(openmetrics_sequences())
@@ -169,7 +213,7 @@ def test_second_openmetrics_body(
     parser = DeltaParser()
     assert isinstance(parser.feed(OPENMETRICS_BASE, "openmetrics"), Layout), what
     change = parser.feed(body, "openmetrics")
-    assert (change.changed if isinstance(change, Values) else None) == changed
+    assert (list(zip(*change, strict=True)) if isinstance(change, Values) else None) == changed
     assert parser.exemplars == exemplars
 
 
@@ -208,7 +252,7 @@ def test_what_is_left_out_is_not_read() -> None:
     parser = DeltaParser()
     parser.feed(b"a 1\nb 1\n")
     parser.leave_out([0])
-    assert parser.feed(b"a x\nb 2\n") == Values([(1, 2.0)])
+    assert parser.feed(b"a x\nb 2\n") == Values([1], [2.0])
     assert parser.samples == 2
     assert isinstance(parser.feed(b"c 1\nb 2\n"), Layout)
-    assert parser.feed(b"c 2\nb 2\n") == Values([(0, 2.0)])
+    assert parser.feed(b"c 2\nb 2\n") == Values([0], [2.0])

@@ -56,7 +56,7 @@ def test_it_says_what_joining_would(scene: Scene) -> None:
     parts = [head + struct.pack("<d", value) for head, value in zip(heads, values, strict=True)]
     block = StandingBlock(parts, range(len(heads) // 2, len(heads)), lows)
     for scrape, changed in enumerate([{}, *changes, {}]):
-        block.put(changed.items())
+        block.put(list(changed), list(changed.values()))
         for series, value in changed.items():
             values[series] = value
         at_ms = T0 + 977 * scrape
@@ -71,7 +71,7 @@ def test_a_body_longer_than_a_copy_reaches() -> None:
     heads = [series_head(encode_labels((("__name__", f"m_{index}"), ("x", "y" * 200)))) for index in range(2000)]
     block = StandingBlock([head + struct.pack("<d", index) for index, head in enumerate(heads)], (), bytearray())
     for scrape in range(18):
-        block.put([(index, float(scrape)) for index in range(0, 2000, 7)])
+        block.put(range(0, 2000, 7), [float(scrape)] * len(range(0, 2000, 7)))
         elements = block.elements(timestamp_tail(T0 + scrape))
     values = [17.0 if index % 7 == 0 else float(index) for index in range(2000)]
     content = snappy.decompress(snappy.block_of(block.length, [elements]), LIMIT_BYTES)
@@ -84,7 +84,7 @@ def test_only_a_lower_byte_opens_a_value() -> None:
     lows = bytearray((7, CLOSED))
     block = StandingBlock([head + bytes(8)], (1,), lows)
     for value, low in ((0.0, CLOSED), (1.0, 5), (3.0, 5), (2.0**52 + 1, 0), (1.0, 0)):
-        block.put([(0, value)])
+        block.put([0], [value])
         block.elements(timestamp_tail(T0))
         assert list(lows) == [7, low]
 
