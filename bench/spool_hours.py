@@ -50,8 +50,8 @@ def hour_bytes(targets: int, protocol: Protocol) -> float:
     parsers = [DeltaParser() for _ in range(targets)]
     encoders = [SeriesEncoder(identity(number), "rename", protocol=protocol) for number in range(targets)]
     with tempfile.TemporaryDirectory(prefix="kpwatch-bench-") as folder:
-        options = SpoolOptions(directory=Path(folder), max_bytes=100 * GIB)
-        spool = Spool(options, RecordLog(Path(folder), options.segment_bytes), convert, SYSTEM_CLOCK)
+        options = SpoolOptions(directory=folder, max_bytes=100 * GIB)
+        spool = Spool(options, RecordLog(folder, options.segment_bytes), convert, SYSTEM_CLOCK)
         spool.reader("http://receiver.example/api/v1/write#0", form)
         for scrape in range(scrapes):
             for number, (parser, encoder) in enumerate(zip(parsers, encoders, strict=True)):

@@ -34,29 +34,22 @@ ALLOWED = {
     "array": "by socket",
     "base64": "basic auth",
     "binascii": "by base64",
-    "bisect": "by random",
     "collections": "deque",
     "contextlib": "by several",
     "copyreg": "by re",
-    "datetime": "by tomllib",
     "encodings": "idna and latin-1, when a name or a header needs them",
     "enum": "a batch's fate; by re, by socket",
     "errno": "why a connection failed",
     "fcntl": "one agent a spool: its lock",
-    "fnmatch": "by pathlib",
     "functools": "caches",
     "gc": "what a start leaves behind is let go",
     "heapq": "the loop's timers",
     "importlib": "the verb that was asked for",
-    "ipaddress": "by urllib.parse",
     "itertools": "what changed in a body",
     "json": "the spool's and the state's small files",
     "keyword": "by collections",
     "math": "NaN and infinity",
-    "ntpath": "by pathlib",
     "operator": "what changed in a body",
-    "pathlib": "files of the configuration",
-    "random": "jitter",
     "re": "globs and relabel rules",
     "reprlib": "by collections",
     "resource": "limits that the first log lines show",
@@ -65,27 +58,21 @@ ALLOWED = {
     "selectors": "the loop",
     "signal": "SIGTERM",
     "socket": "the network",
-    "string": "the configuration's $NAME",
-    "stringprep": "by encodings.idna",
     "struct": "the wire",
-    "threading": "looking up host names",
-    "tomllib": "the configuration",
     "types": "by enum",
     "typing": "names of types",
-    "unicodedata": "by encodings.idna",
-    "urllib": "only urllib.parse, by pathlib",
     "warnings": "by several",
     "weakref": "by several",
     "zlib": "gzip from targets that are not on this machine, checksums",
 }
 C_HALVES = {
-    *("_bisect", "_collections", "_datetime", "_functools", "_heapq", "_json", "_operator"),
-    *("_random", "_sha2", "_sha512", "_socket", "_sre", "_string", "_struct", "_typing", "_weakrefset"),
+    *("_collections", "_functools", "_heapq", "_json", "_operator"),
+    *("_socket", "_sre", "_string", "_struct", "_typing", "_weakrefset"),
 }
 PROBED = {"nt", "org", "_winapi", "java"}
 """Modules of other systems, asked for in vain by the standard library; python notes the attempt."""
 
-WITH_TLS = {"ssl", "_ssl", "calendar", "locale"}
+WITH_TLS = {"ssl", "_ssl", "calendar", "locale", "stringprep", "unicodedata"}
 
 NEVER = {
     *("asyncio", "concurrent", "dataclasses", "email", "hashlib", "http", "inspect", "logging", "multiprocessing"),
@@ -141,7 +128,6 @@ def test_an_agent_loads_what_it_needs(tmp_path: Path, bare: set[str]) -> None:
     assert not modules & NEVER
     top = {name.partition(".")[0] for name in modules - bare}
     assert top - OURS - C_HALVES - PROBED <= ALLOWED.keys()
-    assert {name for name in modules if name.startswith("urllib.")} <= {"urllib.parse"}
     ours = {name for name in modules if name.startswith("kpwatch.")}
     rooms = {name.split(".")[1] for name in ours}
     assert not rooms & HUB_ONLY

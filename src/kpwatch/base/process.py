@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import resource
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.looks import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kpwatch.base.telemetry import Registry
 
-_STAT = Path("/proc/self/stat")
-_BOOT = Path("/proc/stat")
+_STAT = "/proc/self/stat"
+_BOOT = "/proc/stat"
 _FDS = "/proc/self/fd"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -38,7 +38,7 @@ def show_process(registry: Registry) -> None:
         ("process_virtual_memory_bytes", "Virtual memory.", partial(stat.field, _VIRTUAL)),
         ("process_threads", "Threads.", partial(stat.field, _THREADS)),
         ("process_start_time_seconds", "When it began.", lambda: started_seconds),
-        ("process_open_fds", "Open file descriptors.", lambda: float(len(os.listdir(_FDS)))),  # noqa: PTH208
+        ("process_open_fds", "Open file descriptors.", lambda: float(len(os.listdir(_FDS)))),
         ("process_max_fds", "How many may be open.", lambda: float(resource.getrlimit(resource.RLIMIT_NOFILE)[0])),
     )
     for name, help_text, read in gauges:
@@ -59,13 +59,13 @@ class _Stat:
         now = SYSTEM_CLOCK.monotonic_seconds()
         if now >= self._looked_seconds + _SAME_LOOK_SECONDS:
             self._looked_seconds = now
-            self._fields = _STAT.read_bytes().rpartition(b")")[2].split()
+            self._fields = read_file(_STAT).rpartition(b")")[2].split()
         return float(self._fields[number])
 
 
 def _boot_seconds() -> float:
     """When the machine began, by the wall clock."""
-    for line in _BOOT.read_bytes().splitlines():
+    for line in read_file(_BOOT).splitlines():
         if line.startswith(b"btime "):
             return float(line.split()[1])
     return 0.0

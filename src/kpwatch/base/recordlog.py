@@ -19,15 +19,16 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MAGIC = b"KPWLOG1\n"
+_ENDING = ".log"
 SYNC = b"\xa5KPR"
 _HEADER = struct.Struct("<4sIIB3xQ")
 _CRC_FROM = 8
@@ -46,43 +47,45 @@ class Record(NamedTuple):
 class Segment:
     """One file of the log."""
 
-    def __init__(self, path: Path, first_sequence: int, size_bytes: int) -> None:
+    def __init__(self, path: str, first_sequence: int, size_bytes: int) -> None:
         self.path = path
         self.first_sequence = first_sequence
         self.size_bytes = size_bytes
 
     def modified_seconds(self) -> float:
         """When it was last written, by the wall clock; raises OSError."""
-        return self.path.stat().st_mtime
+        return os.stat(self.path).st_mtime
 
     def records(self, offset: int = len(MAGIC)) -> Iterator[Record]:
         """Records from `offset` on, damaged stretches included; raises OSError."""
-        with self.path.open("rb") as file:
+        with open(self.path, "rb") as file:
             file.seek(offset)
             content = file.read()
         yield from read_records(content, offset)
 
 
-def open_segments(directory: Path) -> list[Segment]:
-    """A log's segments, oldest first, for reading only; foreign files are left alone."""
-    return [
-        Segment(path, int(path.stem, 16), path.stat().st_size)
-        for path in sorted(directory.glob("*.log"))
-        if _is_sequence(path.stem)
-    ]
+def open_segments(directory: str) -> list[Segment]:
+    """A log's segments, oldest first, for reading only; foreign files are left alone. Raises OSError."""
+    segments = []
+    for name in sorted(os.listdir(directory)):
+        stem, ending = os.path.splitext(name)
+        if ending == _ENDING and _is_sequence(stem):
+            path = os.path.join(directory, name)
+            segments.append(Segment(path, int(stem, 16), os.stat(path).st_size))
+    return segments
 
 
 class RecordLog:
     """The log in one directory; one process at a time."""
 
-    def __init__(self, directory: Path, segment_bytes: int) -> None:
+    def __init__(self, directory: str, segment_bytes: int) -> None:
         """Open or begin the log; raises OSError. A torn tail is cut: `torn_bytes` says how much that was."""
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._file: int | None = None
         self._unsynced_bytes = 0
         self.torn_bytes = 0
-        directory.mkdir(parents=True, exist_ok=True)
+        os.makedirs(directory, exist_ok=True)
         self.segments = open_segments(directory)
         self.next_sequence = 1
         if self.segments:
@@ -134,7 +137,8 @@ class RecordLog:
     def drop_first_segment(self) -> None:
         """Delete the oldest segment; never the one that is being written."""
         assert len(self.segments) > 1, "the segment being written stays"
-        self.segments.pop(0).path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(self.segments.pop(0).path)
 
     def segment_of(self, sequence: int) -> Segment | None:
         """The segment in which `sequence` would stand; the first one for a sequence that is gone already."""
@@ -156,14 +160,15 @@ class RecordLog:
             self.sync()
             os.close(self._file)
             self._file = None
-        path = self._directory / f"{self.next_sequence:016x}.log"
+        path = os.path.join(self._directory, f"{self.next_sequence:016x}{_ENDING}")
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(file, 0)
             os.write(file, MAGIC)
         except OSError:
             os.close(file)
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(path)
             raise
         self._file = file
         self.segments.append(Segment(path, self.next_sequence, len(MAGIC)))

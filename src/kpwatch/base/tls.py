@@ -152,7 +152,7 @@ def _as_file(path_or_pem: str) -> Iterator[str]:
     if PEM_MARK not in path_or_pem:
         yield path_or_pem
         return
-    with open(os.memfd_create("pem"), "wb") as file:  # noqa: PTH123 - it has no path
+    with open(os.memfd_create("pem"), "wb") as file:
         file.write(path_or_pem.encode())
         file.flush()
         yield f"/proc/self/fd/{file.fileno()}"

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kpwatch import __version__
@@ -24,7 +23,8 @@ from kpwatch.cli.goflags import Flag, FlagError, Flags, HelpAsked, parse, usage
 
 if TYPE_CHECKING:
     from kpwatch.base.logs import Logger
-    from kpwatch.config.load import Loaded
+    from kpwatch.config.apart import Question, Reading
+    from kpwatch.config.options import Loaded
     from kpwatch.exposition.categraf_view import Dialect
     from kpwatch.operate.reload import Configuration
 
@@ -97,6 +97,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(flags: Flags) -> int:
+    from kpwatch.config.apart import Reading
+
+    reading = Reading(question := _question(flags))  # goes on while we import what an agent is made of
     from kpwatch.base.logs import Logger
     from kpwatch.cli import startup
 
@@ -104,7 +107,7 @@ def _run(flags: Flags) -> int:
     dialect = cast("Dialect", flags.text("dialect"))
     log = Logger(level="D" if flags.on("debug") else "I", form=flags.text("log-format"))
     startup.say_machine(log, dialect)
-    configuration = _configuration(flags, log)
+    configuration = _configuration(question, reading, log, once=flags.on("once"))
     if configuration is None:
         return 1
     loaded = configuration.loaded
@@ -124,47 +127,45 @@ def _run(flags: Flags) -> int:
         log.flush()
 
 
-def _configuration(flags: Flags, log: Logger) -> Configuration | None:
+def _question(flags: Flags) -> Question:
+    from kpwatch.config.apart import Question
+
+    return Question(
+        directory=config_directory(flags.text("configs"), os.environ, sys.argv[0]),
+        hostname=os.uname().nodename,
+        interval_override_seconds=max(flags.number("interval"), 0) or None,
+        inputs=frozenset(name.strip() for name in flags.text("inputs").split(":") if name.strip()),
+    )
+
+
+def _configuration(question: Question, reading: Reading, log: Logger, *, once: bool) -> Configuration | None:
     """The configuration and how it is read again, or None after every error in it has been said."""
-    from kpwatch.config.load import OUR_INPUT, load
+    from kpwatch.cli import running  # noqa: F401 - most of an agent is imported before the files are waited for
+    from kpwatch.config.apart import load_apart
     from kpwatch.config.problems import BadConfig
     from kpwatch.config.sight import Sight, look_at_all, named_files
     from kpwatch.operate.reload import Configuration
 
-    directory = config_directory(flags.text("configs"), os.environ, Path(sys.argv[0]))
-    asked = frozenset(name.strip() for name in flags.text("inputs").split(":") if name.strip())
-    once = flags.on("once")
-
-    def read() -> Loaded:
-        loaded = load(
-            directory,
-            environment=os.environ,
-            hostname=os.uname().nodename,
-            interval_override_seconds=max(flags.number("interval"), 0) or None,
-            inputs=asked,
-        )
-        return _beside_a_running_agent(loaded) if once else loaded
-
     def look(loaded: Loaded) -> Sight:
-        return look_at_all(directory, named_files(loaded.options), OUR_INPUT)
+        return look_at_all(question.directory, named_files(loaded.options))
 
     try:
-        return Configuration(read, look, read())
+        loaded = reading.outcome()
     except BadConfig as bad:
         for warning in bad.warnings:
             log.warning(str(warning))
         for problem in bad.problems:
             log.fatal(f"failed to init config: {problem}")
         return None
+    return Configuration(lambda: load_apart(question), look, _beside_a_running_agent(loaded) if once else loaded)
 
 
-def config_directory(asked: str, environment: os._Environ[str] | dict[str, str], program: Path) -> Path:
+def config_directory(asked: str, environment: os._Environ[str] | dict[str, str], program: str) -> str:
     """Where the configuration is; see the module's docstring."""
-    directory = Path(asked or environment.get("KPWATCH_CONFIGS") or environment.get("CATEGRAF_CONFIGS") or "conf")
-    beside = program.absolute().parent / directory
-    if program.name == CATEGRAF and not directory.exists() and beside.exists():
-        return beside
-    return directory
+    directory = asked or environment.get("KPWATCH_CONFIGS") or environment.get("CATEGRAF_CONFIGS") or "conf"
+    folder, name = os.path.split(os.path.abspath(program))
+    beside = os.path.join(folder, directory)
+    return beside if name == CATEGRAF and not os.path.exists(directory) and os.path.exists(beside) else directory
 
 
 def _beside_a_running_agent(loaded: Loaded) -> Loaded:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from kpwatch.base.errors import ConfigError
@@ -145,7 +144,7 @@ def _queue(section: Section, limits: Section) -> QueueOptions:
 
 def _spool(limits: Section, default: str) -> SpoolOptions:
     return SpoolOptions(
-        directory=Path(limits.text("spool_dir") or default),
+        directory=limits.text("spool_dir") or default,
         max_bytes=limits.whole("spool_max_bytes"),
         max_age_seconds=limits.seconds("spool_max_age"),
     )

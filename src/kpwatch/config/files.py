@@ -128,7 +128,7 @@ def _lists_targets(document: Document) -> bool:
 
 def _names(directory: Path) -> list[str]:
     try:
-        return sorted(os.listdir(directory), key=os.fsencode)  # noqa: PTH208 - names are what is wanted
+        return sorted(os.listdir(directory), key=os.fsencode)
     except OSError as error:
         raise BadConfig((Problem(Place(str(directory)), "", f"cannot be read: {error.strerror}"),)) from error
 

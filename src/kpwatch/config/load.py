@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpwatch.base.named import NamedTuple
-from kpwatch.base.shown import shown_without
 from kpwatch.config.build_agent import agent_options, writer_hosts
 from kpwatch.config.build_kubernetes import finds_without_inputs
 from kpwatch.config.checker import check, nearest
@@ -20,6 +18,7 @@ from kpwatch.config.files import input_names, read_input, read_root
 from kpwatch.config.host import address_provider, serial_number
 from kpwatch.config.input_keys import INPUT, INPUT_TABLES
 from kpwatch.config.masked import hash_of, secrets_in
+from kpwatch.config.options import OUR_INPUT, Loaded
 from kpwatch.config.problems import Place, Report
 from kpwatch.config.root_keys import ROOT, ROOT_TABLES
 from kpwatch.config.sight import secrets_in_files
@@ -30,24 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpwatch.config.files import Document
-    from kpwatch.config.options import AgentOptions
-    from kpwatch.config.problems import Problem
-
-OUR_INPUT = "prometheus"
-
-
-class Loaded(NamedTuple):
-    """A configuration that may run, and what is strange about it."""
-
-    options: AgentOptions
-    warnings: tuple[Problem, ...] = ()
-    hash: int = 0
-    """Of the files' content without secrets."""
-    secrets: frozenset[str] = frozenset()
-    """What must be shown nowhere."""
-
-    def __repr__(self) -> str:
-        return shown_without(self, "secrets")
 
 
 def load(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from kpwatch.base.looks import Look, look_at
 from kpwatch.base.tls import PEM_MARK
+from kpwatch.config.options import OUR_INPUT
 from kpwatch.scrape.discovery.options import KubernetesOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from kpwatch.base.tls import TlsOptions
     from kpwatch.config.options import AgentOptions
@@ -27,9 +27,9 @@ Sight = tuple[tuple[str, Look | None], ...]
 """(path, what of it changes with its content), in order."""
 
 
-def look_at_all(directory: Path, named: Iterable[str], input_name: str) -> Sight:
+def look_at_all(directory: str, named: Iterable[str]) -> Sight:
     """The configuration in `directory` and the files it names, as they are now."""
-    paths = [*_toml(directory), *_toml(directory / f"input.{input_name}"), *named]
+    paths = [*_toml(directory), *_toml(os.path.join(directory, f"input.{OUR_INPUT}")), *named]
     return tuple((path, look_at(path)) for path in paths)
 
 
@@ -48,7 +48,7 @@ def secrets_in_files(options: AgentOptions) -> Iterator[str]:
     """What the files of passwords and tokens hold now, as it is and as Basic auth sends it."""
     for path, user in _password_files(options).items():
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - a path as it was configured
+            with open(path, "rb") as file:
                 secret = file.read(_SECRET_BYTES).decode().strip()
         except (OSError, UnicodeDecodeError):
             continue  # who uses it says so
@@ -82,9 +82,9 @@ def _tls(options: AgentOptions) -> Iterator[TlsOptions]:
     return (tls for tls in every if tls is not None)
 
 
-def _toml(directory: Path) -> list[str]:
+def _toml(directory: str) -> list[str]:
     try:
-        names = sorted(os.listdir(directory), key=os.fsencode)  # noqa: PTH208 - names are what is wanted
+        names = sorted(os.listdir(directory), key=os.fsencode)
     except OSError:
-        return [str(directory)]  # that it cannot be read is what there is to see
-    return [str(directory / name) for name in names if name.endswith(".toml")]
+        return [directory]  # that it cannot be read is what there is to see
+    return [os.path.join(directory, name) for name in names if name.endswith(".toml")]

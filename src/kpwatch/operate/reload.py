@@ -10,7 +10,6 @@ configuration that was refused is not tried again until its files change or some
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from kpwatch.base.logs import Logger
     from kpwatch.base.loop import Loop, Timer
     from kpwatch.base.telemetry import Registry
-    from kpwatch.config.load import Loaded
-    from kpwatch.config.options import AgentOptions
+    from kpwatch.config.options import AgentOptions, Loaded
     from kpwatch.config.sight import Sight
 
 STILL_SECONDS = 1.0
@@ -107,6 +105,8 @@ class Reloader:
         self._number += 1
         self._log.info(f"reading the configuration again: {why}", about=f"reload {self._number}")
         self._tried = self._configuration.look(self._loaded)
+        import threading  # noqa: PLC0415 - most agents never come here
+
         threading.Thread(target=self._load, name="reload", daemon=True).start()
 
     @property

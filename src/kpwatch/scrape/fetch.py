@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure, Url, format_request
+from kpwatch.base.looks import read_file
 from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.formats import accept_header, format_of
 
@@ -50,7 +50,7 @@ def scrape_request(options: TargetOptions, url: Url, *, secrets: bool = True) ->
         return format_request("GET", url, headers)
     token = options.bearer_token
     if options.bearer_token_file:
-        token = Path(options.bearer_token_file).read_text(encoding="utf-8").strip()
+        token = read_file(options.bearer_token_file).decode().strip()
     if token:
         headers["Authorization"] = f"Bearer {token}"
     elif options.username and options.password:

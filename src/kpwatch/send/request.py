@@ -6,11 +6,11 @@ What the body is and who sends it cannot be overwritten by `headers` (Remote Wri
 from __future__ import annotations
 
 from base64 import b64encode
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.looks import read_file
 from kpwatch.remote_write import v1
 from kpwatch.remote_write.codecs import HEADERS
 from kpwatch.send.options import FIXED_HEADERS
@@ -50,7 +50,7 @@ def _authorization(options: WriterOptions) -> str:
 def _secret(key: str, path: str) -> str:
     """What the file holds, without the line's end; no message quotes it."""
     try:
-        secret = Path(path).read_text(encoding="utf-8").strip()
+        secret = read_file(path).decode().strip()
     except OSError as error:
         raise ConfigError(f"{key} {path!r}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kpwatch.base.named import NamedTuple
 from kpwatch.base.recordlog import open_segments
 from kpwatch.spool.log import CURSORS, SCRAPE, read_cursors, read_scrape_head
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Contents(NamedTuple):
@@ -27,7 +22,7 @@ class Contents(NamedTuple):
     """Writer -> samples that wait for it."""
 
 
-def inspect(directory: Path) -> Contents:
+def inspect(directory: str) -> Contents:
     """Count everything in `directory`; raises OSError where it cannot be read."""
     segments = open_segments(directory)
     stamps: list[int] = []

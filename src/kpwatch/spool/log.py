@@ -332,7 +332,7 @@ class Spool:
                 else:
                     yield record
         except OSError as error:
-            self.problem = f"cannot read {segment.path.name}: {error.strerror or error}"
+            self.problem = f"cannot read {segment.path}: {error.strerror or error}"
 
     def _restore(self, log: RecordLog) -> None:
         for segment in log.segments:

@@ -10,8 +10,6 @@ from kpwatch.base.recordlog import RecordLog
 from kpwatch.spool.log import Spool
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kpwatch.base.clock import Clock
     from kpwatch.base.logs import Logger
     from kpwatch.base.telemetry import Registry
@@ -47,10 +45,10 @@ def note_forgotten(spool: Spool, log: Logger) -> None:
             log.warning(f"spool: {samples} samples waited for {url}, which is no writer any more; they are let go")
 
 
-def _lock(directory: Path) -> int:
+def _lock(directory: str) -> int:
     """One agent at a time; the lock goes with the open file, at the latest with the process. Raises OSError."""
-    directory.mkdir(parents=True, exist_ok=True)
-    file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.makedirs(directory, exist_ok=True)
+    file = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kpwatch.base.named import NamedTuple
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class SpoolOptions(NamedTuple):
     """Where scrapes wait and how many may."""
 
-    directory: Path | None = None
+    directory: str | None = None
     """None: in memory only."""
     max_bytes: int = 1 << 30
     """On disk; above it the oldest segments go. How many hours that is: docs/reference/spool.md."""

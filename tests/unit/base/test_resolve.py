@@ -60,12 +60,12 @@ def test_localhost_is_found() -> None:
 
 
 @pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[str], threading.Event]]:
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[bytes], threading.Event]]:
     """A name server that answers nobody before the event, and who was looked up."""
-    asked: list[str] = []
+    asked: list[bytes] = []
     speak = threading.Event()
 
-    def look_up(host: str, *_: object, **__: object) -> list[Any]:
+    def look_up(host: bytes, *_: object, **__: object) -> list[Any]:
         asked.append(host)
         assert speak.wait(WAIT_SECONDS)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
@@ -75,7 +75,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[str], threadi
     speak.set()
 
 
-def test_a_name_is_looked_up_once_at_a_time(silent: tuple[list[str], threading.Event]) -> None:
+def test_a_name_is_looked_up_once_at_a_time(silent: tuple[list[bytes], threading.Event]) -> None:
     """Everybody who asks in the meantime gets the answer; who asks later has it looked up again."""
     asked, speak = silent
     errors: list[Exception] = []
@@ -92,15 +92,15 @@ def test_a_name_is_looked_up_once_at_a_time(silent: tuple[list[str], threading.E
     speak.set()
     loop.run()
     assert answers == [[(socket.AF_INET, ("192.0.2.1", 80))]] * 3
-    assert asked == ["slow.example"]
+    assert asked == [b"slow.example"]
     resolve(loop, "slow.example", 80, found)
     loop.run()
-    assert asked == ["slow.example"] * 2
+    assert asked == [b"slow.example"] * 2
     loop.close()
     assert errors == []
 
 
-def test_lookups_are_bounded(silent: tuple[list[str], threading.Event], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookups_are_bounded(silent: tuple[list[bytes], threading.Event], monkeypatch: pytest.MonkeyPatch) -> None:
     """One name more than may be looked up at a time is refused, and the reason says why."""
     monkeypatch.setattr("kpwatch.base.resolve.MAX_LOOKUPS", 2)
     _, speak = silent

@@ -272,7 +272,7 @@ DIRECTORIES = [
 @pytest.mark.parametrize(("asked", "variables", "found"), DIRECTORIES)
 def test_where_the_configuration_is(asked: str, variables: dict[str, str], found: str) -> None:
     """--configs, ours, theirs, conf."""
-    assert config_directory(asked, variables, Path("/usr/bin/kpwatch")) == Path(found)
+    assert config_directory(asked, variables, "/usr/bin/kpwatch") == found
 
 
 def test_debug_prints_what_it_sends(page: Page, tmp_path: Path) -> None:

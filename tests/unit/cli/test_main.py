@@ -53,7 +53,7 @@ def test_the_version_costs_almost_nothing() -> None:
     loaded = set(json.loads(run.stdout.splitlines()[-1]))
     ours = {name for name in loaded if name.startswith("kpwatch")}
     assert ours <= {
-        "kpwatch", "kpwatch.__main__", "kpwatch.base", "kpwatch.base.errors", "kpwatch.cli", "kpwatch.cli.agent",
-        "kpwatch.cli.goflags",
+        "kpwatch", "kpwatch.__main__", "kpwatch.base", "kpwatch.base.errors", "kpwatch.base.named", "kpwatch.cli",
+        "kpwatch.cli.agent", "kpwatch.cli.goflags",
     }  # fmt: skip
     assert not loaded & {"tomllib", "socket", "ssl", "selectors", "argparse", "difflib", "httptools", "cramjam"}

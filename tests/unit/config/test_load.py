@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from kpwatch.config.load import Loaded, load
+from kpwatch.config.apart import from_plain, to_plain
+from kpwatch.config.load import load
 from kpwatch.config.problems import BadConfig, Problem
+
+if TYPE_CHECKING:
+    from kpwatch.config.options import Loaded
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "config").glob("*.toml"))
 
@@ -60,6 +65,10 @@ def said(problems: tuple[Problem, ...], directory: Path) -> list[str]:
     return sorted(str(problem).replace(f"{directory}/", "").replace(str(directory), ".") for problem in problems)
 
 
+def _types_in(value: object) -> object:
+    return (type(value), [_types_in(one) for one in value]) if isinstance(value, tuple) else type(value)
+
+
 def value_at(options: object, path: str) -> object:
     for step in path.split("."):
         options = options[int(step)] if step.isdigit() else getattr(options, step)  # type: ignore[index]
@@ -68,7 +77,7 @@ def value_at(options: object, path: str) -> object:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples(path: Path, tmp_path: Path) -> None:
-    """All errors and warnings word for word, with file and line, and the options that come out."""
+    """All errors and warnings word for word, with file and line, and the options; another process can be given them."""
     example = read_example(path, tmp_path)
     write(example.files, tmp_path)
     if path.name.endswith(".bad.toml"):
@@ -80,6 +89,9 @@ def test_examples(path: Path, tmp_path: Path) -> None:
     loaded = load_in(tmp_path)
     assert said(loaded.warnings, tmp_path) == sorted(example.warnings)
     assert {key: value_at(loaded.options, key) for key in example.options} == example.options
+    handed_over = from_plain(marshal.loads(marshal.dumps(to_plain(loaded))))
+    assert handed_over == loaded
+    assert _types_in(handed_over) == _types_in(loaded)
 
 
 def minimal(instances: str = "", top: str = "", main: str = "") -> dict[str, str]:

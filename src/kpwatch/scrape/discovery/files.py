@@ -68,7 +68,7 @@ class FileDiscovery:
         self._found([target for path in sorted(self._targets) for target in self._targets[path]])
 
     def _paths(self) -> list[str]:
-        return sorted({path for pattern in self._options.patterns for path in glob.glob(pattern)})  # noqa: PTH207 - absolute patterns
+        return sorted({path for pattern in self._options.patterns for path in glob.glob(pattern)})
 
     def _read(self, path: str) -> None:
         try:
@@ -82,7 +82,7 @@ class FileDiscovery:
 
 
 def _content(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 - a path as glob gives it
+    with open(path, "rb") as file:
         text = file.read(FILE_LIMIT_BYTES + 1)
     if len(text) > FILE_LIMIT_BYTES:
         raise BadInput(f"larger than {FILE_LIMIT_BYTES >> 20} MiB")
