@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SHORTEST_BYTES = 1 << 8
 """A shorter block is decompressed in the time this takes."""
-CAME_TIMES = 6
+CAME_TIMES = 12
 """With one length, before it is looked at. While the agent learns, hardly two lengths in a row are the same."""
 WORTH_USES = 32
 """To find out a form takes as long as it saves in so many requests."""
@@ -44,9 +44,9 @@ _KEY_BYTES = 512
 _KEY_LENGTHS_MAX = 64
 _SEEN_BYTES = 300
 _SHARE_OF_SEEN = 16
-_SHORT_LITERAL, _LENGTH_BYTES_MAX = 59, 4
-"""The greatest length less one that a tag holds; a greater one is said in the bytes after it."""
-_OFFSET_BYTES = np.array((0, 1, 2, 4))
+_ELEMENT_BYTES = tuple((2 + (tag >> 2), 2, 3, 5)[tag & 3] for tag in range(256))
+_LONG_LITERAL = 60 << 2
+"""From this tag on a literal's length is in the bytes behind the tag."""
 _VALUE, _TIME = np.arange(8), np.arange(6)
 
 
@@ -84,7 +84,7 @@ class Form:
         is_open = (uses_in_times == uses) & (uses > 0)
         is_open[of_values[uses[of_values] == 1]] = True
         series, byte = np.nonzero(is_open[of_values] & (uses[of_values] == 1))
-        self._moving = (places.valued[series] * len(_VALUE) + byte).astype(np.int32)
+        self._moving = places.valued[series] * len(_VALUE) + byte
         of_moving = of_values[series, byte]
         self._open_at = literal_places[np.concatenate((of_moving, np.flatnonzero(is_open & (uses_in_times > 0))))]
         is_digit = np.zeros((len(literal_places), len(_TIME)), np.bool_)
@@ -182,7 +182,7 @@ class Unopened:
 class _Literals(NamedTuple):
     """What a block's content is made of: the bytes of its literals, numbered."""
 
-    places: NDArray[np.int32]
+    places: NDArray[np.intp]
     """Where in the block each of them stands."""
     numbers: NDArray[np.uint16 | np.uint32]
     """(bytes of the content,) which of them each is."""
@@ -193,7 +193,7 @@ def _literals(block: bytes, length: int) -> _Literals:
     begins, ends = _literal_ranges(block)
     is_literal[begins] = 1
     is_literal[ends] -= 1
-    places = np.flatnonzero(is_literal.cumsum(dtype=np.int8)).astype(np.int32)
+    places = np.flatnonzero(is_literal.cumsum(dtype=np.int8))
     number_bytes = 2 if len(places) <= 1 << 16 else 4
     marks = np.arange(len(places), dtype=f"<u{number_bytes}").view(np.uint8).reshape(-1, number_bytes)
     numbers = np.empty((length, number_bytes), np.uint8)
@@ -205,22 +205,24 @@ def _literals(block: bytes, length: int) -> _Literals:
     return _Literals(places, numbers.view(f"<u{number_bytes}").ravel())
 
 
-def _literal_ranges(block: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _literal_ranges(block: bytes) -> tuple[list[int], list[int]]:
     """Where in a good block each literal's bytes begin and end (for the elements see remote_write/snappy.py)."""
-    padded = block + bytes(_LENGTH_BYTES_MAX)
-    tags = np.frombuffer(block, np.uint8)
-    is_literal, lengths = tags & 3 == 0, (tags >> 2).astype(np.int64)
-    length_bytes = np.maximum(lengths - _SHORT_LITERAL, 0)
-    following = np.ndarray((len(block),), "<u4", padded, 1, (1,))
-    lengths = np.where(length_bytes, following & (1 << 8 * length_bytes) - 1, lengths) + 1
-    begins = np.arange(1, len(block) + 1) + np.where(is_literal, length_bytes, _OFFSET_BYTES[tags & 3])
-    ends = np.minimum(begins + np.where(is_literal, lengths, 0), len(block))
-    reached, onward = np.array([promised_length(block)[1]]), np.append(ends, len(block))
-    while reached[-1] < len(block):  # as many elements once more, each as many on as there are
-        reached, onward = np.concatenate((reached, onward[reached])), onward[onward]
-    chosen = reached[reached < len(block)]
-    chosen = chosen[is_literal[chosen]]
-    return begins[chosen], ends[chosen]
+    begins, ends = [], []
+    position, size_of = promised_length(block)[1], _ELEMENT_BYTES
+    while position < len(block):
+        tag = block[position]
+        if tag & 3:
+            position += size_of[tag]
+            continue
+        if tag < _LONG_LITERAL:
+            begins.append(position + 1)
+            position += size_of[tag]
+        else:
+            begin = position + 1 + (tag >> 2) - (_LONG_LITERAL >> 2) + 1
+            begins.append(begin)
+            position = begin + int.from_bytes(block[position + 1 : begin], "little") + 1
+        ends.append(position)
+    return begins, ends
 
 
 def _weigh(key: tuple[Protocol, bytes], form: Form) -> int:
