@@ -4,7 +4,9 @@
 business. A target knows no other target.
 
 The first scrape is at once. Later ones are on a grid of the wall clock: multiples of the interval plus an offset that
-`spread_key` decides, so that a fleet does not ask in step and a restart changes nothing. The timestamp of a scrape is
+two keys decide, so that a fleet does not ask in step and a restart changes nothing. The targets of one agent share
+BUNCHES places in an interval: what has slept finds its code and its texts far away, in the slowest memory, and one that
+wakes for a single scrape takes twice as long for it as for the next ones. The timestamp of a scrape is
 its place on the grid as long as it began within TOLERANCE of it, else the instant it began: even timestamps are cheap
 to store. A scrape that is still under way when the next is due makes that one wait, never overlap. The wall clock is
 read anew for every step: after a jump the grid is that of the new time.
@@ -34,6 +36,9 @@ TOLERANCE = 0.01
 
 TOLERANCE_MAX_MS = 100
 
+BUNCHES = 10
+"""Places in an interval at which an agent's targets are asked."""
+
 COMPANY_SECONDS = 1.0
 """A place on the grid so soon after the first scrape is left out (or half an interval after it, if that is less)."""
 
@@ -60,8 +65,12 @@ class Target:
         began: Callable[[int], None],
         receive: Callable[[Outcome], None],
         spread_key: str = "",
+        agent_key: str = "",
     ) -> None:
-        """`began` gets the timestamp when a scrape begins, `receive` its outcome; `spread_key` names the target."""
+        """`began` gets the timestamp when a scrape begins, `receive` its outcome.
+
+        `spread_key` names the target, `agent_key` is the same for all that are asked by one agent.
+        """
         self.options = options
         self._loop = loop
         self._began = began
@@ -72,7 +81,7 @@ class Target:
         self._follower = Follower(options, self._url, loop)
         self._timer: Timer | None = None
         self._interval_ms = max(1, round(options.interval_seconds * 1000))
-        self._offset_ms = crc32(spread_key.encode()) % self._interval_ms
+        self._offset_ms = _offset_ms(self._interval_ms, spread_key, agent_key)
         self.due_ms = 0
         """The place on the grid of the scrape that is waited for; 0 before the first."""
         self.scraped_ms = 0
@@ -142,3 +151,9 @@ class Target:
         self.due_ms = steps * self._interval_ms + self._offset_ms
         delay_seconds = max(0, self.due_ms - self._loop.clock.unix_ms()) / 1000
         self._timer = self._loop.call_later(delay_seconds, self._scrape)
+
+
+def _offset_ms(interval_ms: int, spread_key: str, agent_key: str) -> int:
+    """Where in its interval a target is asked: at one of the places of its agent."""
+    apart_ms = max(1, interval_ms // BUNCHES)
+    return crc32(spread_key.encode()) % BUNCHES * apart_ms + crc32(agent_key.encode()) % apart_ms

@@ -155,6 +155,7 @@ class TargetWatch:
             began=self._ask_health,
             receive=self._received,
             spread_key=f"{identity.hostname} {options.url} {options.url_labels} {options.labels}",
+            agent_key=identity.hostname,
         )
         self._health = HealthPages(options, self._loop) if options.health_url else None
 

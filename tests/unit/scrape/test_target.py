@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Asking:
     """A target on a loop in a thread, by a clock that the test moves; times are seconds since the start."""
 
-    def __init__(self, url: str, *, spread_key: str = "", **options) -> None:
+    def __init__(self, url: str, *, spread_key: str = "", agent_key: str = "", **options) -> None:
         self.clock = MovedClock()
         self.errors: list[Exception] = []
         self.loop = Loop(self.errors.append, self.clock)
@@ -36,6 +36,7 @@ class Asking:
             began=lambda at_ms: self.began.append((at_ms - self._start_ms) / 1000),
             receive=self._receive,
             spread_key=spread_key,
+            agent_key=agent_key,
         )
         self._thread = threading.Thread(target=self.loop.run)
 
@@ -149,19 +150,22 @@ def test_after_stop_nothing_more_comes() -> None:
         assert (asking.began, asking.outcomes) == ([0], [])
 
 
-SPREAD_KEYS = [
-    # spread_key, its place in an interval of ten seconds (crc32 of the key in ms), the first scrapes
-    ("", 0, [0, 10, 20]),
-    ("node-a", 2.811, [0, 2.811, 12.811]),
-    ("key-4", 0.485, [0, 10.485, 20.485]),  # so soon after the first that it is left out
+PLACES = [
+    # the target's key and its agent's, their place in an interval of ten seconds, the first scrapes
+    ("", "", 0, [0, 10, 20]),
+    ("node-a", "", 1.0, [0, 11, 21]),  # so soon after the first that it is left out
+    ("node-a", "key-4", 1.485, [0, 1.485, 11.485]),
+    ("key-4", "key-4", 5.485, [0, 5.485, 15.485]),
 ]
 
 
-@pytest.mark.parametrize(("spread_key", "offset_seconds", "began"), SPREAD_KEYS)
-def test_after_the_first_scrape_comes_the_grid(spread_key: str, offset_seconds: float, began: list[float]) -> None:
-    """At an offset of the target's own; the same after every start."""
-    assert crc32(spread_key.encode()) % 10_000 == round(offset_seconds * 1000)
-    with Server(OK) as server, Asking(server.url(), spread_key=spread_key) as asking:
+@pytest.mark.parametrize(("spread_key", "agent_key", "offset_seconds", "began"), PLACES)
+def test_after_the_first_scrape_comes_the_grid(
+    spread_key: str, agent_key: str, offset_seconds: float, began: list[float]
+) -> None:
+    """At one of the ten places of its agent; the same after every start."""
+    assert (crc32(spread_key.encode()) % 10 * 1000 + crc32(agent_key.encode()) % 1000) / 1000 == offset_seconds
+    with Server(OK) as server, Asking(server.url(), spread_key=spread_key, agent_key=agent_key) as asking:
         for count, at in enumerate(began[1:], start=1):
             asking.wait_for_outcomes(count)
             asking.advance(at - began[count - 1])
