@@ -96,7 +96,7 @@ class OwnBodies:
         else:
             changed = np.flatnonzero(chosen.view(np.int64) != self._latest.view(np.int64))
         self._latest = chosen.copy()
-        self._encoder.feed(Changed([*zip(changed.tolist(), chosen[changed].tolist(), strict=True)]))
+        self._encoder.feed(Changed(changed.tolist(), chosen[changed].tolist()))
         return self._encoder.encode(timestamp_ms, [_UP]).block
 
 
