@@ -8,9 +8,12 @@
 
 All stores get the same Remote Write requests first (bench/lib/{movement,bodies,sender}.py), then run side by side and
 are asked in turn, so that what disturbs the machine disturbs all of them. Every query is asked at one instant and over
-the whole time in STEPS steps, over a keep-alive connection, without compression. *First* is the first time a started
-server sees it, *repeated* the median of the next times. VictoriaMetrics is asked with nocache=1, as otherwise it keeps
-answers and a repeated question says nothing about evaluation. CPU is the server's own, per repeated question.
+the whole time in STEPS steps, over a keep-alive connection, without compression.
+
+*First* is the first time a started server sees a question, *repeated* the next times, both with nocache=1, as
+VictoriaMetrics and we keep answers, and what is taken from there says nothing about evaluation. *Asked again* is the
+same question for the same times as a client asks it, and each server may answer from what it keeps. Wall times are
+medians, CPU is the server's own, per question.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -50,7 +53,7 @@ SYNC, PROGRAMMING, REST = (
     "kubeproxy_network_programming_duration_seconds",
     "rest_client_request_duration_seconds",
 )
-FIELDS = {"first": "first", "repeated": "repeated", "cpu": "CPU"}
+KINDS = {"first": "first", "repeated": "repeated", "again": "asked again"}
 """Fields of Times with goals, and how they are called."""
 ALL = 'job="kube-proxy",ident=~".*"'
 ONE = 'ident="10.206.0.1"'
@@ -82,12 +85,19 @@ QUERIES = {
 """What dashboards of kube-proxy ask: Nightingale's board with `.*` for its variable, and the pages of one node."""
 
 
-class Times(NamedTuple):
-    """Of one query to one store, milliseconds; how many series answered."""
+class Cost(NamedTuple):
+    """Of one question, milliseconds."""
 
-    first: float
-    repeated: float
+    wall: float
     cpu: float
+
+
+class Times(NamedTuple):
+    """Of one query to one store; how many series answered."""
+
+    first: Cost
+    repeated: Cost
+    again: Cost
     series: int
 
 
@@ -99,9 +109,9 @@ class Server:
         self._running = running
         self._connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE_SECONDS)
 
-    def ask(self, path: str, parameters: dict[str, object]) -> tuple[float, float, int]:
-        """Wall and CPU milliseconds until the whole answer is here, and its number of series."""
-        question = f"/api/v1/{path}?{urlencode({**parameters, 'nocache': 1})}"
+    def ask(self, path: str, parameters: dict[str, object], *, anew: bool = True) -> tuple[Cost, int]:
+        """What it took until the whole answer was here, and its number of series."""
+        question = f"/api/v1/{path}?{urlencode({**parameters, **({'nocache': 1} if anew else {})})}"
         try:
             wall_ms, cpu_ms, answer, body = self._asked(question)
         except http.client.RemoteDisconnected:  # a server ends what was idle for a minute while others were slow
@@ -110,7 +120,7 @@ class Server:
         if answer.status != 200:
             raise BenchError(f"{self.name} answered {answer.status} to {parameters}: {body[:300].decode()}")
         data: Any = json.loads(body)["data"]
-        return wall_ms, cpu_ms, len(data["result"])
+        return Cost(wall_ms, cpu_ms), len(data["result"])
 
     def _asked(self, question: str) -> tuple[float, float, http.client.HTTPResponse, bytes]:
         cpu_seconds, began = self._running.program.cpu_seconds(), time.perf_counter()
@@ -164,54 +174,61 @@ def measure(
     """The same question to all, in turn; each repeated one so much later than the one before, as a page asks."""
     parameters: dict[str, object] = {"query": query, **times}
     first = {server.name: server.ask(path, parameters) for server in servers}
-    again: dict[str, list[tuple[float, float, int]]] = {server.name: [] for server in servers}
+    repeated: dict[str, list[Cost]] = {server.name: [] for server in servers}
+    again: dict[str, list[Cost]] = {server.name: [] for server in servers}
     for left in range(repeats, 0, -1):
         moved = {name: time - left * moves_seconds * (name != "step") for name, time in times.items()}
         for server in servers:
-            again[server.name].append(server.ask(path, {"query": query, **moved}))
+            repeated[server.name].append(server.ask(path, {"query": query, **moved})[0])
+    for _ in range(repeats + 1):  # the first is to be kept
+        for server in servers:
+            again[server.name].append(server.ask(path, parameters, anew=False)[0])
     return {
-        name: Times(
-            first[name][0], median(one[0] for one in asked), sum(one[1] for one in asked) / repeats, first[name][2]
-        )
-        for name, asked in again.items()
+        name: Times(cost, _typical(repeated[name]), _typical(again[name][1:]), series)
+        for name, (cost, series) in first.items()
     }
 
 
-def table(results: dict[str, dict[str, Times]]) -> str:
-    """A row a query: first / repeated milliseconds and CPU, ours with its ratio to the measure."""
+def _typical(costs: Sequence[Cost]) -> Cost:
+    """The median wall time, the mean CPU time: the clock of that is too coarse for one."""
+    return Cost(median(one.wall for one in costs), mean(one.cpu for one in costs))
+
+
+def table(results: dict[str, dict[str, Times]], kind: str) -> str:
+    """A row a query: wall (CPU) milliseconds of one kind of asking, ours with its ratios to the measure."""
     names = list(next(iter(results.values())))
     rows = []
     for title, times in results.items():
         cells = [title, str(max(one.series for one in times.values()))]
         for name in names:
-            one = times[name]
-            text = f"{page.number(one.first)} / {page.number(one.repeated)} ({page.number(one.cpu)})"
+            cost: Cost = getattr(times[name], kind)
+            text = f"{page.number(cost.wall)} ({page.number(cost.cpu)})"
             if name == OURS and MEASURE in times:
-                text += f" {one.first / times[MEASURE].first:.2f}x / {one.repeated / times[MEASURE].repeated:.2f}x"
+                beside: Cost = getattr(times[MEASURE], kind)
+                text += f" {cost.wall / beside.wall:.2f}x ({cost.cpu / beside.cpu:.2f}x)"
             cells.append(text)
         rows.append(cells)
-    heads = ("query", "series", *(f"{name}: first / repeated (CPU), ms" for name in names))
-    return page.table(heads, rows)
+    return page.table(("query", "series", *(f"{name}, ms" for name in names)), rows)
 
 
 def goals(results: dict[str, dict[str, dict[str, Times]]]) -> str:
     """What was wanted of the set."""
     rows = []
-    for kind, queries in results.items():
-        for field, shown in FIELDS.items():
-            for name, most, statistic in ((MEASURE, 1.0, median), ("prometheus", 0.4, median), (MEASURE, 2.0, max)):
-                ratios = [
-                    getattr(times[OURS], field) / getattr(times[name], field)
-                    for times in queries.values()
-                    if {OURS, name} <= times.keys()
-                ]
-                if ratios:
-                    measured = statistic(ratios)
-                    what = "median" if statistic is median else "slowest"
-                    verdict = "reached" if measured <= most else "not reached"
-                    rows.append(
-                        (f"{kind}, {shown}: {what} beside {name}", f"<= {most:g}x", f"{measured:.2f}x", verdict)
-                    )
+    for shape, queries in results.items():
+        for kind, shown in KINDS.items():
+            for field, unit in (("wall", ""), ("cpu", ", CPU")):
+                for name, most, statistic in ((MEASURE, 1.0, median), ("prometheus", 0.4, median), (MEASURE, 2.0, max)):
+                    ratios = [
+                        getattr(getattr(times[OURS], kind), field) / getattr(getattr(times[name], kind), field)
+                        for times in queries.values()
+                        if {OURS, name} <= times.keys()
+                    ]
+                    if ratios:
+                        measured = statistic(ratios)
+                        what = "median" if statistic is median else "slowest"
+                        verdict = "reached" if measured <= most else "not reached"
+                        goal = f"{shape}, {shown}{unit}: {what} beside {name}"
+                        rows.append((goal, f"<= {most:g}x", f"{measured:.2f}x", verdict))
     return page.table(("goal", "wanted", "measured", ""), rows)
 
 
@@ -254,7 +271,8 @@ def main() -> int:
     parts = [page.head("How long a query takes", versions), f"Load: {recording.load().describe()}.\n"]
     size = f"{arguments.targets} targets, {arguments.hours:g} h at {INTERVAL_MS // 1000} s"
     for kind, what in (("range", f"over {arguments.hours:g} h in {STEPS} steps"), ("instant", "at one instant")):
-        parts.append(f"## {what}, {size}\n\n{table(results[kind])}\n")
+        for asked, shown in KINDS.items():
+            parts.append(f"## {what}, {shown}, {size}\n\n{table(results[kind], asked)}\n")
     parts.append("## Goals\n\n" + goals(results))
     page.publish("\n".join(parts), arguments.out)
     return 0
