@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from kpwatch.base.clock import Clock
 
 COMPATIBLE_VERSION = "3.0.0"
-"""The Prometheus whose PromQL and API this is: clients (Grafana) choose what to ask for by it."""
+"""The first Prometheus whose PromQL and API this is: clients (Grafana) choose what to ask for by it.
+
+What later versions added is here as far as it is about floats (docs/reference/promql.md); but who reads a later number
+may expect what is not: native histograms, OTLP, and whatever the next one adds.
+"""
 
 
 TOP, TOP_MAX = 10, 10_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.store.block import BlockReader, Source, memory_source
@@ -141,16 +142,32 @@ def open_block(
     connection: sqlite3.Connection, found: Listed, known: dict[bytes, Ids], parts: list[StoredPart] | None = None
 ) -> BlockReader:
     """A block that was listed in the same snapshot, `known` and `parts` as in BlockReader; raises Damaged."""
-    number = found.row.number
-    if found.length == UNREADABLE:
-        raise Damaged(f"block {number}: its row stands on a damaged page")
+    if parts is None and 0 <= found.length <= INLINE_BYTES:
+        return BlockReader(memory_source(read_body(connection, found)), known)
     if parts is None:
-        require_true(found.row, found.length, found.checksum)
+        _require_row(found)
+    with _damage_told(found.row.number):
+        return BlockReader(_blob(connection, found.row.number), known, parts)
+
+
+def read_body(connection: sqlite3.Connection, found: Listed) -> bytes:
+    """All bytes of a block that was listed in the same snapshot; raises Damaged."""
+    _require_row(found)
+    with _damage_told(found.row.number):
+        ((body,),) = connection.execute("SELECT body FROM blocks WHERE id = ?", (found.row.number,))
+    return bytes(body)
+
+
+def _require_row(found: Listed) -> None:
+    if found.length == UNREADABLE:
+        raise Damaged(f"block {found.row.number}: its row stands on a damaged page")
+    require_true(found.row, found.length, found.checksum)
+
+
+@contextmanager
+def _damage_told(number: int) -> Iterator[None]:
     try:
-        if parts is None and found.length <= INLINE_BYTES:
-            ((body,),) = connection.execute("SELECT body FROM blocks WHERE id = ?", (number,))
-            return BlockReader(memory_source(body), known)
-        return BlockReader(_blob(connection, number), known, parts)
+        yield
     except sqlite3.Error as error:
         if not is_damage(error):
             raise

@@ -9,6 +9,7 @@ import pytest
 
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.matchers import Matcher
+from kpwatch.store import blocks
 from kpwatch.store.cache import ENTRY_BYTES, Budget, Cache
 from tests.unit.store.samples import FOREVER, T0, everything, frame, layout, opened, remember, told
 
@@ -115,3 +116,19 @@ def test_nobody_writes_to_what_is_shared(tmp_path: Path) -> None:
         (one,) = store.select(QUESTION, *FOREVER)
         with pytest.raises(ValueError, match="read-only"):
             one.values[0, 0] = np.nan
+
+
+def test_the_next_column_is_found_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of few targets are read once, whatever columns are asked for; those of many are not all kept."""
+    read: list[object] = []
+    read_body = blocks.read_body
+    monkeypatch.setattr(blocks, "read_body", lambda *what: read.append(what) or read_body(*what))
+    monkeypatch.setattr(blocks, "INLINE_BYTES", 0)
+    for bytes_max, reads in ((1 << 20, 2), (200, 0)):
+        read.clear()
+        with opened(tmp_path / str(bytes_max), cache_bytes=bytes_max) as store:
+            scrape(store, {}, range(10), nodes=2)
+            store.seal()
+            for metric in ("m0", "m1", "m2"):
+                assert told(store.select([Matcher("__name__", "=", metric)], *FOREVER))
+            assert len(read) == reads
