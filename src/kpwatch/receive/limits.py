@@ -32,7 +32,7 @@ class ReceiveOptions:
     """Memory for labels that need not be read again, half of it for each protocol."""
     run_cache_bytes: int = 512 << 20
     """Memory for series whose bytes are known: half for tracks.py, a quarter for symbol tables, an eighth each for
-    runs.py and orders.py; and beside it a quarter as much for unopened.py, 60 kB a node of our agent.
+    runs.py and orders.py; and beside it a quarter as much for unopened.py, 40 kB a node of our agent.
 
     A foreign sender's 1.0 needs 0.2 MB of it a node, enough for 1,200; our agent's nodes share nearly all of theirs."""
     retry_after_seconds: int = 5

@@ -81,12 +81,10 @@ class Form:
         of_times = numbers[places.times_at[:, None] + _TIME]
         uses = np.bincount(numbers, minlength=len(literal_places))
         uses_in_times = np.bincount(of_times.ravel(), minlength=len(literal_places))
-        is_open = (uses_in_times == uses) & (uses > 0)
-        is_open[of_values[uses[of_values] == 1]] = True
-        series, byte = np.nonzero(is_open[of_values] & (uses[of_values] == 1))
-        self._moving = places.valued[series] * len(_VALUE) + byte
-        of_moving = of_values[series, byte]
-        self._open_at = literal_places[np.concatenate((of_moving, np.flatnonzero(is_open & (uses_in_times > 0))))]
+        series, byte = np.nonzero(uses[of_values] == 1)
+        in_times_only = np.flatnonzero((uses_in_times == uses) & (uses_in_times > 0))
+        self._moving = _small(places.valued[series] * len(_VALUE) + byte)
+        self._open_at = _small(literal_places[np.concatenate((of_values[series, byte], in_times_only))])
         is_digit = np.zeros((len(literal_places), len(_TIME)), np.bool_)
         is_digit[of_times, _TIME] = True
         stamps, self._stamps_like = np.nonzero(is_digit)
@@ -117,8 +115,9 @@ class Form:
         there = np.frombuffer(content, np.uint8)
         stamp = there[self._first_at]
         stamps = there[self._stamps_at]
-        moving = there[self._open_at[: len(self._moving)]]
-        there[self._open_at] = 0
+        open_at = self._open_at.astype(np.intp)
+        moving = there[open_at[: len(self._moving)]]
+        there[open_at] = 0
         if content != self._blank or (stamps != stamp[self._stamps_like]).any():
             return None
         timestamp_ms = six_byte_timestamp(TIME_TAG + stamp.tobytes(), 0)
@@ -203,6 +202,11 @@ def _literals(block: bytes, length: int) -> _Literals:
         there[places] = marks[:, digit]
         numbers[:, digit] = np.frombuffer(decompress(bytes(marked), length), np.uint8)
     return _Literals(places, numbers.view(f"<u{number_bytes}").ravel())
+
+
+def _small(places: NDArray[np.intp]) -> NDArray[np.uint16 | np.uint32]:
+    """In as few bytes as they need."""
+    return places.astype(np.uint16 if places.max(initial=0) < 1 << 16 else np.uint32)
 
 
 def _literal_ranges(block: bytes) -> tuple[list[int], list[int]]:
