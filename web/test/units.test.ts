@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { human, readAs } from "../src/base/units";
+import { EXACT, human, inUnit, readAs } from "../src/base/units";
 
 test.each([
   ["1.6679718066295934e+09", "x_last_timestamp_seconds", "2022-11-09 13:30:06 +08:00"], ["0.0123", "x_seconds_sum", "12.3 ms"],
@@ -11,3 +11,5 @@ test.each([
   ["compact", "512372", "x", "512.372K"], ["bytes", "2048", "x", "2.00 KiB"], ["seconds", "0.5", "x", "500 ms"], ["ratio", "0.25", "x", "25 %"],
   ["unix_seconds", "1667971806", "x", "2022-11-09 13:30:06 +08:00"], ["bytes", "NaN", "x", "NaN"], ["bytes", "+Inf", "x", "+Inf"],
 ])("chosen to be read as '%s', %s of %s", (choice, raw, metric, text) => expect(readAs(choice, raw, metric)).toBe(text));
+
+test("what is exact keeps every digit", () => expect(inUnit(EXACT, 1795452572.6908412)).toBe("1795452572.6908412"));

@@ -10,6 +10,9 @@ const short = (value: number): string => {
 };
 const signed = (read: (value: number) => string) => (value: number): string => (value < 0 ? `-${read(-value)}` : read(value));
 
+/** Every digit, as the server wrote it. */
+export const EXACT = "exact";
+
 const UNITS: Readonly<Record<string, (value: number) => string>> = {
   seconds: signed(latency),
   unix_seconds: (value) => absolute(value),
@@ -18,6 +21,7 @@ const UNITS: Readonly<Record<string, (value: number) => string>> = {
   per_second: (value) => t("per_second", { n: short(value) }),
   cores: (value) => t("cores", { n: short(value) }),
   compact,
+  [EXACT]: String,
 };
 
 /** A number in the unit of its panel; "–" for none. */

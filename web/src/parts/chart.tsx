@@ -21,17 +21,19 @@ interface Props {
   readonly markers?: readonly Marker[];
   readonly height?: number;
   readonly stacked?: boolean;
+  /** Values that differ by little are drawn apart: the axis need not begin at 0. */
+  readonly close?: boolean;
 }
 
 const SHARED = "time";
 const COLOURS = 8;
 
-export function Chart({ label, span, lines, unit, thresholds = [], markers = [], height = 190, stacked = false }: Props): JSX.Element {
+export function Chart({ label, span, lines, unit, thresholds = [], markers = [], height = 190, stacked = false, close = false }: Props): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const drawn = useRef<Drawn>({ lines, thresholds, markers });
   drawn.current = { lines, thresholds, markers };
-  const shape = JSON.stringify([unit, height, stacked, language(), lines.map(({ name }) => name)]);
+  const shape = JSON.stringify([unit, height, stacked, close, language(), lines.map(({ name }) => name)]);
   const data = (): uPlot.AlignedData => [
     Array.from({ length: span.steps }, (_, index) => span.start + index * span.step),
     ...(stacked ? pile(lines) : lines.map(({ values }) => values as (number | null)[])),
@@ -42,7 +44,7 @@ export function Chart({ label, span, lines, unit, thresholds = [], markers = [],
     if (!element) return undefined;
     const make = (): void => {
       chart.current?.destroy();
-      chart.current = new uPlot(optionsOf(element, { lines, unit, height, drawn, stacked }), data(), element);
+      chart.current = new uPlot(optionsOf(element, { lines, unit, height, drawn, stacked, close }), data(), element);
       const legend = element.querySelector<HTMLElement>(".u-legend");
       if (legend) legend.tabIndex = 0; // it scrolls where there are many series
     };
@@ -82,6 +84,7 @@ interface Look {
   readonly unit: string;
   readonly height: number;
   readonly stacked: boolean;
+  readonly close: boolean;
   /** What is drawn now, however old the chart is. */
   readonly drawn: { current: Drawn };
 }
@@ -96,10 +99,12 @@ const TICKS: Readonly<Record<string, number[]>> = {
   bytes: Array.from({ length: 51 }, (_, power) => 2 ** power),
 };
 
+const TICK_DIGITS = 12; // what steps of an axis add up to has no more that are meant
+
 /* About as wide as the text of an axis is drawn. */
 const widthOf = (text: string): number => [...text].reduce((width, sign) => width + (sign.charCodeAt(0) > 0x2e80 ? 12 : 7), 0);
 
-function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }: Look): uPlot.Options {
+function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked, close }: Look): uPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
   const [text, grid] = [colour("muted"), colour("line-soft")];
@@ -111,10 +116,10 @@ function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }
     padding: [10, 18, 0, 0],
     cursor: { sync: { key: SHARED, setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     legend: { live: true },
-    scales: { x: { time: true }, y: { range: (_, low, high) => yRange(low, high) } },
+    scales: { x: { time: true }, y: { range: (_, low, high) => yRange(low, high, close && !stacked) } },
     axes: [
       { ...axis, size: 28, values: (chart, times) => times.map((time) => tick(time, (chart.scales.x?.max ?? 0) - (chart.scales.x?.min ?? 0))), space: 70 },
-      { ...axis, ...(TICKS[unit] ? { incrs: TICKS[unit] } : {}), size: (_, texts) => Math.max(60, 14 + Math.max(0, ...(texts ?? []).map(widthOf))), values: (_, values) => values.map((value) => inUnit(unit, value)) },
+      { ...axis, ...(TICKS[unit] ? { incrs: TICKS[unit] } : {}), size: (_, texts) => Math.max(60, 14 + Math.max(0, ...(texts ?? []).map(widthOf))), values: (_, values) => values.map((value) => inUnit(unit, Number(value.toPrecision(TICK_DIGITS)))) },
     ],
     series: [
       { label: t("time"), value: (_, time) => (time === null ? t("last_value") : new Date(time * 1000).toLocaleTimeString("en-GB")) },
@@ -136,9 +141,14 @@ function optionsOf(element: HTMLElement, { lines, unit, height, drawn, stacked }
   };
 }
 
-/** From 0 where values are positive, with room above; a flat line is not at the edge. */
-function yRange(low: number | null, high: number | null): [number, number] {
+/** From 0 where values are positive, with room above; a flat line is not at the edge. `close`: from the least value where
+ * from 0 on they would be one line. */
+function yRange(low: number | null, high: number | null, close: boolean): [number, number] {
   if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return [0, 1];
+  if (close && low > 0 && high - low < high / 4) {
+    const room = (high - low) * 0.08 || high * 0.001;
+    return [low - room, high + room];
+  }
   const [bottom, top] = [Math.min(0, low), Math.max(0, high)];
   return bottom === top ? [0, 1] : [bottom < 0 ? bottom * 1.08 : 0, top > 0 ? top * 1.08 : 0];
 }

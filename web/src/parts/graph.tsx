@@ -12,7 +12,7 @@ import { replacedNotes, VARIABLE_SECONDS } from "../base/query";
 import { range, type ServerError } from "../base/server";
 import { useSlot } from "../base/slots";
 import { spanOf, type Span } from "../base/span";
-import { BY_NAME, unitOf } from "../base/units";
+import { BY_NAME, EXACT, unitOf } from "../base/units";
 import { t } from "../base/words";
 import { Chart } from "./chart";
 import { isLive, REFRESH_SECONDS, TimeBar } from "./timebar";
@@ -25,7 +25,7 @@ export function Graph({ query, params, onError }: { query: string; params: Param
   const span = useMemo(() => spanOf(params), [params.range, params.from, params.to, query]);
   const variableSeconds = Math.max(VARIABLE_SECONDS, span.step);
   const { query: asked, replaced } = filledIn(query, variableSeconds);
-  const unit = params.unit === BY_NAME ? namesIn(query).map(unitOf).find(Boolean) ?? "" : params.unit ?? "";
+  const unit = (params.unit === BY_NAME ? namesIn(query).map(unitOf).find(Boolean) : params.unit) || EXACT;
   const live = isLive(params, span);
   const known = useLive(query ? `graph:${query}:${span.preset ?? `${span.start}-${span.end}`}` : null, async (signal) => {
     const now: Span = live ? spanOf(params) : span;
@@ -46,7 +46,7 @@ export function Graph({ query, params, onError }: { query: string; params: Param
       </div>
       <Notes notes={replacedNotes(replaced, variableSeconds)} />
       {known.error && !known.waiting && onError(known.error as ServerError)}
-      {shown && lines.length > 0 && <div class="panel wide"><Chart label={query} span={shown.span} lines={lines.slice(0, MOST_LINES)} unit={unit} height={360} stacked={stacked} /></div>}
+      {shown && lines.length > 0 && <div class="panel wide"><Chart label={query} span={shown.span} lines={lines.slice(0, MOST_LINES)} unit={unit} height={360} stacked={stacked} close /></div>}
       {lines.length > MOST_LINES && <p class="meaning">{t("first_of", { shown: MOST_LINES, total: lines.length })}</p>}
       {shown && lines.length === 0 && !known.error && <p class="nothing">{t("no_data")}</p>}
       {!shown && known.waiting && <p class="nothing">{t("loading")}</p>}
