@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 15.0
 DEMO_INTERVAL_SECONDS = 5.0
+SELF_METRICS_SECONDS = 15.0
 DEMO_RULES_SECONDS = 15.0
 """Between two evaluations."""
 HISTORY_SECONDS = 1800
@@ -218,7 +219,8 @@ class Up:
         self._agent_threads.append(thread)
 
     def _agent_options(self, ident: str, target: TargetOptions) -> AgentOptions:
-        return AgentOptions(ident, (target,), (WriterOptions(self.url + NIGHTINGALE_WRITE_PATH),))
+        writers = (WriterOptions(self.url + NIGHTINGALE_WRITE_PATH),)
+        return AgentOptions(ident, (target,), writers, self_metrics_seconds=SELF_METRICS_SECONDS)
 
     def _stop_agents(self) -> None:
         for agent in self._agents:

@@ -34,6 +34,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "stats": ("Anything: tell what the query took.", _TEXT),
     "match[]": ("A series selector; may come more than once, and means any of them.", _TEXTS),
     "metric": ("Only this metric.", _TEXT),
+    "nocache": ("1: evaluate anew, whatever is known of the same question.", _TEXT),
     "state": ("active, dropped or any.", _TEXT),
     "match_target": ("A series selector: only targets with such labels.", _TEXT),
     "labels": ("Labels as a JSON object.", _TEXT),

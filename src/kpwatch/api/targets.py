@@ -204,9 +204,14 @@ def known_targets(engine: QueryEngine, at_ms: int) -> Iterator[Target]:
             gaps = [later - earlier for earlier, later in pairwise(times_ms)]
             is_up = states[key] > 0
             yield Target(
-                dict(key), is_up, times_ms[-1], min(gaps, default=0), durations.get(key, 0.0),
+                dict(key), is_up, times_ms[-1], _usual(gaps), durations.get(key, 0.0),
                 "" if is_up else errors.get(key, "the target did not answer"),
             )  # fmt: skip
+
+
+def _usual(gaps_ms: list[int]) -> int:
+    """The middle one: a scrape that is missing makes one gap longer, an agent that starts anew makes one shorter."""
+    return sorted(gaps_ms)[len(gaps_ms) // 2] if gaps_ms else 0
 
 
 def _by_target(engine: QueryEngine, metric: str, at_ms: int) -> dict[Labels, float]:

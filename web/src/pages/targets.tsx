@@ -54,7 +54,7 @@ function columnsOf(): Column<Row>[] {
     { id: "ident", title: t("ident"), value: (row) => row.ident, order: compare, cell: (row) => ({ text: row.ident, href: linkTo("node", { ident: row.ident }) }) },
     { id: "health", title: t("last_scrape_health"), value: (row) => row.health, order: compare, cell: healthCell },
     { id: "last", title: t("last_report"), end: true, downFirst: true, value: (row) => hubTime() - row.last, order: compareNumbers, cell: (row) => ({ text: t("ago", { age: duration(hubTime() - row.last) }), tip: absolute(row.last) }) },
-    { id: "interval", title: t("interval"), end: true, value: (row) => Number.parseFloat(row.interval), order: compareNumbers, cell: (row) => ({ text: row.interval }) },
+    { id: "interval", title: t("interval"), end: true, value: (row) => Number.parseFloat(row.interval), order: compareNumbers, cell: (row) => ({ text: row.interval ? latency(Number.parseFloat(row.interval)) : DASH }) },
     { id: "took", title: t("took_column"), end: true, downFirst: true, value: (row) => row.took, order: compareNumbers, cell: (row) => ({ text: latency(row.took) }) },
     { id: "lag", title: t("lag"), tip: t("tip_lag"), end: true, downFirst: true, value: (row) => row.lag, order: compareNumbers, cell: (row) => ({ text: row.lag === null ? DASH : latency(row.lag) }) },
     { id: "spool", title: t("spool"), tip: t("tip_spool"), end: true, downFirst: true, value: (row) => row.spool, order: compareNumbers, cell: (row) => ({ text: row.spool === null ? DASH : bytes(row.spool) }) },
