@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from kpwatch.spool.log import Spool
     from kpwatch.spool.options import SpoolOptions
 
+TICK_SECONDS = 1.0
+TICK_PATIENCE_SECONDS = 0.5
+"""Of the spool's housekeeping, `fdatasync` above all: a machine that stops costs what came in so much time."""
+
 
 def build(
     options: AgentOptions,
@@ -71,6 +75,7 @@ def build(
 
     def hand_on(scrapes: Mapping[Form, EncodedScrape]) -> None:
         spool.append(scrapes)
+        agent.look_after_spool()
         lanes.notice()
 
     numbers, skeletons = count(1), Skeletons()
@@ -189,6 +194,8 @@ class Agent:
         self._heartbeat: Heartbeat | None = None
         self._ending = False
         self._disk_problem = ""
+        self._ticks = False
+        """Whether the spool's housekeeping is to come."""
         self.once = False
         """Whether every target is scraped a single time."""
 
@@ -296,12 +303,19 @@ class Agent:
             self._heartbeat = Heartbeat(self.options.heartbeat, self.loop, self.log, self.registry)
             self._heartbeat.start()
 
+    def look_after_spool(self) -> None:
+        """Do its housekeeping in a second, and once a second until nothing is left to do."""
+        if not self._ticks and self.spool is not None:
+            self._ticks = True
+            self.loop.call_later(TICK_SECONDS, self._tick, patience_seconds=TICK_PATIENCE_SECONDS)
+
     def _tick(self) -> None:
-        """Once a second: the spool's housekeeping."""
         if self.spool is not None:
+            self._ticks = False
             self.spool.tick()
             self._say_how_the_disk_is(self.spool)
-            self.loop.call_later(1.0, self._tick)
+            if self.spool.restless:
+                self.look_after_spool()
 
     def _say_how_the_disk_is(self, spool: Spool) -> None:
         """Once when it refuses what is written, once when it takes it again."""

@@ -3,6 +3,9 @@
 asyncio would do and costs 11 MB of memory; `selectors` and a heap of timers are what the agent needs of it. Callbacks
 run one after the other on the thread that called `run`; only `call_from_thread` may be called from another. A callback
 that raises is reported to `on_error` and costs nobody else their turn.
+
+Waking up costs more than most callbacks do. So what is asked for at once is called at the end of the turn, and what has
+patience waits until the loop is awake for something else.
 """
 
 from __future__ import annotations
@@ -29,9 +32,11 @@ RECEIVE_BUFFER_BYTES = 256 << 10
 class Timer:
     """A callback that is due at a time; `cancel` makes it never happen."""
 
-    __slots__ = ("callback", "due_seconds")
+    __slots__ = ("callback", "due_seconds", "may_seconds")
 
-    def __init__(self, due_seconds: float, callback: Callable[[], None]) -> None:
+    def __init__(self, may_seconds: float, due_seconds: float, callback: Callable[[], None]) -> None:
+        self.may_seconds = may_seconds
+        """From when on it may be called, where the loop is awake; at `due_seconds` the loop wakes up for it."""
         self.due_seconds = due_seconds
         self.callback: Callable[[], None] | None = callback
 
@@ -53,6 +58,10 @@ class Loop:
         self._on_error = on_error
         self._selector = selectors.DefaultSelector()
         self._timers: list[Timer] = []
+        self._patient: list[Timer] = []
+        """Those of the timers that may be called before they are due."""
+        self._soon: deque[Timer] = deque()
+        """To be called at the end of this turn."""
         self._from_threads: deque[Callable[[], None]] = deque()
         self._running = False
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -74,10 +83,16 @@ class Loop:
         except (KeyError, ValueError):
             return  # it was not watched, or is closed and so watched no more: nothing to undo
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back once in `seconds`."""
-        timer = Timer(self.clock.monotonic_seconds() + seconds, callback)
+    def call_later(self, seconds: float, callback: Callable[[], None], *, patience_seconds: float = 0.0) -> Timer:
+        """Call back once in `seconds`; with patience up to so much later, when the loop is awake for something else."""
+        may_seconds = self.clock.monotonic_seconds() + seconds
+        timer = Timer(may_seconds, may_seconds + patience_seconds, callback)
+        if not seconds and not patience_seconds:
+            self._soon.append(timer)
+            return timer
         heapq.heappush(self._timers, timer)
+        if patience_seconds:
+            self._patient.append(timer)
         return timer
 
     def call_from_thread(self, callback: Callable[[], None]) -> None:
@@ -117,11 +132,27 @@ class Loop:
                 self._call(key.data)
         # Only what was due when the sockets were looked at: what arrived while others were served is no timeout.
         while self._timers and self._timers[0].due_seconds <= now:
-            callback = heapq.heappop(self._timers).callback
-            if callback is not None:
-                self._call(callback)
+            self._call_timer(heapq.heappop(self._timers))
+        if self._patient:
+            self._call_patient(now)
+        for _ in range(len(self._soon)):  # what these ask for has its own turn, after the sockets
+            self._call_timer(self._soon.popleft())
+
+    def _call_patient(self, now_seconds: float) -> None:
+        patient = [timer for timer in self._patient if timer.callback is not None]
+        self._patient = [timer for timer in patient if timer.may_seconds > now_seconds]
+        for timer in patient:
+            if timer.may_seconds <= now_seconds:
+                self._call_timer(timer)
+
+    def _call_timer(self, timer: Timer) -> None:
+        callback, timer.callback = timer.callback, None
+        if callback is not None:
+            self._call(callback)
 
     def _wait_seconds(self) -> float | None:
+        if self._soon:
+            return 0.0
         while self._timers and self._timers[0].callback is None:
             heapq.heappop(self._timers)
         if not self._timers:

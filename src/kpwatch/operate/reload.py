@@ -116,7 +116,7 @@ class Reloader:
     def _schedule(self, seconds: float) -> None:
         self.stop()
         if self._interval_seconds > 0:
-            self._timer = self._loop.call_later(seconds, self._look)
+            self._timer = self._loop.call_later(seconds, self._look, patience_seconds=seconds / 2)
 
     def _look_soon(self) -> None:
         self.stop()

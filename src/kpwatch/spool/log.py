@@ -164,6 +164,12 @@ class Spool:
             self._try(self._log.sync)
         self._bound_log()
 
+    @property
+    def restless(self) -> bool:
+        """Whether there is something to do for the next tick, though nothing is appended until then."""
+        waits = any(reader.samples for reader in self._readers.values())
+        return self._log is not None and bool(waits or self._unwritten or self._cursors_due or self.problem)
+
     def close(self) -> None:
         """Write and sync what can be; the readers' cursors are in the log already."""
         if self._log is not None:

@@ -240,3 +240,44 @@ def test_what_came_while_others_were_served_is_in_time(run: Run) -> None:
         to_first.send(b"x")
         run.loop.run()
     assert run.done == ["answered"]
+
+
+def test_who_has_patience_is_called_when_the_loop_is_awake_anyway(run: Run) -> None:
+    """Not before their time, not twice, and where nothing else happens at the end of their patience."""
+    run.loop.call_later(10, run.say("patient"), patience_seconds=5)
+    run.loop.call_later(20, run.say("early"), patience_seconds=5)
+    run.loop.call_later(30, run.say("cancelled"), patience_seconds=5).cancel()
+    for at in (9, 12, 19):
+        run.loop.call_later(at, run.say(f"at {at}"))
+
+    def step() -> None:
+        run.clock.advance(1)
+        run.done.append("")
+        if len(run.done) < 40:
+            run.loop.call_later(0.0, step)
+        else:
+            run.loop.stop()
+
+    run.loop.call_later(0.0, step)
+    run.loop.run()
+    assert [what for what in run.done if what] == ["at 9", "patient", "at 12", "at 19", "early"]
+
+
+def test_patience_ends(run: Run) -> None:
+    """The loop wakes up for a patient timer, too."""
+    run.loop.call_later(10, run.say("patient", stop=True), patience_seconds=5)
+    run.loop.call_from_thread(lambda: run.clock.advance(15))
+    run.loop.run()
+    assert run.done == ["patient"]
+
+
+def test_what_is_asked_for_at_once_is_called_at_the_end_of_the_turn(run: Run) -> None:
+    """Behind the timers that are due; what it asks for in its turn waits for the sockets of the next one."""
+    run.loop.call_later(
+        1, lambda: run.loop.call_later(0.0, lambda: run.loop.call_later(0.0, run.say("at last", stop=True)))
+    )
+    run.loop.call_later(1, run.say("due"))
+    run.loop.call_later(1, lambda: run.loop.call_from_thread(run.say("a socket")))
+    run.clock.advance(1)
+    run.loop.run()
+    assert run.done == ["due", "a socket", "at last"]
