@@ -37,7 +37,7 @@ from kpwatch.hub import looks_of, make_downloads, make_gate, make_workers, shown
 from kpwatch.knowledge.load import knowledge
 from kpwatch.ui.pages import page_handler
 from kpwatch.upstream.client import Upstream
-from kpwatch.upstream.evaluate import UpstreamEngine, UpstreamNames
+from kpwatch.upstream.evaluate import UpstreamEngine, UpstreamSource
 from kpwatch.upstream.forward import QueryForwarder, WriteForwarder, no_writes
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | Non
     upstream = Upstream(options.upstream, telemetry, clock)
     query = options.query
     workers = make_workers(query, telemetry)
-    names = UpstreamNames(upstream, query.timeout_seconds)
+    names = UpstreamSource(upstream, query.timeout_seconds)
 
     def engine(timeout_seconds: float, source: SeriesSource | None = None) -> UpstreamEngine:
         assert source is None, "an engine elsewhere evaluates over its own samples"

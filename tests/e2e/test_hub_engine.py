@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import subprocess
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kpwatch.base.clock import SYSTEM_CLOCK
+from kpwatch.base.telemetry import Registry
+from kpwatch.model.labels import make_labels
+from kpwatch.model.matchers import Matcher
+from kpwatch.model.memory_source import MemorySource
+from kpwatch.model.results import Matrix
+from kpwatch.promql.engine import Engine
+from kpwatch.upstream.client import Upstream
+from kpwatch.upstream.evaluate import UpstreamSource
+from kpwatch.upstream.options import UpstreamOptions
 from tests.e2e.hub_scene import DEADLINE_SECONDS, KPWATCH, HubProcess, series
 from tests.pki import make_pki
 from tests.servers import Server, closes, hangs, refused_port, replies, response, serves
+from tests.unit.store.samples import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +84,41 @@ def test_what_the_engine_does_is_told(script: Callable[[Peer], None], status: in
         assert client.get("/-/ready").status == 200
         own = client.get("/api/kpwatch/v1/fleet")
         assert own.json()["status"] == "error"
+
+
+def test_our_own_engine_over_its_samples(tmp_path: Path) -> None:
+    """It is a source like the store and like two scrapes in memory: the same samples and names, the same answers."""
+    now_ms = SYSTEM_CLOCK.unix_ms()
+    samples = {
+        make_labels({"__name__": name, "ident": ident, "job": 'a "b"'}): [
+            (now_ms - 60_000 + 15_000 * step, value + step) for step in range(first, 5)
+        ]
+        for name, ident, first, value in (("a", "x", 0, 1.5), ("a", "y", 0, math.inf), ("b", "x", 2, -0.0))
+    }
+    memory = MemorySource()
+    for labels, values in samples.items():
+        memory.add(labels, *zip(*values, strict=True))
+    everything, of_a = (), (Matcher("__name__", "=~", "a|c"), Matcher("job", "=", 'a "b"'))
+    with (
+        HubProcess(tmp_path) as hub,
+        hub.client() as client,
+        closing(Upstream(UpstreamOptions(hub.url), Registry(), SYSTEM_CLOCK)) as upstream,
+    ):
+        for labels, values in samples.items():
+            assert client.write(series(dict(labels), *values)).status == 204
+        source = UpstreamSource(upstream, DEADLINE_SECONDS)
+        for matchers in (everything, of_a):
+            for start_ms, end_ms in ((now_ms - 60_000, now_ms), (now_ms - 45_000, now_ms - 15_000)):
+                asked = (matchers, start_ms, end_ms)
+                assert told(source.select(*asked)) == told(memory.select(*asked))
+                assert source.series(*asked) == memory.series(*asked)
+                assert source.label_names(*asked) == memory.label_names(*asked)
+                assert source.label_values("ident", *asked) == memory.label_values("ident", *asked)
+        query = "sum by (ident) (rate(a[1m])) or b"
+        ours, theirs = (Engine(one).range(query, now_ms - 30_000, now_ms, 15_000).value for one in (memory, source))
+        assert str(ours) == str(theirs)
+        assert isinstance(ours, Matrix)
+        assert len(ours.series) == 3
 
 
 def test_an_engine_that_is_not_there() -> None:

@@ -248,6 +248,11 @@ class Upstream:
             self._count("own", status, self._clock.monotonic_seconds() - began_at)
         return response.status_code, b"".join(parts)
 
+    def close(self) -> None:
+        """End the connections of `ask`."""
+        if self._sync is not None:
+            self._sync.close()
+
     def _check_length(self, taken: int, url: str) -> None:
         most = self.options.answer_bytes
         if taken > most:

@@ -14,9 +14,10 @@ from kpwatch.model.matchers import Matcher
 from kpwatch.model.results import Matrix, MatrixSeries, QueryResult, Scalar, String, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kpwatch.model.labels import Labels
+    from kpwatch.model.source import Slice
     from kpwatch.upstream.client import Upstream
 
 _ERRORS: dict[int, type[Exception]] = {400: BadQuery, 422: QueryFailed}
@@ -50,12 +51,24 @@ class UpstreamEngine:
         return QueryResult(value, document.get("warnings") or [], document.get("infos") or [])
 
 
-class UpstreamNames:
-    """Names of the server's series; see NameSource."""
+class UpstreamSource:
+    """The server's samples and names; see `kpwatch.model.source.SeriesSource`. Times are such as PromQL can say."""
 
     def __init__(self, upstream: Upstream, timeout_seconds: float) -> None:
         self._upstream = upstream
         self._timeout_seconds = timeout_seconds
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Slice]:
+        """Slices of all matching series with a sample in [start_ms, end_ms]; a server keeps its markers to itself."""
+        from kpwatch.model.memory_source import MemorySource  # noqa: PLC0415 - it loads numpy
+
+        window = f"{selector(matchers)}[{end_ms - start_ms + 1}ms]"  # a window does not have its left end
+        found = UpstreamEngine(self._upstream, self._timeout_seconds).instant(window, end_ms).value
+        assert isinstance(found, Matrix), "a window's samples"
+        samples = MemorySource()
+        for series in found.series:
+            samples.add(series.labels, series.timestamps_ms.tolist(), series.values.tolist())
+        return samples.select((), start_ms, end_ms)
 
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """Sorted label sets."""
