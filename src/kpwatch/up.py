@@ -41,7 +41,7 @@ from kpwatch.simulate.node import SimulatedNode
 from kpwatch.simulate.server import HEALTH_PORT, METRICS_PORT, FleetServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from kpwatch.agent import Agent
@@ -112,8 +112,19 @@ def probe_here() -> Probe:
 class Up:
     """Hub, agents and, in the demo, a simulated cluster. `start`, `watch_here` and `stop` belong to one thread."""
 
-    def __init__(self, options: UpOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | None = None) -> None:
+    def __init__(
+        self,
+        options: UpOptions,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        log: Logger | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`failed` is called, on any thread, once there is a `failure`."""
         self._options = options
+        self._failed = failed
+        self.failure: KpwatchError | None = None
+        """What ended a part of this by an error nobody expected; the rest is of no use without it."""
         self._clock = clock
         self._log = log or Logger(clock=clock, repeat_seconds=600.0)
         self._closing = ExitStack()
@@ -207,16 +218,30 @@ class Up:
             if not self._ending.is_set():
                 _publish_rules(self._rules_folder)
 
-        beginning = threading.Thread(target=begin, name="demo")
+        beginning = threading.Thread(target=self._watched(begin, "the demo's start"), name="demo")
         beginning.start()
         self._closing.callback(beginning.join)
 
     def _watch(self, ident: str, target: TargetOptions) -> None:
         agent = build_agent(self._agent_options(ident, target), log=self._log, clock=self._clock)
-        thread = threading.Thread(target=agent.run, name=f"agent {ident}", daemon=True)
+        thread = threading.Thread(
+            target=self._watched(agent.run, f"the agent of {ident}"), name=f"agent {ident}", daemon=True
+        )
         thread.start()
         self._agents.append(agent)
         self._agent_threads.append(thread)
+
+    def _watched(self, run: Callable[[], None], what: str) -> Callable[[], None]:
+        """`run`, which does not die unseen on a thread of its own."""
+
+        def watched() -> None:
+            try:
+                run()
+            except Exception as error:  # noqa: BLE001 - said, whatever it is
+                self.failure = self.failure or KpwatchError(f"{what} failed: {type(error).__name__}: {error}")
+                self._failed()
+
+        return watched
 
     def _agent_options(self, ident: str, target: TargetOptions) -> AgentOptions:
         writers = (WriterOptions(self.url + NIGHTINGALE_WRITE_PATH),)

@@ -262,3 +262,17 @@ def test_the_demo_watches_it_beside_the_simulated_ones(tmp_path: Path, kube_prox
         assert "the kube-proxy of this machine (127.0.0.1:10249, iptables)" in run.printed
         soon(lambda: nodes(run).get(socket.gethostname(), {}).get("failures"))
         assert run.end(signal.SIGINT) == 0
+
+
+def test_a_demo_that_cannot_begin_ends_and_says_why():
+    """A hub that nobody writes to is no demo: a bug on the thread that begins it ends all of it, with one line."""
+    code = (
+        "import sys; import kpwatch.up; kpwatch.up.frames = None; from kpwatch.__main__ import main;"
+        "sys.exit(main(['up', '--demo', '--listen', '127.0.0.1:0']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
+    )
+    assert done.returncode == 1
+    assert "kpwatch: the demo's start failed: TypeError: " in done.stderr
+    assert "Traceback" not in done.stderr

@@ -44,7 +44,7 @@ _NEXT_STEPS = """\
 
 
 def main(arguments: list[str]) -> int:
-    """Run until a signal; 0, or what errors make of it."""
+    """Run until a signal or a failure; 0, or what errors make of it."""
     given = _parser().parse_args(arguments)
     host, port = given.listen
     from kpwatch.api.server import loopback
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
         raise UsageError(f"--listen {host}:{port} can be reached by other machines: add --allow-anonymous if it may")
     data = given.data or (None if given.demo else default_data())
     with until_told_to_end() as told:
-        up = Up(UpOptions(host, port, data, given.demo, given.allow_anonymous))
+        up = Up(UpOptions(host, port, data, given.demo, given.allow_anonymous), failed=told.set)
         up.start()
         try:
             probe = probe_here()
@@ -64,6 +64,8 @@ def main(arguments: list[str]) -> int:
             told.wait()
         finally:
             up.stop()
+    if up.failure is not None:
+        raise up.failure
     return 0
 
 
