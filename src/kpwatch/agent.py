@@ -24,8 +24,6 @@ from kpwatch.operate.self_metrics import SelfMetrics
 from kpwatch.operate.status import Status
 from kpwatch.operate.watches import Watches
 from kpwatch.relabel.identity import Identity
-from kpwatch.scrape.printer import SamplePrinter
-from kpwatch.scrape.printing import PrintingWatch
 from kpwatch.scrape.watch import Counters, TargetWatch, Way
 from kpwatch.spool.convert import convert
 from kpwatch.spool.opening import note_forgotten, open_spool
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
     from kpwatch.operate.endpoint import Endpoint
     from kpwatch.scrape.lifecycle import OneWatch
     from kpwatch.scrape.options import TargetOptions
+    from kpwatch.scrape.printer import SamplePrinter
+    from kpwatch.scrape.printing import PrintingWatch
     from kpwatch.spool.log import Spool
     from kpwatch.spool.options import SpoolOptions
 
@@ -82,7 +82,11 @@ def build(
     agent.self_metrics = SelfMetrics(agent.registry, lanes.forms, next(numbers), hand_on, agent.loop)
 
     def make_printer(target: TargetOptions, identity: Identity) -> SamplePrinter | None:
-        return SamplePrinter(target, identity, print_line=print_line, dialect=dialect) if print_line else None
+        if print_line is None:
+            return None
+        from kpwatch.scrape.printer import SamplePrinter  # noqa: PLC0415 - for -debug
+
+        return SamplePrinter(target, identity, print_line=print_line, dialect=dialect)
 
     def make_watch(target: TargetOptions, now: AgentOptions, finished: Callable[[bool], None]) -> TargetWatch:
         return TargetWatch(
@@ -120,6 +124,8 @@ def build_printing(
     clock: Clock = SYSTEM_CLOCK,
 ) -> Agent:
     """Wire an agent that prints what it scrapes and sends nothing (`--test`)."""
+    from kpwatch.scrape.printing import PrintingWatch  # noqa: PLC0415 - for who looks, not for who runs
+
     log = log or Logger(clock=clock)
     agent = Agent(options, log, clock)
 

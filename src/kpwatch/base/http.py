@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from base64 import b64encode
+from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
 import httptools
@@ -78,9 +78,12 @@ def parse_proxy(text: str) -> Proxy:
     if parts.scheme != "http" or parts.path not in ("", "/") or parts.query:
         raise ConfigError(f"{redact_url(text)!r}: expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
     url = parse_url(f"http://{parts.host}")
-    credentials = f"{parts.username}:{parts.password}" if parts.username else ""
-    authorization = f"Basic {b64encode(credentials.encode()).decode()}" if credentials else ""
-    return Proxy(url.host, url.port, authorization)
+    return Proxy(url.host, url.port, basic_auth(parts.username, parts.password) if parts.username else "")
+
+
+def basic_auth(user: str, password: str) -> str:
+    """The value of a header with these credentials."""
+    return f"Basic {b2a_base64(f'{user}:{password}'.encode(), newline=False).decode()}"
 
 
 def _percent_encode(target: str) -> str:

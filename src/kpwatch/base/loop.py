@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
-RECEIVE_BUFFER_BYTES = 256 << 10
+RECEIVE_BUFFER_BYTES = 128 << 10
+"""Room for a kube-proxy's whole body."""
 
 
 class Timer:

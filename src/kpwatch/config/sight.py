@@ -7,9 +7,9 @@ targets are not: whoever uses them looks by itself.
 from __future__ import annotations
 
 import os
-from base64 import b64encode
 from typing import TYPE_CHECKING
 
+from kpwatch.base.http import basic_auth
 from kpwatch.base.looks import Look, look_at
 from kpwatch.base.tls import PEM_MARK
 from kpwatch.config.options import OUR_INPUT
@@ -53,7 +53,7 @@ def secrets_in_files(options: AgentOptions) -> Iterator[str]:
         except (OSError, UnicodeDecodeError):
             continue  # who uses it says so
         yield secret
-        yield b64encode(f"{user}:{secret}".encode()).decode()
+        yield basic_auth(user, secret).removeprefix("Basic ")
 
 
 def _password_files(options: AgentOptions) -> dict[str, str]:

@@ -18,7 +18,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kpwatch.base.errors import ConfigError
-from kpwatch.relabel.linear import WholePattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +32,9 @@ def compile_globs(globs: tuple[str, ...]) -> Callable[[str], bool]:
     """Whether a text matches any of `globs`; raises ConfigError naming the glob that is none."""
     if not any(character in glob for glob in globs for character in _META):
         return frozenset(globs).__contains__
+
+    from kpwatch.relabel.linear import WholePattern  # noqa: PLC0415 - many configurations have no wildcard
+
     pattern = WholePattern(translate(globs), ", ".join(globs))
     return lambda text: pattern.fullmatch(text) is not None
 

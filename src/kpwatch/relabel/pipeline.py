@@ -26,13 +26,14 @@ from kpwatch.relabel.globs import compile_globs
 from kpwatch.relabel.identity import legal_name, number_label
 from kpwatch.relabel.limits import check_limits
 from kpwatch.relabel.options import NO_LIMITS
-from kpwatch.relabel.rules import compile_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kpwatch.model.labels import Labels
     from kpwatch.relabel.identity import Identity, Pairs
+    from kpwatch.relabel.rules import Pairs as Labelled
+    from kpwatch.relabel.rules import RelabelRule
 
 UP = "up"
 
@@ -60,7 +61,7 @@ class Pipeline:
         self._dropped = compile_globs(rules.metrics_drop)
         self._passed = compile_globs(rules.metrics_pass) if rules.metrics_pass else None
         self._enums = [(compile_globs(enum.metrics), dict(enum.values)) for enum in rules.enums]
-        self._relabel = compile_rules(rules.relabel)
+        self._relabel = _relabelling(rules.relabel)
         self._honor_labels = rules.honor_labels
         self._limits = rules.label_limits
 
@@ -112,3 +113,13 @@ class Pipeline:
             return value
 
         return value_of
+
+
+def _relabelling(rules: tuple[RelabelRule, ...]) -> Callable[[Labelled], Labelled | None]:
+    """What the rules make of labels. Many configurations have none, and need nothing of what understands them."""
+    if not rules:
+        return lambda pairs: pairs
+
+    from kpwatch.relabel.rules import compile_rules  # noqa: PLC0415 - see above
+
+    return compile_rules(rules)

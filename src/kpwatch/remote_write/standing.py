@@ -15,6 +15,7 @@ what is known of that; targets that serve the same share it, so that each learns
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from functools import lru_cache
 from itertools import accumulate, compress
@@ -37,8 +38,10 @@ _SHUT = tuple(b"\xff" * low + bytes(VALUE_BYTES - low) for low in range(CLOSED +
 """By low: the bits of a value that are not open, and so have to be zero."""
 _STAND_IN = b"\x10\xfe\xfd\xfc\xfb\xfa\x7f"
 """For a timestamp: no text has these bytes, so copies lead to them from nowhere else."""
-_STAMP_KINDS = "\0" + "".join(map(chr, range(1, TAIL_BYTES)))
+_STAMP_KINDS = tuple(range(TAIL_BYTES))
 _FIRST_OPEN_KIND = TAIL_BYTES
+_KINDS_CODEC = f"utf-16-{sys.byteorder[0]}e"
+"""How a kind's number of two bytes becomes a character."""
 _KINDS = 4096
 """Open values whose kinds differ; so many series take more bytes than a copy reaches back (64 KiB)."""
 _SHORTEST_COPY = 4
@@ -167,14 +170,13 @@ def _lowest(packed: bytes) -> int:
 
 def _kinds(parts: Sequence[bytes], lows: Sequence[int]) -> str:
     """For each byte of the content which others are like it whatever happens: those with the same character."""
-    kinds = []
+    kinds = array("H")  # one growing buffer: a text for each series would leave the heap in holes
     for series, (part, low) in enumerate(zip(parts, lows, strict=True)):
-        kinds.append("\0" * (len(part) - VALUE_BYTES + low))
-        if low != CLOSED:
-            first = _FIRST_OPEN_KIND + VALUE_BYTES * (series % _KINDS)
-            kinds.append("".join(map(chr, range(first + low, first + VALUE_BYTES))))
-        kinds.append(_STAMP_KINDS)
-    return "".join(kinds)
+        kinds.frombytes(bytes(kinds.itemsize * (len(part) - VALUE_BYTES + low)))
+        first = _FIRST_OPEN_KIND + VALUE_BYTES * (series % _KINDS)
+        kinds.extend(range(first + low, first + VALUE_BYTES))
+        kinds.extend(_STAMP_KINDS)
+    return kinds.tobytes().decode(_KINDS_CODEC)
 
 
 def _rewritten(content: bytes, kinds: str) -> tuple[bytearray, list[_Literal]]:

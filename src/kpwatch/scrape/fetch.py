@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError
-from kpwatch.base.http import Answer, Failure, Url, format_request
+from kpwatch.base.http import Answer, Failure, Url, basic_auth, format_request
 from kpwatch.base.looks import read_file
 from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.formats import accept_header, format_of
@@ -54,8 +53,7 @@ def scrape_request(options: TargetOptions, url: Url, *, secrets: bool = True) ->
     if token:
         headers["Authorization"] = f"Bearer {token}"
     elif options.username and options.password:
-        credentials = b64encode(f"{options.username}:{options.password}".encode()).decode()
-        headers["Authorization"] = f"Basic {credentials}"
+        headers["Authorization"] = basic_auth(options.username, options.password)
     headers.update(options.headers)
     return format_request("GET", url, headers)
 

@@ -17,7 +17,6 @@ own, which while the proxy is healthy is simply "now".
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +122,9 @@ def _family_label(name: str) -> Pairs:
 def _json_object(body: bytes) -> dict[str, Any] | None:
     """The JSON object a body is, or None."""
     try:
-        value = json.loads(body)
+        from json import loads  # noqa: PLC0415 - not every target has a health port
+
+        value = loads(body)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -5,11 +5,11 @@ What the body is and who sends it cannot be overwritten by `headers` (Remote Wri
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError
+from kpwatch.base.http import basic_auth
 from kpwatch.base.looks import read_file
 from kpwatch.remote_write import v1
 from kpwatch.remote_write.codecs import HEADERS
@@ -44,7 +44,7 @@ def _authorization(options: WriterOptions) -> str:
     password = options.basic_auth_pass
     if options.basic_auth_pass_file:
         password = _secret("basic_auth_pass_file", options.basic_auth_pass_file)
-    return f"Basic {b64encode(f'{options.basic_auth_user}:{password}'.encode()).decode()}"
+    return basic_auth(options.basic_auth_user, password)
 
 
 def _secret(key: str, path: str) -> str:
