@@ -46,7 +46,7 @@ ALLOWED = {
     "heapq": "the loop's timers",
     "importlib": "the verb that was asked for",
     "itertools": "what changed in a body",
-    "json": "the spool's and the state's small files",
+    "json": "what the health port answers",
     "keyword": "by collections",
     "math": "NaN and infinity",
     "operator": "what changed in a body",

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import re
+from sys import intern
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -312,7 +313,7 @@ def is_name(text: str) -> bool:
 def _read_name(token: bytes, column: int, what: str) -> str:
     if not token or token[0] not in _NAME_START or not _NAME_BYTES.issuperset(token):
         raise Broken(column, f"{what} {show(token)}: expected letters, digits, _ and :, not beginning with a digit")
-    return token.decode("ascii")
+    return intern(token.decode("ascii"))
 
 
 def _read_label_name(head: bytes, position: int) -> tuple[str, int, bool]:
@@ -339,7 +340,7 @@ def read_quoted(head: bytes, position: int) -> tuple[str, int]:
     if stop < 0:
         raise Broken(begin, "the quoted value does not end")
     try:
-        return raw.decode(), stop + 1
+        return intern(raw.decode()), stop + 1
     except UnicodeDecodeError:
         raise Broken(begin, "the quoted value is not UTF-8") from None
 

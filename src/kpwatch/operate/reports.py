@@ -5,7 +5,6 @@ Ready is an agent whose first round of scrapes is over and whose writers deliver
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from kpwatch.base.clock import utc_text
@@ -67,4 +66,6 @@ def _target(watch: TargetWatch) -> dict[str, Any]:
 
 def to_json(document: dict[str, Any]) -> str:
     """As it is sent."""
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    from json import dumps  # noqa: PLC0415 - for who asks
+
+    return dumps(document, ensure_ascii=False, indent=1) + "\n"

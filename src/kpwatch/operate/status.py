@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.base.process import show_process
+from kpwatch.operate.reports import reasons_not_ready, targets_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +43,6 @@ class Status:
 
     def reasons(self) -> list[str]:
         """Why the agent is not ready; empty where it is. Its first round of scrapes counts once."""
-        from kpwatch.operate.reports import reasons_not_ready  # noqa: PLC0415 - json for who asks
-
         unscraped = 0 if self._first_round_over else sum(watch.latest is None for watch in self._watches)
         self._first_round_over = self._first_round_over or unscraped == 0
         return reasons_not_ready(unscraped, len(self._watches), self._lanes.states(), self.max_lag_seconds)
@@ -56,8 +55,6 @@ class Status:
 
     def targets(self) -> dict[str, Any]:
         """The document of /targets."""
-        from kpwatch.operate.reports import targets_document  # noqa: PLC0415 - json for who asks
-
         return targets_document(self._watches)
 
     def metrics(self) -> str:
