@@ -95,7 +95,7 @@ class HubOptions:
     """0 = for ever."""
     retention_bytes: int = 0
     """Above it the oldest blocks go; 0 = no bound."""
-    cache_bytes: int = 64 << 20
+    cache_bytes: int = 128 << 20
     """What queries leave for the next, decoded samples and whole answers; 0 = nothing."""
     targets_max: int = 100_000
     series_per_target_max: int = 1_000_000

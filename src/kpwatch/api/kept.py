@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ENTRY_BYTES = 1000
 """What an answer costs beside its body: the question's text, objects."""
-SHARE_MAX = 8
+SHARE_MAX = 4
 """One answer may take the part of all room that this is the denominator of."""
 
 

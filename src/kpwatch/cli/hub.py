@@ -263,9 +263,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cache-size",
         type=_size,
-        default="64MB",
+        default="128MB",
         metavar="SIZE",
-        help="what queries leave decoded in memory for the next (default 64MB, 0 = nothing)",
+        help="what queries leave in memory for the next, samples and answers (default 128MB, 0 = nothing)",
     )
     for name, default, kind, what in _LIMITS:
         parser.add_argument(

@@ -1,9 +1,9 @@
 """What queries decoded, for the next: dashboards ask the same again and again.
 
-A bounded memory of six kinds of things: blocks as they are stored, their heads, columns of blocks, columns of a
-target's blocks together, columns of the head's rows, and names of columns. Blocks never change under their key (what
-the row says and its checksum), a target counts how often its blocks change, rows of the head have numbers, a number is
-one name for ever; so an entry is right or it is not used. Values are shared, and nobody may write to them.
+A bounded memory of five kinds of things: blocks as they are stored, their heads, columns of a target's blocks, columns
+of the head's rows, and names of columns. Blocks never change under their key (what the row says and its checksum), a
+target counts how often its blocks change, rows of the head have numbers, a number is one name for ever; so an entry is
+right or it is not used. Values are shared, and nobody may write to them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kpwatch.store.parts import Part
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
+    from kpwatch.store.blocks import Listed
     from kpwatch.store.head import HeadRow
     from kpwatch.store.parts import Ids, Wanted
 
@@ -101,6 +102,16 @@ class Sealed(NamedTuple):
     start_ms: int
     end_ms: int
     parts: list[Part]
+    by_block: dict[Listed, list[Part]]
+    """The same as each block has it, for who has to look again: most blocks will be there still."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays; those of blocks are nearly always views of what they are together."""
+        every = [*self.parts, *(part for some in self.by_block.values() for part in some)]
+        owners = (part.bits if part.bits.base is None else part.bits.base for part in every)
+        matrices = {id(owner): owner.nbytes for owner in owners}
+        return sum(matrices.values()) + sum(part.timestamps_ms.nbytes for part in every)
 
     def answers(self, blocks_changed: int, start_ms: int, end_ms: int) -> bool:
         """Whether all samples of another stretch are here."""
@@ -133,7 +144,7 @@ def unsealed_parts(
         is_whole = first == known.first and since <= last
         parts = [*known.parts] if is_whole else [cut for part in known.parts if (cut := _cut(part, first, last))]
     if since < last:
-        parts += make_parts(_newer(rows, since), wanted)
+        parts += make_parts(newer(rows, since), wanted)
         if len(parts) > 1:
             parts = _together(parts)
         for part in parts:
@@ -143,7 +154,7 @@ def unsealed_parts(
     return parts
 
 
-def _newer(rows: Sequence[HeadRow], number: int) -> Sequence[HeadRow]:
+def newer(rows: Sequence[HeadRow], number: int) -> Sequence[HeadRow]:
     """The rows after that number; nearly always they are few."""
     count = len(rows)
     while count and rows[count - 1].number > number:

@@ -26,7 +26,7 @@ class StoreOptions:
     """Bound of what one commit takes from the queue."""
     head_bytes: int = 512 << 20
     """Bound of unsealed samples in memory: above it sealing goes before committing."""
-    cache_bytes: int = 64 << 20
+    cache_bytes: int = 128 << 20
     """Bound of what queries leave decoded in memory for the next; 0 = nothing."""
     seal_rows: int = 64
     """Scrapes of a target that wait in the journal before they become a block."""

@@ -154,10 +154,14 @@ class Query:
         wanted = self._wanted_of(found.columns)
         if len(wanted.columns) > COLUMNS_MAX:
             return None
-        known: Sealed | None = self._cache.get(("blocks", target.number, wanted.key))
+        known = self._known_sealed(target, wanted)
         if known is not None and known.answers(blocks_changed, self._start_ms, self._end_ms):
             return self._clipped(known.parts)
         return None
+
+    def _known_sealed(self, target: Target, wanted: Wanted) -> Sealed | None:
+        known: Sealed | None = self._cache.get(("blocks", target.number, wanted.key))
+        return known
 
     def _sealed(
         self,
@@ -181,22 +185,21 @@ class Query:
             failed.append(number)
             report(number, reason)
 
+        before = self._known_sealed(target, wanted)
+        known = before.by_block if before is not None else {}
         strips: list[Strip] = []
         for block in self._listed(connection, target.number, skip):
             try:
-                strips += self._strips(connection, block, wanted)
+                strips += self._strips(connection, block, wanted, known.get(block))
             except Damaged as error:
                 fail(block.row.number, str(error))
         by_block, parts = read(strips, fail)
-        for block, decoded in by_block.items():
-            self._budget.put((block, wanted.key), decoded, sum(part.bits.nbytes for part in decoded))
         if not failed:
             for part in parts:
                 part.bits.flags.writeable = False
             end_ms = self._end_ms if self._end_ms < sealed_ms else NEVER_MS
-            size = sum(part.bits.nbytes + part.timestamps_ms.nbytes for part in parts)
-            key = ("blocks", target.number, wanted.key)
-            self._budget.put(key, Sealed(blocks_changed, self._start_ms, end_ms, parts), size)
+            sealed = Sealed(blocks_changed, self._start_ms, end_ms, parts, by_block)
+            self._budget.put(("blocks", target.number, wanted.key), sealed, sealed.size)
         return self._clipped(parts)
 
     def _clipped(self, parts: Iterable[Part]) -> list[Part]:
@@ -235,9 +238,10 @@ class Query:
     def _overlaps(self, times: Times) -> bool:
         return bool(times[0] <= self._end_ms and times[-1] >= self._start_ms)
 
-    def _strips(self, connection: sqlite3.Connection, block: Listed, wanted: Wanted) -> list[Strip]:
-        """All rows of the wanted columns, from the cache or from the block."""
-        known: list[Part] | None = self._cache.get((block, wanted.key))
+    def _strips(
+        self, connection: sqlite3.Connection, block: Listed, wanted: Wanted, known: list[Part] | None
+    ) -> list[Strip]:
+        """All rows of the wanted columns, as they are known or else from the block."""
         if known is not None:
             return [Strip(block, part.columns, part.timestamps_ms, partial(_copy, part.bits)) for part in known]
         reader = self._open(connection, block)

@@ -2,9 +2,9 @@
 
 A dashboard asks the same questions again and again, and PromQL's trees are remembered, so a question is known by the
 identity of its matchers. Which names they find stands until names change. The samples, stacked as they are evaluated,
-stand as long as nothing happened to any of these targets: no row came in, no block changed; a stretch of the same
-length is then answered where it lies within the one that was read. Where all a target has was read, there is no end to
-that stretch. What would take half of the cache is not kept: its columns are there already.
+stand as long as nothing happened to any of these targets but that rows came, which are put behind (`growing.py`). A
+stretch of the same length is then answered where it lies within the one that was read; where all a target has was read,
+there is no end to that stretch. What would take an eighth of the cache is not kept: its columns are there already.
 
 Everything is kept in the cache (`cache.py`), which bounds it.
 """
@@ -15,21 +15,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.model.stack import batches, stacks_of
 from kpwatch.store.catalog import NEVER_MS
+from kpwatch.store.growing import Owners, Stamp, grown, owners_of
 from kpwatch.store.index import find_ever, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from kpwatch.model.matchers import Matcher
     from kpwatch.model.source import Slice
     from kpwatch.model.stack import Stack
     from kpwatch.store.cache import Cache
-    from kpwatch.store.catalog import Catalog, Target
+    from kpwatch.store.catalog import Catalog
     from kpwatch.store.head import Head
     from kpwatch.store.index import Found
 
 FOUND_BYTES = 200
 """What a target costs in a list of what was found, and what a list of stacks notes of it."""
+LARGE_SHARE = 8
+"""What would take the part of the cache that this is the denominator of is large."""
 TARGETS_MAX = 4096
 """Of more targets nothing is kept: looking whether anything happened to them would take long itself."""
 
@@ -49,19 +52,21 @@ class _Samples(NamedTuple):
     names: _Names
     start_ms: int
     end_ms: int
-    stamps: list[tuple[Target, int, int]]
-    """Of each target: how often its blocks had changed, and its newest row in the head."""
+    stamps: list[Stamp]
+    """Of each target."""
     batches: list[list[Stack]]
+    owners: list[Owners] | None
+    """Of each batch; None where nothing can be put behind it."""
     steps: int
     """How many steps they are small enough for."""
 
-    def answers(self, names: _Names, start_ms: int, end_ms: int, steps: int, head: Head) -> bool:
-        if steps > self.steps or self.names is not names or start_ms < self.start_ms or end_ms > self.end_ms:
-            return False
-        for target, blocks_changed, newest_row in self.stamps:
-            if head.last_number(target.number) != newest_row or target.blocks_changed != blocks_changed:
-                return False
-        return True
+    def covers(self, names: _Names, start_ms: int, end_ms: int, steps: int) -> bool:
+        return steps <= self.steps and self.names is names and start_ms >= self.start_ms and end_ms <= self.end_ms
+
+    def size(self) -> int:
+        """Bytes, with what stacks find out about themselves: their times once more, moved."""
+        stacks = [one for batch in self.batches for one in batch]
+        return FOUND_BYTES * len(self.stamps) + sum(_size(one) for one in stacks)
 
 
 class Selections:
@@ -87,32 +92,53 @@ class Selections:
         names = self._names(matchers)
         key = ("samples", id(matchers), end_ms - start_ms)
         keeps = keeps and len(names.found) <= TARGETS_MAX
-        if keeps:
-            known: _Samples | None = self._cache.get(key)
-            if known is not None and known.answers(names, start_ms, end_ms, steps, self._head):
-                yield from known.batches
-                return
+        if keeps and (known := self._known(key, names, start_ms, end_ms, steps)):
+            yield from known.batches
+            return
         # Rows first, then blocks, as queries look at them: what happens from here on is not in the stamps.
         rows = [self._head.last_number(target.number) for target, _ in names.found] if keeps else []
-        stamps = [(target, target.blocks_changed, row) for (target, _), row in zip(names.found, rows, strict=False)]
+        stamps = [
+            Stamp(target, target.blocks_changed, row, columns)
+            for (target, columns), row in zip(names.found, rows, strict=False)
+        ]
         is_all = keeps and all(target.last_ms <= end_ms for target, _ in names.found)
         failures: list[None] = []
         read = self._slices(within(names.found, start_ms, end_ms), start_ms, end_ms, lambda: failures.append(None))
         kept: list[list[Stack]] = []
-        size = FOUND_BYTES * len(stamps)
+        owners: list[Owners | None] = []
+        size = 0
         for parts in batches(read, steps):
             batch = stacks_of(parts)
             size += sum(map(_size, batch))
-            keeps = keeps and not failures and size <= self._cache.bytes_max // 2
+            keeps = keeps and not failures and size <= self._cache.bytes_max // LARGE_SHARE
             if keeps:
                 kept.append(batch)
+                owners.append(owners_of(parts, names.found) if is_all else None)
                 for one in batch:
                     one.values.flags.writeable = False
             else:
                 kept.clear()
             yield batch
         if keeps and not failures:
-            self._cache.put(key, _Samples(names, start_ms, NEVER_MS if is_all else end_ms, stamps, kept, steps), size)
+            end_ms = NEVER_MS if is_all else end_ms
+            all_owners = [one for one in owners if one is not None]
+            can_grow = is_all and len(all_owners) == len(owners)
+            made = _Samples(names, start_ms, end_ms, stamps, kept, all_owners if can_grow else None, steps)
+            self._cache.put(key, made, made.size())
+
+    def _known(self, key: Hashable, names: _Names, start_ms: int, end_ms: int, steps: int) -> _Samples | None:
+        """What is kept, with the rows that came since."""
+        known: _Samples | None = self._cache.get(key)
+        if known is None or not known.covers(names, start_ms, end_ms, steps):
+            return None
+        if all(stamp.is_true(self._head) for stamp in known.stamps):
+            return known
+        longer = grown(known.batches, known.owners, known.stamps, self._head) if known.owners is not None else None
+        if longer is None:
+            return None
+        known = known._replace(batches=longer[0], stamps=longer[1])
+        self._cache.put(key, known, known.size())
+        return known
 
     def _names(self, matchers: tuple[Matcher, ...]) -> _Names:
         version = self._catalog.version.number
@@ -125,5 +151,4 @@ class Selections:
 
 
 def _size(one: Stack) -> int:
-    """Bytes, with what it finds out about itself: its times once more, moved."""
     return one.values.nbytes + 24 * len(one.timestamps_ms)

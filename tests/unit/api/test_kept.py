@@ -173,7 +173,7 @@ def test_other_questions_have_other_answers(tmp_path: Path) -> None:
 
 
 def test_bounded(tmp_path: Path) -> None:
-    """The least recently used goes first; one that would fill an eighth of the room is not kept."""
+    """The least recently used goes first; one that would fill a quarter of the room is not kept."""
     with opened(tmp_path) as store:
         kept = KeptAnswers(store, SHARE_MAX * (ENTRY_BYTES + 10), Registry())
         for number in range(SHARE_MAX + 1):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kpwatch.store.database import Store
 
 QUESTION = (Matcher("__name__", "=", "m0"), Matcher("ident", "=~", "node-.*"))
-SHAPES = (layout(*range(6)), layout(0, 3), layout(1, 2, 7, 9))
+SHAPES = (layout(*range(6)), layout(0, 3), layout(1, 2, 7, 9), layout(3))
 
 
 def slices_of(stacks: Iterable[Stack]) -> Iterator[Slice]:
@@ -62,6 +62,7 @@ def scrape(store: Store, at: int, node: int = 0, shape: int = 0) -> list:
 
 ACTIONS = st.one_of(
     st.tuples(st.just("scrape"), st.integers(0, 40), st.integers(0, 2), st.integers(0, 2)),
+    st.tuples(st.just("later"), st.integers(0, 2), st.integers(0, 2)),
     st.tuples(st.sampled_from(["seal", "merge"])),
     st.tuples(st.just("delete"), st.integers(0, 20), st.integers(20, 40)),
 )
@@ -74,8 +75,10 @@ def test_always_what_a_fresh_look_finds(
 ) -> None:
     """Whatever happens in between: rows, late rows, other columns, new targets, blocks, deletions."""
     with opened(tmp_path_factory.mktemp("store")) as store:
-        for action in actions:
+        for later, action in enumerate(actions, 41):
             match action:
+                case "later", node, shape:
+                    scrape(store, later, node, shape)
                 case "scrape", at, node, shape:
                     scrape(store, at, node, shape)
                 case "delete", start, end:
@@ -90,7 +93,7 @@ def test_always_what_a_fresh_look_finds(
 
 
 def test_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is read; nor a little later, where there is nothing new; a new row is."""
+    """Nothing is read; nor a little later, whether there is something new or not."""
     with opened(tmp_path) as store:
         for at in range(10):
             scrape(store, at)
@@ -104,7 +107,32 @@ def test_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(made) == 2
         scrape(store, 15)
         assert asked(store, T0 + 3, T0 + 18) == told(store.select(QUESTION, T0 + 3, T0 + 18))
-        assert len(made) == 3
+        assert len(made) == 2
+
+
+def test_rows_that_came_since_are_put_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of some targets or all, one or several; nothing is read for that, but where a row is none that fits there."""
+    with opened(tmp_path) as store:
+        for at in range(6):
+            for node, shape in ((0, 0), (1, 0), (2, 1)):
+                scrape(store, at, node, shape)
+        store.seal()
+        asked(store, T0, T0 + 20)
+        made = reads(store, monkeypatch)
+        happened = (
+            ("a row of each", [(6, 0, 0), (6, 1, 0), (6, 2, 1)], 0),
+            ("rows of one", [(7, 1, 0), (8, 1, 0)], 0),
+            ("more columns than wanted", [(9, 0, 0)], 0),
+            ("a late one", [(6, 0, 0)], 1),
+            ("another", [(10, 2, 1)], 1),
+            ("lacks a column", [(11, 0, 3)], 2),
+            ("a new target", [(12, 3, 0)], 3),
+        )
+        for what, rows, read in happened:
+            for row in rows:
+                scrape(store, *row)
+            assert asked(store, T0 + 1, T0 + 21) == told(store.select(QUESTION, T0 + 1, T0 + 21)), what
+            assert len(made) == read, what
 
 
 def test_an_end_within_the_samples_is_an_end(tmp_path: Path) -> None:
