@@ -5,9 +5,10 @@
 A hub holds some metrics of 100 and of 1,000 nodes, written once by Remote Write.
 Measured in headless Chromium: from the fleet's answer until its table is drawn (an upper bound: the look begins when
 the document is loaded); 5 s of scrolling from top to bottom, frame by frame (requestAnimationFrame), with the
-browser's long tasks; what the page's main thread computed for a frame (CPU time of the trace: 60 frames/s leave it
-16.7 ms), what rasterizing and showing it took on other threads; bytes of script as gzip sends them.
-A machine with other work, or one that draws without a graphics card, drops frames that the page does not.
+browser's long tasks; the share of the scroll that the page's main thread computed, and what it computed for a frame
+(CPU time of the trace: 60 frames/s leave it 16.7 ms), what rasterizing and showing it took on other threads; bytes of
+script as gzip sends them. A machine with other work, or one that draws without a graphics card, drops frames that the
+page does not, and a frame after dropped ones has more rows to draw: there the share tells more than the frames.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def scrolling(browser: Browser, url: str) -> dict[str, Any]:
         "late": sum(gap > 1.5 * FRAME_MS for gap in gaps),
         "frames": len(gaps),
         "long_tasks": len(told["long"]),
+        "main_thread_busy": spent[STAGES["main_thread"]] / sum(gaps),
         **{f"{name}_ms_a_frame": spent[event] / len(gaps) for name, event in STAGES.items()},
         **{f"{name}_ms_a_frame": elsewhere[event] / len(gaps) for name, event in ELSEWHERE.items()},
     }

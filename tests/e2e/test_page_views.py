@@ -44,6 +44,8 @@ LOOKS = [
     {"color_scheme": "light", "viewport": {"width": 1440, "height": 900}, "locale": "en-US"},
     {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}, "locale": "zh-CN"},
 ]
+OTHER_WHEN_SMALL = ("/", "/targets", "/table?q=up")
+"""What axe looks at twice: elsewhere a small screen has the same elements."""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,8 @@ def test_every_page_is_for_everybody(visit: Visit, demo: str, axe: str, look: di
         assert page.evaluate(CONTRAST) == [], path
         assert page.evaluate(NAMELESS) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        if look is not LOOKS[0] and path not in OTHER_WHEN_SMALL:
+            continue
         page.evaluate(axe)
         found = page.evaluate("(options) => axe.run(options)", AXE_OPTIONS)["violations"]
         serious = [

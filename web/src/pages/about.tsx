@@ -76,7 +76,7 @@ export function AboutPage(): JSX.Element {
             </div>
           </section>
           <section class="section"><h2>{t("options")}</h2>
-            <div class="panel"><dl class="evidence">{Object.entries(told.flags).map(([name, value]) => <div key={name}><dt><code>--{name}</code></dt><dd>{value || "–"}</dd></div>)}</dl></div>
+            <div class="panel"><dl class="evidence many">{Object.entries(told.flags).map(([name, value]) => <div key={name}><dt><code>--{name}</code></dt><dd>{value || "–"}</dd></div>)}</dl></div>
           </section>
         </>
       )}

@@ -33,14 +33,13 @@ export function NodePage(): JSX.Element {
   const node = fleet.shown?.nodes.find((each) => each.ident === ident);
   const judged = findings.shown?.nodes.find((each) => each.ident === ident);
   const shared = findings.shown?.fleet.findings.filter(({ check }) => judged?.shared?.includes(check)) ?? [];
-  if (!fleet.shown) return <div class="view page"><h1>{ident}</h1>{fleet.error ? <Problem error={fleet.error} again={fleet.again} /> : <Waiting />}</div>;
-  if (!node) return <div class="view page"><h1>{ident}</h1><p class="nothing">{t("no_such_node", { ident })} <a href={linkTo("")}>{t("to_fleet")}</a></p></div>;
+  if (fleet.shown && !node) return <div class="view page"><h1>{ident}</h1><p class="nothing">{t("no_such_node", { ident })} <a href={linkTo("")}>{t("to_fleet")}</a></p></div>;
   return (
     <div class="view page node">
       <header class="head">
-        <h1 class="shown">{node.ident}</h1>
-        <span class="badge" data-tone={TONES.includes(node.tone) ? node.tone : "unknown"}>{toneWord(node.tone)}</span>
-        <Facts node={node} />
+        <h1 class="shown">{ident}</h1>
+        {node && <span class="badge" data-tone={TONES.includes(node.tone) ? node.tone : "unknown"}>{toneWord(node.tone)}</span>}
+        {node && <Facts node={node} />}
         <a class="aside" href={linkTo("table", { q: nodeSelector(ident) })}>{t("all_series", { ident })}</a>
       </header>
       <Problem error={fleet.error ?? findings.error} again={fleet.again} />
