@@ -232,7 +232,7 @@ class Catalog:
         found = self._layout_by_columns.get(key)
         if found is None:
             self._last_layout += 1
-            found = ColumnSet(self._last_layout, columns)
+            found = ColumnSet(self._last_layout, np.frombuffer(key, columns.dtype))  # the same bytes
             self._layout_by_columns[key] = self.layouts[found.number] = found
             self._new_layouts.append(found)
         return found
