@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from kpwatch.base.named import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MAGIC = b"KPWLOG1\n"
 _ENDING = ".log"
@@ -106,19 +106,19 @@ class RecordLog:
         """Whether the next record would begin a new segment."""
         return self._file is None or self.segments[-1].size_bytes >= self._segment_bytes
 
-    def append(self, kind: int, payload: bytes, *, extend: bool = False) -> int:
+    def append(self, kind: int, *payload: bytes, extend: bool = False) -> int:
         """Add a record and give its sequence; on OSError (a full disk) the log is as it was.
 
-        `extend`: into the segment being written, full or not.
+        The payload may come in pieces. `extend`: into the segment being written, full or not.
         """
         if self._file is None or (self.wants_new_segment and not extend):
             self._begin_segment()
         segment = self.segments[-1]
-        record = encode_record(self.next_sequence, kind, payload)
+        header = _header(self.next_sequence, kind, payload)
         assert self._file is not None
         try:
-            written = os.write(self._file, record)
-            if written != len(record):
+            written = os.writev(self._file, (header, *payload))
+            if written != len(header) + sum(map(len, payload)):
                 raise OSError(28, "the disk took only a part of a record")  # noqa: TRY301 - undone below
         except OSError:
             os.ftruncate(self._file, segment.size_bytes)
@@ -191,9 +191,15 @@ class RecordLog:
 
 def encode_record(sequence: int, kind: int, payload: bytes) -> bytes:
     """A record's bytes."""
-    unchecked = _HEADER.pack(SYNC, 0, len(payload), kind, sequence) + payload
-    checksum = zlib.crc32(memoryview(unchecked)[_CRC_FROM:])
-    return unchecked[:4] + struct.pack("<I", checksum) + unchecked[_CRC_FROM:]
+    return _header(sequence, kind, (payload,)) + payload
+
+
+def _header(sequence: int, kind: int, payload: Sequence[bytes]) -> bytes:
+    size_bytes = sum(map(len, payload))
+    checksum = zlib.crc32(_HEADER.pack(SYNC, 0, size_bytes, kind, sequence)[_CRC_FROM:])
+    for piece in payload:
+        checksum = zlib.crc32(piece, checksum)
+    return _HEADER.pack(SYNC, checksum, size_bytes, kind, sequence)
 
 
 def read_records(content: bytes, base: int = 0) -> Iterator[Record]:

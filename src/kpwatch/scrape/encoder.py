@@ -21,6 +21,7 @@ from array import array
 from itertools import compress
 from typing import TYPE_CHECKING
 
+from kpwatch.base.named import NamedTuple
 from kpwatch.exposition.delta import Layout, Values
 from kpwatch.exposition.text import Parsed, Sample, family_of
 from kpwatch.model.encoded import EncodedScrape
@@ -46,6 +47,14 @@ _NOWHERE = -1
 _FIRST_LEFT_OUT = -2
 """Places of slots without a part: this and what is below it name a row of LEFT_OUT."""
 _NEVER_STALE = b""
+
+
+class _Own(NamedTuple):
+    """What a sample of ours becomes."""
+
+    block: bytes
+    head: bytes
+    value_of: Callable[[float], float] | None
 
 
 class SeriesEncoder:
@@ -88,11 +97,11 @@ class SeriesEncoder:
         self._inherited: dict[bytes, bytes] = {}
         """Series that an encoder before this one had live -> what ends them."""
         self._gone: list[bytes] = []
-        self._own_blocks: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | str] = {}
+        self._own: dict[tuple[str, tuple[tuple[str, str], ...]], _Own | str] = {}
+        """Of our samples, by name and labels: what they become, or why they are left out."""
         self._preamble_symbols = -1
         self._preamble_length = 0
         self._preamble_elements = b""
-        self._own_maps: dict[tuple[str, tuple[tuple[str, str], ...]], Callable[[float], float]] = {}
         self._own_live: dict[bytes, bytes] = {}
         self._ours: dict[Labels, bytes | str] = {}
         """Series that are ours in every scrape -> their blocks."""
@@ -104,14 +113,14 @@ class SeriesEncoder:
         What it had live ends with the next scrape unless that has it too. To be called before anything else.
         """
         self._codec = older._codec  # the parts' own; of 2.0 they mean nothing to another
-        self._own_blocks, self._own_maps = {}, {}
+        self._own = {}
         self._reserve_ours()
         self._inherited, self._own_live, self._gone = older._live(), older._own_live, older._gone
 
     def _reserve_ours(self) -> None:
         self._ours = {}
         for name in sorted(ABOUT_NAMES):  # in one order everywhere: so that all agents' symbols stand alike
-            self._own_block(name, ())
+            self._named_own(name, ())
         self._our_blocks = frozenset(self._ours.values())
 
     def feed(self, change: Values | Layout) -> None:
@@ -293,30 +302,29 @@ class SeriesEncoder:
             return ours
         return self._codec.label_block(labels, family_type, parsed.helps.get(family, ""), parsed.units.get(family, ""))
 
-    def _own_block(self, name: str, labels: tuple[tuple[str, str], ...]) -> bytes | str:
+    def _named_own(self, name: str, labels: tuple[tuple[str, str], ...]) -> _Own | str:
         named = self._pipeline.own(name, labels)
         if isinstance(named, str):
             return named
-        if named.value_of is not None:
-            self._own_maps[name, labels] = named.value_of
-        labels = on_the_wire(named.labels, self._mode)
-        block = self._codec.label_block(labels, "counter" if name.endswith("_total") else "gauge", "")
+        wire_labels = on_the_wire(named.labels, self._mode)
+        block = self._codec.label_block(wire_labels, "counter" if name.endswith("_total") else "gauge", "")
         if name in ABOUT_NAMES:
-            self._ours[labels] = block
-        return block
+            self._ours[wire_labels] = block
+        return _Own(block, self._codec.series_head(block), named.value_of)
 
     def _encode_own(self, own: Iterable[OwnSample]) -> dict[bytes, tuple[bytes, float]]:
         """Block -> head and value."""
         live = {}
         for name, labels, value in own:
-            block = self._own_blocks.get((name, labels))
-            if block is None:
-                block = self._own_blocks[name, labels] = self._own_block(name, labels)
-            if isinstance(block, str):
+            known = self._own.get((name, labels))
+            if known is None:
+                known = self._own[name, labels] = self._named_own(name, labels)
+            if isinstance(known, str):
                 continue  # a rule says so; `Pipeline.own` says which
-            value_of = self._own_maps.get((name, labels))
-            live[block] = (self._codec.series_head(block), value_of(value) if value_of else value)
-        if len(self._own_blocks) > 8 * len(live) + 64:  # labels such as a mode change rarely; still, a bound
-            self._own_blocks = {key: block for key, block in self._own_blocks.items() if block in live}
-            self._own_maps = {key: value_of for key, value_of in self._own_maps.items() if key in self._own_blocks}
+            block, head, value_of = known
+            live[block] = (head, value_of(value) if value_of else value)
+        if len(self._own) > 8 * len(live) + 64:  # labels such as a mode change rarely; still, a bound
+            self._own = {
+                key: known for key, known in self._own.items() if isinstance(known, _Own) and known.block in live
+            }
         return live

@@ -203,11 +203,11 @@ class Spool:
             form, scrape = next(iter(entry.forms.items()))
             source = scrape.source.to_bytes(3, "little")
             head = _SCRAPE_HEAD.pack(FORMS.index(form), source, entry.samples, scrape.timestamp_ms, entry.total)
-            if not self._put(SCRAPE, head + scrape.block, entry.begins):
+            if not self._put(entry.begins, SCRAPE, head, scrape.block):
                 return
             self._unwritten -= 1
 
-    def _put(self, kind: int, payload: bytes, begins: int) -> bool:
+    def _put(self, begins: int, kind: int, *payload: bytes) -> bool:
         """Append a record, beginning a segment with the cursors where one is due; False where the disk refuses."""
         assert self._log is not None
         try:
@@ -215,7 +215,7 @@ class Spool:
                 self._log.append(CURSORS, self._cursors_payload(begins))
                 self._segment_totals.append(begins)
                 self._bound_log()
-            self._log.append(kind, payload)
+            self._log.append(kind, *payload)
         except OSError as error:
             self.counts.write_failures += 1
             self.problem = f"{error.strerror or error}"

@@ -98,8 +98,7 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write the system cuts short is undone and reported."""
     log = filled(tmp_path, [b"a"])
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
+    monkeypatch.setattr(os, "writev", lambda file, pieces: os.write(file, b"".join(pieces)[:5]))
     with pytest.raises(OSError, match="part of a record"):
         log.append(1, b"b" * 100)
     monkeypatch.undo()

@@ -245,7 +245,7 @@ def test_own_samples_of_ever_new_labels_are_not_kept_for_ever() -> None:
     target = bare()
     for number in range(500):
         target.scrape(b"", (OwnSample("x", (("n", str(number)),), 1),))
-    assert len(target.encoder._own_blocks) < 100
+    assert len(target.encoder._own) < 100
 
 
 def test_two_heads_of_one_series_go_out_once() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -16,6 +18,9 @@ from kpwatch.base.recordlog import RecordLog
 from kpwatch.model.encoded import FORMS, SOURCES, EncodedScrape, Form
 from kpwatch.spool.log import Reader, Spool
 from kpwatch.spool.options import SpoolOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 V1 = Form("off", "1.0")
 OTHER = Form("rename", "2.0")
@@ -160,14 +165,13 @@ class FullDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.full = False
-        write = os.write
+        for name in ("write", "writev"):
+            monkeypatch.setattr(os, name, partial(self._write, getattr(os, name)))
 
-        def guarded(file: int, data: bytes) -> int:
-            if self.full:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return write(file, data)
-
-        monkeypatch.setattr(os, "write", guarded)
+    def _write(self, write: Callable[[int, object], int], file: int, data: object) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data)
 
 
 @pytest.mark.parametrize("segment_bytes", [100, 1 << 20])
