@@ -107,8 +107,9 @@ class StandingBlock:
             self._learning = LEARNING_SCRAPES
             return
         places = map(self._places.__getitem__, series)
+        fresh = bytearray(packed)  # what is written into an array from anything else is copied twice
         for place, low, end in zip(places, lows, range(VALUE_BYTES, len(packed) + 1, VALUE_BYTES), strict=True):
-            elements[place : place + VALUE_BYTES - low] = packed[end - VALUE_BYTES + low : end]
+            elements[place : place + VALUE_BYTES - low] = fresh[end - VALUE_BYTES + low : end]
 
     def elements(self, tail: bytes) -> bytes:
         """The block without its header, with this `timestamp_tail`."""
