@@ -71,7 +71,7 @@ export function Grid<Row extends Keyed>(props: Props<Row>): JSX.Element {
   const table = useRef<HTMLTableElement>(null);
   const { first, last, rowPx, moving } = useWindow(table, rows.length, windowed);
   const shape = useMemo(() => (windowed ? shapeOf(columns, rows) : {}), [rows, columns.map(({ id, title }) => id + title).join(), windowed]);
-  const drawing = useDrawing(props);
+  const drawing = useDrawing(props, moving);
   const seats = useSeats(table, windowed ? rows.slice(first, last) : NOTHING, moving);
   return (
     <table
@@ -110,10 +110,13 @@ function Head<Row>({ column, sort, onSort }: HeadProps<Row>): JSX.Element {
   );
 }
 
-/** A number that grows when the page draws the table, and not when the table itself only moves its window. */
-function useDrawing(props: object): number {
+/** A number that grows when the page draws the table, and not when the table itself only moves its window. While it
+ * moves, what only ticks waits for the next drawing at rest. */
+function useDrawing(props: { readonly rows: unknown; readonly columns: unknown }, moving: boolean): number {
   const seen = useRef({ props, count: 0 });
-  if (seen.current.props !== props) seen.current = { props, count: seen.current.count + 1 };
+  const { props: former, count } = seen.current;
+  const same = former === props || (moving && former.rows === props.rows && former.columns === props.columns);
+  if (!same) seen.current = { props, count: count + 1 };
   return seen.current.count;
 }
 
