@@ -270,7 +270,7 @@ def test_a_bad_query_shows_the_servers_words(visit: Visit, filled_hub: tuple[str
 
 
 def test_names_are_completed(visit: Visit, filled_hub: tuple[str, float]) -> None:
-    """Pieces of a name offer it; Down and Enter take it, the next Enter runs; Escape sends the offers away."""
+    """Pieces of a name offer it; Down and Enter take it; Enter alone runs what is typed; Escape sends offers away."""
     url, _ = filled_hub
     page = visit(url, "/table")
     box = editor(page)
@@ -288,6 +288,12 @@ def test_names_are_completed(visit: Visit, filled_hub: tuple[str, float]) -> Non
     box.press_sequentially(" by (no")
     expect(page.get_by_role("option", name="no_such")).to_have_count(0)
     page.keyboard.press("Escape")
+    page.keyboard.press("ControlOrMeta+a")
+    box.press_sequentially("many_tota")
+    expect(page.get_by_role("option").first).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator(".nothing")).to_contain_text("misspelt")
+    expect(page.locator(".cm-tooltip-autocomplete")).to_have_count(0)
     page.keyboard.press("ControlOrMeta+a")
     box.press_sequentially("sum(many_total)")
     page.keyboard.press("Escape")

@@ -3,7 +3,7 @@
  * It lives in a shadow root, where its styles are constructed style sheets: a <style> element would need an exception
  * from the Content-Security-Policy. Colours are the page's custom properties, which a shadow root inherits. */
 
-import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionStatus, moveCompletionSelection } from "@codemirror/autocomplete";
+import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionStatus, moveCompletionSelection } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { lintKeymap } from "@codemirror/lint";
@@ -84,7 +84,8 @@ const typed = EditorView.domEventHandlers({
 export function mountEditor(host: HTMLElement, options: Options): EditorView {
   const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   const promql = new PromQLExtension().setComplete({ remote: { url: home.href.replace(/\/$/, ""), httpErrorHandler: () => undefined } });
-  const run = (): boolean => {
+  const run = (view: EditorView): boolean => {
+    closeCompletion(view); // what is offered would stand over the answer
     options.onRun();
     return true;
   };

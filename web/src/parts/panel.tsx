@@ -90,10 +90,13 @@ function Past({ panel, span, queries, refreshSeconds, markers = [] }: BodyProps)
   return (
     <>
       <Problem error={live.error} again={live.again} />
-      {shown.answers.every((answer) => answer.length === 0) ? <NoData panel={panel} /> : <Drawn panel={panel} span={shown.span} answers={shown.answers} markers={markers} />}
+      {shown.answers.every(tellsNothing) ? <NoData panel={panel} /> : <Drawn panel={panel} span={shown.span} answers={shown.answers} markers={markers} />}
     </>
   );
 }
+
+/** No series, or only such whose values are all none: the quantile of a histogram to which nothing was added. */
+const tellsNothing = (answer: readonly MatrixSeries[]): boolean => answer.every(({ values = [] }) => values.every(([, value]) => value === "NaN"));
 
 function Drawn({ panel, span, answers, markers }: { panel: Panel; span: Span; answers: readonly MatrixSeries[][]; markers: readonly Marker[] }): JSX.Element {
   const lines = useMemo(() => panel.kind === "heatmap" ? [] : answers.flatMap((series, index) => (
