@@ -8,7 +8,7 @@ import json
 import urllib.request
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.hub_scene import Client
 
-AT_MS = now_ms() // 15_000 * 15_000
-AT = AT_MS / 1000
 INSTANCE = "http://127.0.0.1:10249/metrics"
 SILENT_MS = 600_000
 """How long ago one node was heard last."""
@@ -36,8 +34,8 @@ class Engine(NamedTuple):
     name: str
     url: str
     hub: HubProcess
-    heard_ms: int
-    """When two of the nodes were heard last; AT may be long ago, where other tests came first."""
+    at: float
+    """When two of the nodes were heard last."""
 
     def asked_directly(self, path: str) -> bytes:
         with urllib.request.urlopen(self.url + path, timeout=60) as answer:
@@ -52,14 +50,14 @@ def rows(at_ms: int, nodes: tuple[str, ...]) -> bytes:
         who = {"agent_hostname": node, **own}
         version = {"__name__": "kubernetes_build_info", "git_version": "v1.30.3", "major": "1", "minor": "30"}
         parts.append(series({"__name__": "up", **who}, (at_ms, 1.0)))
-        parts.append(series({"__name__": "ticks_total", **who}, (at_ms, (at_ms - AT_MS) / 1000 + 4000)))
+        parts.append(series({"__name__": "ticks_total", **who}, (at_ms, at_ms % 10**9 / 1000)))
         parts.append(series(version | who, (at_ms, 1.0)))
     return b"".join(parts)
 
 
-def feed(client: Client) -> None:
-    for at_ms in range(AT_MS - SILENT_MS - 300_000, AT_MS + 1, 15_000):
-        nodes = ("node-a", "node-b", "node-c") if at_ms <= AT_MS - SILENT_MS else ("node-a", "node-b")
+def feed(client: Client, until_ms: int) -> None:
+    for at_ms in range(until_ms - SILENT_MS - 300_000, until_ms + 1, 15_000):
+        nodes = ("node-a", "node-b", "node-c") if at_ms <= until_ms - SILENT_MS else ("node-a", "node-b")
         answer = client.write(rows(at_ms, nodes))
         assert answer.status == 204, answer.body
 
@@ -78,12 +76,11 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def with_hub(name: str, url: str) -> Iterator[Engine]:
     with HubProcess(None, "--engine", url, "--engine-write", f"{url}/api/v1/write") as hub:
         with hub.client() as client:
-            feed(client)
-            heard_ms = now_ms()
-            assert client.write(rows(heard_ms, ("node-a", "node-b"))).status == 204
+            until_ms = now_ms() // 15_000 * 15_000
+            feed(client, until_ms)
         if name == "victoria-metrics":
             show_everything(url)
-        yield Engine(name, url, hub, heard_ms)
+        yield Engine(name, url, hub, until_ms / 1000)
 
 
 @pytest.fixture
@@ -93,10 +90,10 @@ def client(engine: Engine) -> Iterator[Client]:
 
 
 QUERIES = [
-    "query?" + urlencode({"query": "sum by (ident) (rate(ticks_total[5m]))", "time": AT}),
-    "query?" + urlencode({"query": '{ident=~"node-.*"}', "time": AT}),
-    "query_range?" + urlencode({"query": "ticks_total", "start": AT - 600, "end": AT, "step": 15}),
-    "series?" + urlencode({"match[]": "up", "start": AT - 60, "end": AT}),
+    "query?query=sum+by+(ident)+(rate(ticks_total[5m]))&time={at}",
+    "query?query=%7Bident=~%22node-.*%22%7D&time={at}",
+    "query_range?query=ticks_total&start={before}&end={at}&step=15",
+    "series?match[]=up&start={before}&end={at}",
     "labels",
     "label/ident/values",
     "label/__name__/values?limit=2",
@@ -112,6 +109,7 @@ QUERIES = [
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.partition("?")[0])
 def test_answers_are_the_engines(prefix: str, path: str, engine: Engine, client: Client) -> None:
     """Document by document, but for what VictoriaMetrics says of the time it took."""
+    path = path.format(at=engine.at, before=engine.at - 600)
     through, direct = client.get(f"{prefix}/{path}"), json.loads(engine.asked_directly(f"/api/v1/{path}"))
     assert through.status == 200
     document = through.json()
@@ -125,9 +123,9 @@ def test_answers_are_the_engines(prefix: str, path: str, engine: Engine, client:
 @pytest.mark.real("prometheus, victoria-metrics")
 def test_forms_and_codings_are_passed_on(engine: Engine, client: Client) -> None:
     """POST stays POST; gzip comes as the engine made it."""
-    found = client.form("/api/v1/query", query="count(up)", time=AT).json()["data"]["result"]
+    found = client.form("/api/v1/query", query="count(up)", time=engine.at).json()["data"]["result"]
     assert [one["value"][1] for one in found] == ["2"]
-    question = {"query": "ticks_total", "start": AT - 600, "end": AT, "step": 1}
+    question = {"query": "ticks_total", "start": engine.at - 600, "end": engine.at, "step": 1}
     plain = client.get("/api/v1/query_range", **question)
     zipped = client.get("/api/v1/query_range", {"Accept-Encoding": "gzip"}, **question)
     if zipped.headers.get("content-encoding") == "gzip":
@@ -159,8 +157,8 @@ def test_the_fleet_table_works_on_it(engine: Engine, client: Client) -> None:
     assert {name: row["silent"] for name, row in nodes.items()} == {"node-a": False, "node-b": False, "node-c": True}
     assert (nodes["node-a"]["verdict"], nodes["node-c"]["verdict"]) == ("unknown", "critical")  # no kube-proxy's page
     assert (nodes["node-a"]["version"], nodes["node-a"]["up"]) == ("v1.30.3", 1.0)
-    assert AT - 1 < nodes["node-a"]["last_seen"] < engine.heard_ms / 1000 + 1  # VictoriaMetrics shows it later
-    assert abs(nodes["node-c"]["last_seen"] - (AT - SILENT_MS / 1000)) < 1
+    assert abs(nodes["node-a"]["last_seen"] - engine.at) < 1
+    assert abs(nodes["node-c"]["last_seen"] - (engine.at - SILENT_MS / 1000)) < 1
 
 
 @pytest.mark.real("prometheus, victoria-metrics")
@@ -169,7 +167,7 @@ def test_our_own_urls_work_on_it(engine: Engine, client: Client) -> None:
     found = client.get("/api/v1/targets").json()["data"]["activeTargets"]
     assert [(one["labels"]["ident"], one["health"]) for one in found] == [("node-a", "up"), ("node-b", "up")]
     text = client.get("/federate", **{"match[]": "up"}).body.decode()
-    assert f'up{{ident="node-a",instance="{INSTANCE}",job="kube-proxy"}} 1 {engine.heard_ms}\n' in text
+    assert f'up{{ident="node-a",instance="{INSTANCE}",job="kube-proxy"}} 1 {round(1000 * engine.at)}\n' in text
     assert client.get("/api/v1/format_query", query="sum(up)by(x)").json()["data"] == "sum by (x) (up)"
     for path in ("/", "/api/kpwatch/v1/dictionary", "/api/kpwatch/v1/openapi.json", "/-/ready", "/metrics"):
         assert client.get(path).status == 200
@@ -193,7 +191,7 @@ def test_remote_write_2_is_renamed_too(engine: Engine, client: Client) -> None:
     """The engine's answer comes back with what it says was written; those two know only 1.0 and say so in their way."""
     table = v2.SymbolTable()
     block = v2.encode_labels((("__name__", "second"), ("agent_hostname", "node-a")), table)
-    body = v2.encode_series(block, [(AT_MS, 1.0)]) + table.encode()
+    body = v2.encode_series(block, [(now_ms(), 1.0)]) + table.encode()
     headers = {"Content-Type": v2.CONTENT_TYPE, "Content-Encoding": "snappy"}
     answer = client.request("POST", "/api/v1/write", compress(body), headers)
     asked = urlsplit(engine.url)
