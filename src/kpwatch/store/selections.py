@@ -33,6 +33,8 @@ FOUND_BYTES = 200
 """What a target costs in a list of what was found, and what a list of stacks notes of it."""
 LARGE_SHARE = 8
 """What would take the part of the cache that this is the denominator of is large."""
+AHEAD_MS = 300_000
+"""So much further is read: the next question is of a later time, also where that is not yet now."""
 TARGETS_MAX = 4096
 """Of more targets nothing is kept: looking whether anything happened to them would take long itself."""
 
@@ -101,6 +103,8 @@ class Selections:
             Stamp(target, target.blocks_changed, row, columns)
             for (target, columns), row in zip(names.found, rows, strict=False)
         ]
+        if keeps:
+            end_ms += AHEAD_MS
         is_all = keeps and all(target.last_ms <= end_ms for target, _ in names.found)
         failures: list[None] = []
         read = self._slices(within(names.found, start_ms, end_ms), start_ms, end_ms, lambda: failures.append(None))
