@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from kpwatch.base.logs import Logger
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.labels import label_value
+from tests.e2e.hub_scene import DEADLINE_SECONDS, HubProcess
 from tests.unit.store.samples import T0, everything, frame, layout, opened, remember
 
 if TYPE_CHECKING:
@@ -105,6 +107,26 @@ def test_the_quarantine_keeps_the_row_whole(tmp_path: Path) -> None:
         assert (entry["source"], entry["id"], entry["startMs"], entry["endMs"]) == ("blocks", 1, T0, T0 + 3)
         assert "checksum" in entry["reason"]
         assert entry["bytes"] > 100
+
+
+def test_a_hub_names_it(tmp_path: Path) -> None:
+    """In its log and in /api/v1/status/tsdb, and answers everything else."""
+    fill(tmp_path)
+    change(tmp_path, "blocks body 1", flip_middle)
+    with HubProcess(tmp_path, "--retention", "0") as hub, hub.client() as client:
+        query = f"count by (ident) (count_over_time({{ident=~'.+'}}[{T0}ms]))"
+        counts = client.get("/api/v1/query", query=query, time=(T0 + 3) / 1000).json()["data"]["result"]
+        assert [one["metric"]["ident"] for one in counts] == ["node-2", "node-3"]
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (found := client.get("/api/v1/status/tsdb").json()["data"]["store"]["quarantine"])["count"] == 0:
+            assert time.monotonic() < deadline, "it is not set aside"
+            time.sleep(0.02)
+        (entry,) = found["latest"]
+        assert (entry["source"], entry["id"]) == ("blocks", 1)
+        assert "checksum" in entry["reason"]
+        said = hub.stop()
+    assert "row 1 of blocks is damaged and was set aside" in said
+    assert "checksum" in said
 
 
 def test_damage_met_while_merging(tmp_path: Path) -> None:
