@@ -16,15 +16,15 @@ from kpwatch.base.errors import BadInput, TooLarge
 from kpwatch.remote_write.protobuf import encode_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 MAX_EXPANSION = 64
 """No element of a block yields more than 64 bytes (a copy of three bytes does), so a block cannot hold more."""
 
 _UINT32_MAX = 0xFFFFFFFF
 
-_LITERAL, _COPY_1, _COPY_2 = 0, 1, 2
-"""Kinds of elements: a copy has its offset in eleven bits, in two bytes or (3) in four."""
+_COPY_1, _COPY_2 = 1, 2
+"""Kinds of elements beside literals (0): a copy has its offset in eleven bits or in two bytes."""
 _SHORT_LITERAL = 60
 """The longest whose length is in its tag."""
 
@@ -116,31 +116,6 @@ def block_of(length: int, elements: Iterable[bytes | bytearray]) -> bytes:
 def elements_of(block: bytes) -> bytes:
     """A block without its header."""
     return block[promised_length(block)[1] :]
-
-
-def copies(block: bytes) -> Iterator[tuple[int, int, int]]:
-    """(where in the content, length, how far back) of every copy in a good block; the rest are literals."""
-    position = promised_length(block)[1]
-    begin = 0
-    while position < len(block):
-        tag = block[position]
-        kind, length = tag & 3, (tag >> 2) + 1
-        position += 1
-        if kind == _LITERAL:
-            if length > _SHORT_LITERAL:
-                length_bytes = length - _SHORT_LITERAL
-                length = int.from_bytes(block[position : position + length_bytes], "little") + 1
-                position += length_bytes
-            position += length
-        elif kind == _COPY_1:
-            length = ((tag >> 2) & 7) + 4
-            yield begin, length, tag >> 5 << 8 | block[position]
-            position += 1
-        else:
-            offset_bytes = 2 if kind == _COPY_2 else 4
-            yield begin, length, int.from_bytes(block[position : position + offset_bytes], "little")
-            position += offset_bytes
-        begin += length
 
 
 def literal_head(length: int) -> bytes:

@@ -1,10 +1,10 @@
 """A snappy block that stands from scrape to scrape: values and the one timestamp are written where they lie in it.
 
 From scrape to scrape a target's series differ in nothing but some values and the timestamp they all share. So they are
-compressed once, and of what the library found only such copies are used as hold whatever the values become: a copy
+compressed once, and of what repeats (`repeats`) only such copies are used as hold whatever the values become: a copy
 may lead from bytes that never change to bytes that never change, and from a timestamp to the same place of another, but
 to no byte that is *open*. An open byte is a literal; its place in the block is known, and a scrape writes it there.
-Nothing is joined or compressed, and the block is all that is kept of a series: 25 bytes where its part is 250.
+Nothing is joined or compressed, and the block is all that is kept of a series: 23 bytes where its part is 190.
 
 Of most values no byte is open: they never change. What does change is learnt in LEARNING_SCRAPES, in which every scrape
 is cut out of its block, joined and compressed anew; a value that changes for the first time later makes them begin
@@ -21,8 +21,10 @@ from functools import lru_cache
 from itertools import accumulate, compress
 from operator import ne
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from kpwatch.remote_write import snappy
+from kpwatch.remote_write.repeats import repeats
 from kpwatch.remote_write.v1 import TAIL_BYTES, VALUE_BYTES
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ LEARNING_SCRAPES = 4
 
 _SHUT = tuple(b"\xff" * low + bytes(VALUE_BYTES - low) for low in range(CLOSED + 1))
 """By low: the bits of a value that are not open, and so have to be zero."""
+_pack_noise = struct.Struct("<II").pack
 _STAND_IN = b"\x10\xfe\xfd\xfc\xfb\xfa\x7f"
 """For a timestamp: no text has these bytes, so copies lead to them from nowhere else."""
 _STAMP_KINDS = tuple(range(TAIL_BYTES))
@@ -44,11 +47,13 @@ _KINDS_CODEC = f"utf-16-{sys.byteorder[0]}e"
 """How a kind's number of two bytes becomes a character."""
 _KINDS = 4096
 """Open values whose kinds differ; so many series take more bytes than a copy reaches back (64 KiB)."""
-_SHORTEST_COPY = 4
+_SHORTEST_COPY, _LONGEST_COPY = 4, 64
 _CONTENT_LIMIT_BYTES = 1 << 32
 
 _NO_LITERAL = (_CONTENT_LIMIT_BYTES, _CONTENT_LIMIT_BYTES, 0)
 
+_Repeat = tuple[int, int, int]
+"""See `repeats`."""
 _Literal = tuple[int, int, int]
 """Where it begins and ends in the content, and where it begins among the elements."""
 
@@ -152,7 +157,7 @@ class StandingBlock:
             for part, low in zip(parts, known, strict=True)
         )
         content = _STAND_IN.join([*parts, b""])
-        grown, literals = _rewritten(content, _kinds(parts, self._lows))
+        grown, literals = _rewritten(content, _unlike(parts, self._lows), _kinds(parts, self._lows))
         self._elements = elements = bytearray(grown)  # a copy has no room to spare
         ends = [end - TAIL_BYTES for end in accumulate(len(part) + TAIL_BYTES for part in parts)]
         self._places = array("I", bytes(array("I").itemsize * len(parts)))
@@ -162,6 +167,11 @@ class StandingBlock:
         stamps = _lying(literals, ((end, end + TAIL_BYTES) for end in ends))
         self._stamps = [(place, begin - ends[series], until - ends[series]) for series, place, begin, until in stamps]
         return elements
+
+
+def lasting_elements(content: bytes) -> bytes:
+    """Of a content that is sent again and again as it is."""
+    return bytes(_rewritten(content, content, "\0" * len(content))[0])
 
 
 def _lowest(packed: bytes) -> int:
@@ -180,8 +190,23 @@ def _kinds(parts: Sequence[bytes], lows: Sequence[int]) -> str:
     return kinds.tobytes().decode(_KINDS_CODEC)
 
 
-def _rewritten(content: bytes, kinds: str) -> tuple[bytearray, list[_Literal]]:
-    """Elements for `content` whose copies lead between bytes of one kind, and the literals beside them."""
+def _unlike(parts: Sequence[bytes], lows: Sequence[int]) -> bytes:
+    """The content with noise for its open bytes, so that nobody finds them to be like others."""
+    texts = []
+    for series, (part, low) in enumerate(zip(parts, lows, strict=True)):
+        if low != CLOSED:
+            noise = _pack_noise(crc32(b"%d" % series), crc32(b"-%d" % series))
+            texts.append(part[: len(part) - VALUE_BYTES + low] + noise[low:])
+        else:
+            texts.append(part)
+    return _STAND_IN.join([*texts, b""])
+
+
+def _rewritten(content: bytes, unlike: bytes, kinds: str) -> tuple[bytearray, list[_Literal]]:
+    """Elements for `content` whose copies lead between bytes of one kind, and the literals beside them.
+
+    `unlike`: see there; copies are looked for in it.
+    """
     elements = bytearray()
     literals: list[_Literal] = []
     done = 0
@@ -192,15 +217,48 @@ def _rewritten(content: bytes, kinds: str) -> tuple[bytearray, list[_Literal]]:
             literals.append((done, end, len(elements)))
             elements.extend(content[done:end])
 
-    for begin, length, offset in snappy.copies(snappy.compress(content)):
+    for begin, length, offset in _in_fewer_copies(repeats(unlike), unlike):
         here, there = kinds[begin : begin + length], kinds[begin - offset : begin - offset + length]
         for run_begin, run_end in ((0, length),) if here == there else _equal_runs(here, there):
             if run_end - run_begin >= _SHORTEST_COPY:
                 write_literal(begin + run_begin)
-                elements.extend(snappy.copy(run_end - run_begin, offset))
+                for copied in _copied_at_once(run_end - run_begin):
+                    elements.extend(snappy.copy(copied, offset))
                 done = begin + run_end
     write_literal(len(content))
     return elements, literals
+
+
+def _in_fewer_copies(found: Iterable[_Repeat], content: bytes) -> Iterator[_Repeat]:
+    """The same repetition where a copy takes at most _LONGEST_COPY bytes.
+
+    What goes on at the same distance is one; a remainder that the next one can take is its.
+    """
+    begin = length = offset = 0
+    for following, its_length, its_offset in found:
+        rest = 0
+        if following == begin + length:
+            if its_offset == offset:
+                length += its_length
+                continue
+            rest, source = length % _LONGEST_COPY, following - its_offset
+            takes_it = 0 < its_length % _LONGEST_COPY <= _LONGEST_COPY - rest and rest <= source and rest < length
+            if not takes_it or content[following - rest : following] != content[source - rest : source]:
+                rest = 0
+        if length:
+            yield begin, length - rest, offset
+        begin, length, offset = following - rest, its_length + rest, its_offset
+    if length:
+        yield begin, length, offset
+
+
+def _copied_at_once(length: int) -> Iterator[int]:
+    """Lengths of the copies that copy so many bytes."""
+    while length > _LONGEST_COPY:
+        copied = min(_LONGEST_COPY, length - _SHORTEST_COPY)
+        yield copied
+        length -= copied
+    yield length
 
 
 def _equal_runs(one: str, other: str) -> Iterator[tuple[int, int]]:

@@ -30,7 +30,7 @@ from kpwatch.relabel.identity import on_the_wire
 from kpwatch.relabel.pipeline import LEFT_OUT, Pipeline
 from kpwatch.remote_write import snappy
 from kpwatch.remote_write.codecs import CODECS
-from kpwatch.remote_write.standing import StandingBlock
+from kpwatch.remote_write.standing import LEARNING_SCRAPES, StandingBlock, lasting_elements
 from kpwatch.remote_write.v1 import VALUE_BYTES, pack_value, timestamp_tail
 from kpwatch.scrape.about import ABOUT_NAMES
 
@@ -101,6 +101,7 @@ class SeriesEncoder:
         """Of our samples, by name and labels: what they become, or why they are left out."""
         self._preamble_symbols = -1
         self._preamble_length = 0
+        self._preamble_uses = 0
         self._preamble_elements = b""
         self._own_live: dict[bytes, bytes] = {}
         self._ours: dict[Labels, bytes | str] = {}
@@ -196,8 +197,11 @@ class SeriesEncoder:
         symbols = self._codec.symbols
         if symbols != self._preamble_symbols:
             content = self._codec.preamble()
-            self._preamble_symbols, self._preamble_length = symbols, len(content)
+            self._preamble_symbols, self._preamble_length, self._preamble_uses = symbols, len(content), 0
             self._preamble_elements = snappy.elements_of(snappy.compress(content)) if content else b""
+        self._preamble_uses += 1
+        if self._preamble_uses == LEARNING_SCRAPES and self._preamble_elements:  # it seems to stay: a better look pays
+            self._preamble_elements = lasting_elements(self._codec.preamble())
         return self._preamble_length, self._preamble_elements
 
     def _stand(self, own: list[tuple[bytes, float]]) -> StandingBlock:

@@ -98,11 +98,18 @@ def test_literals_of_every_length(length: int) -> None:
 
 
 @pytest.mark.parametrize(("length", "offset"), [(4, 1), (11, 2047), (12, 2047), (11, 2048), (64, 65_535)])
-def test_copies_are_read_as_they_are_written(length: int, offset: int) -> None:
+def test_copies_of_every_kind(length: int, offset: int) -> None:
     """Lengths and offsets of both kinds."""
     before = bytes(index * 7 % 251 for index in range(offset))
     elements = [snappy.literal_head(offset), before, snappy.copy(length, offset)]
     block = snappy.block_of(offset + length, elements)
-    assert list(snappy.copies(block)) == [(offset, length, offset)]
     repeated = (before * (length // offset + 1))[:length]
     assert snappy.decompress(block, LIMIT_BYTES) == before + repeated
+
+
+@given(st.lists(st.sampled_from([b"kubeproxy_sync_", b"10.206.0.7", b"a" * 90, b"\0" * 700]) | st.binary(max_size=9)))
+def test_what_lasts_is_packed_with_more_care(texts: list[bytes]) -> None:
+    """It is the same content for any decoder."""
+    content = b"".join(texts)
+    block = snappy.block_of(len(content), [standing.lasting_elements(content)])
+    assert snappy.decompress(block, LIMIT_BYTES) == content
