@@ -236,9 +236,9 @@ class Hub:
         self._warming.start()
 
     def _warm_up(self) -> None:
-        keep_freed()
         self._engine.warm_up()
         self._doctor.doctor()
+        give_back()
 
     def stop(self) -> None:
         """Answer what is being answered, commit what was taken, close the store: all within bounds."""
@@ -328,9 +328,8 @@ def _store_options(options: HubOptions) -> StoreOptions:
 
 def make_workers(options: QueryOptions, telemetry: Registry) -> Workers:
     """Where queries are evaluated."""
-    return Workers(
-        options.concurrency, options.waiting, options.timeout_seconds, telemetry, options.answer_bytes_max, give_back
-    )
+    bounds = (options.concurrency, options.waiting, options.timeout_seconds)
+    return Workers(*bounds, telemetry, options.answer_bytes_max, keep_freed, give_back)
 
 
 def make_downloads(options: HubOptions, workers: Workers) -> DownloadsApi:

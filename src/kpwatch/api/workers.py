@@ -67,10 +67,12 @@ class Workers:
         timeout_seconds: float,
         telemetry: Registry,
         answer_bytes_max: int = 0,
+        begin: Callable[[], None] = lambda: None,
         tidy: Callable[[], None] = lambda: None,
     ) -> None:
-        """`tidy` is called by a thread that has worked and then had nothing to do for `IDLE_SECONDS`."""
+        """`begin` is called by each thread first, `tidy` when it had nothing to do for `IDLE_SECONDS` after work."""
         self._threads_max = threads
+        self._begin_thread = begin
         self._tidy = tidy
         self._threads: list[threading.Thread] = []
         self._handed_over: SimpleQueue[_Task[Any] | None] = SimpleQueue()
@@ -141,6 +143,7 @@ class Workers:
 
     def _work(self) -> None:
         """A thread's life."""
+        self._begin_thread()
         is_tidy = True
         while True:
             try:

@@ -1,9 +1,10 @@
 """How the C library's malloc keeps what was freed.
 
 Arrays of a query are some hundred kilobytes to some megabytes, made and freed by the dozen. As it comes, malloc gets
-such ones from the kernel and gives them back each time, and every page of the next one is a fault: a third of the
-time of a query that reads a day. So what is freed is kept, up to `KEPT_BYTES` a thread, and given back by whoever
-notices that nobody asks any more (`give_back`). Another C library than glibc knows neither: there nothing is done.
+such ones from the kernel and gives them back each time, and every page of the next one is a fault: a third of the time
+of a query that reads a day. So once somebody asks, what is freed is kept, up to `KEPT_BYTES` a thread, and given back
+by whoever notices that nobody asks any more (`give_back`). A hub that is only written to is left as it is. Another C
+library than glibc knows neither: there nothing is done.
 """
 
 from __future__ import annotations

@@ -161,17 +161,19 @@ def test_a_panic_takes_no_thread() -> None:
 
 
 def test_a_thread_tidies_up_once_after_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that worked and then has nothing to do tidies up: once, not again and again."""
+    """A thread that worked and then has nothing to do tidies up, not again and again; it begins once."""
     monkeypatch.setattr("kpwatch.api.workers.IDLE_SECONDS", 0.001)
-    tidied = threading.Semaphore(0)
+    begun, tidied = threading.Semaphore(0), threading.Semaphore(0)
 
     async def test() -> None:
-        workers = Workers(1, 1, 10, Registry(), tidy=tidied.release)
+        workers = Workers(1, 1, 10, Registry(), begin=begun.release, tidy=tidied.release)
         try:
             for answer in (1, 2):
                 assert await workers.run(lambda answer=answer: answer) == answer
                 assert await asyncio.to_thread(tidied.acquire, timeout=30)
             assert not tidied.acquire(timeout=0.05)
+            assert begun.acquire(timeout=30)
+            assert not begun.acquire(timeout=0)
         finally:
             workers.close()
 
