@@ -8,11 +8,13 @@ redirects, every scrape begins with the URL as it is configured.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kpwatch.base.connection import Connection
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure, Url, parse_url
+from kpwatch.base.named import NamedTuple
 from kpwatch.scrape.fetch import UNMAKEABLE
 
 if TYPE_CHECKING:
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
 REDIRECTS = 10
 _FOLLOWED = (301, 302, 303, 307, 308)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+class _Step(NamedTuple):
+    """A request, and where it has been led. No closures: they would know each other and wait for the collector."""
+
+    url: Url
+    hops: int
+    request_to: Callable[[Url, bool], bytes]
+    done: Callable[[Answer | Failure], None]
+    until_seconds: float
 
 
 class Follower:
@@ -47,42 +59,44 @@ class Follower:
 
         Raises what `request_to` raises for the target itself.
         """
-        clock, seconds = self._loop.clock, self._options.timeout_seconds
-        until_seconds = clock.monotonic_seconds() + seconds
-
-        def ask(url: Url, hops: int, request: bytes) -> None:
-            self._connection_to(url).ask(
-                request,
-                lambda outcome: answered(url, hops, outcome),
-                timeout_seconds=max(until_seconds - clock.monotonic_seconds(), 0.0) if hops else seconds,
-                body_limit_bytes=self._options.body_limit_bytes,
-            )
-
-        def answered(url: Url, hops: int, outcome: Answer | Failure) -> None:
-            target = _next_url(url, outcome)
-            if target is None:
-                finish(outcome)
-                return
-            if hops == REDIRECTS:
-                finish(Failure("redirects", f"more than {REDIRECTS} redirects, the last one to {target.target}"))
-                return
-            try:
-                request = request_to(target, self._is_ours(target))
-            except UNMAKEABLE as error:
-                finish(Failure("auth", str(error)))
-                return
-            ask(target, hops + 1, request)
-
-        def finish(outcome: Answer | Failure) -> None:
-            self._leave()
-            done(outcome)
-
-        ask(self._url, 0, request_to(self._url, True))
+        until_seconds = self._loop.clock.monotonic_seconds() + self._options.timeout_seconds
+        self._ask(_Step(self._url, 0, request_to, done, until_seconds), request_to(self._url, True))
 
     def close(self) -> None:
         """Drop the connections; a request under way is never answered."""
         self._connection.close()
         self._leave()
+
+    def _ask(self, step: _Step, request: bytes) -> None:
+        seconds = self._options.timeout_seconds
+        if step.hops:
+            seconds = max(step.until_seconds - self._loop.clock.monotonic_seconds(), 0.0)
+        self._connection_to(step.url).ask(
+            request,
+            partial(self._answered, step),
+            timeout_seconds=seconds,
+            body_limit_bytes=self._options.body_limit_bytes,
+        )
+
+    def _answered(self, step: _Step, outcome: Answer | Failure) -> None:
+        target = _next_url(step.url, outcome)
+        if target is None:
+            self._finish(step, outcome)
+            return
+        if step.hops == REDIRECTS:
+            failure = Failure("redirects", f"more than {REDIRECTS} redirects, the last one to {target.target}")
+            self._finish(step, failure)
+            return
+        try:
+            request = step.request_to(target, self._is_ours(target))
+        except UNMAKEABLE as error:
+            self._finish(step, Failure("auth", str(error)))
+            return
+        self._ask(step._replace(url=target, hops=step.hops + 1), request)
+
+    def _finish(self, step: _Step, outcome: Answer | Failure) -> None:
+        self._leave()
+        step.done(outcome)
 
     def _is_ours(self, url: Url) -> bool:
         """Whether a URL is of the target's host, and not in clear where the target is not."""

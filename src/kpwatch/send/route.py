@@ -8,11 +8,13 @@ body.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kpwatch.base.connection import Connection
 from kpwatch.base.errors import ConfigError
 from kpwatch.base.http import Answer, Failure, Url, format_request, parse_proxy, parse_url, redact_url
+from kpwatch.base.named import NamedTuple
 from kpwatch.send.answers import Fate, fate_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
 ANSWER_LIMIT_BYTES = 64 << 10
 REDIRECTS = 3
 _PERMANENT = 308
+
+
+class _Step(NamedTuple):
+    """A request, and where it has been led. No closures: they would know each other and wait for the collector."""
+
+    url: Url
+    hops: int
+    headers: dict[str, str]
+    body: bytes
+    done: Callable[[Answer | Failure], None]
 
 
 class Route:
@@ -41,44 +53,40 @@ class Route:
     def post(self, headers: dict[str, str], body: bytes, done: Callable[[Answer | Failure], None]) -> None:
         """Send one request, and once more wherever a redirect leads; call `done` once."""
         self.busy = True
-        start = self._url
-
-        def finish(outcome: Answer | Failure) -> None:
-            nonlocal body
-            body = b""  # these functions know each other, so what they hold would wait for the garbage collector
-            self.busy = False
-            if fate_of(outcome) is not Fate.DELIVERED:
-                self._url = self._home
-            done(outcome)
-
-        def ask(url: Url, hops: int) -> None:
-            self._use(url)
-            self._connection.ask(
-                format_request("POST", url, headers, body, proxy=self._proxy),
-                lambda outcome: answered(url, hops, outcome),
-                timeout_seconds=self._options.timeout_seconds,
-                dial_apart=True,
-                body_limit_bytes=ANSWER_LIMIT_BYTES,
-            )
-
-        def answered(url: Url, hops: int, outcome: Answer | Failure) -> None:
-            if not isinstance(outcome, Answer) or outcome.status // 100 != 3:
-                finish(outcome)
-                return
-            target = _next_url(url, outcome, hops)
-            if isinstance(target, str):
-                finish(outcome._replace(body=target.encode()))
-                return
-            if outcome.status == _PERMANENT and self._url == url:
-                self._url = target
-            ask(target, hops + 1)
-
-        ask(start, 0)
+        self._ask(_Step(self._url, 0, headers, body, done))
 
     def close(self) -> None:
         """Drop the connection; a request under way is never answered."""
         self._connection.close()
         self.busy = False
+
+    def _ask(self, step: _Step) -> None:
+        self._use(step.url)
+        self._connection.ask(
+            format_request("POST", step.url, step.headers, step.body, proxy=self._proxy),
+            partial(self._answered, step),
+            timeout_seconds=self._options.timeout_seconds,
+            dial_apart=True,
+            body_limit_bytes=ANSWER_LIMIT_BYTES,
+        )
+
+    def _answered(self, step: _Step, outcome: Answer | Failure) -> None:
+        if not isinstance(outcome, Answer) or outcome.status // 100 != 3:
+            self._finish(step, outcome)
+            return
+        target = _next_url(step.url, outcome, step.hops)
+        if isinstance(target, str):
+            self._finish(step, outcome._replace(body=target.encode()))
+            return
+        if outcome.status == _PERMANENT and self._url == step.url:
+            self._url = target
+        self._ask(step._replace(url=target, hops=step.hops + 1))
+
+    def _finish(self, step: _Step, outcome: Answer | Failure) -> None:
+        self.busy = False
+        if fate_of(outcome) is not Fate.DELIVERED:
+            self._url = self._home
+        step.done(outcome)
 
     def _connect(self, url: Url) -> Connection:
         options = self._options
