@@ -22,3 +22,8 @@ test("there are as many seats as rows", () => {
 test("a reader meets the rows in the table's order", () => {
   expect(readingOrder(placesOf(["e", "f", "c", "d"], ["c", "d", "e", "f"]))).toEqual([2, 3, 0, 1]);
 });
+
+test("a key that comes twice leaves no seat empty", () => {
+  const seats = seated(["a", "b", "c"], ["b", "b", "d"]);
+  expect(placesOf(seats, ["b", "b", "d"]).every((place) => place >= 0)).toBe(true);
+});

@@ -34,7 +34,7 @@ async function askTargets(signal: AbortSignal): Promise<Row[]> {
   return targets.data.activeTargets.map((each) => {
     const ident = each.labels.ident ?? each.labels.instance ?? "";
     return {
-      key: `${ident} ${each.scrapeUrl}`, tone: each.health === "down" ? "critical" : null, ident, url: each.scrapeUrl, health: each.health, error: each.lastError,
+      key: `${JSON.stringify(each.labels)} ${each.scrapeUrl}`, tone: each.health === "down" ? "critical" : null, ident, url: each.scrapeUrl, health: each.health, error: each.lastError,
       last: Date.parse(each.lastScrape) / 1000, took: each.lastScrapeDuration, interval: each.scrapeInterval,
       lag: lag.get(ident) ?? null, spool: spool.get(ident) ?? null, version: version.get(ident) ?? "",
     };
