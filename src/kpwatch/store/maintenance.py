@@ -55,7 +55,7 @@ LAYOUTS_KEPT = 4096
 LAYOUTS_AT_ONCE = 512
 TRIM_ROWS = 1024
 """So many rows are appended before dead ones are deleted again."""
-TRIM_AT_ONCE = 4096
+TRIM_AT_ONCE = 1024
 VACUUM_PAGES = 64
 CLOSE_VACUUM_PAGES = 4096
 VACUUM_FREE_PAGES = 16384
