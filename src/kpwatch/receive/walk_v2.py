@@ -409,8 +409,8 @@ class WalkV2:
     ) -> None:
         """Keep consecutive series as an order, if they may come again; `rest` of another would have followed."""
         orders, names = self._memory.orders, self._memory.names
-        if end - begin < SHORTEST_ORDER_SERIES:
-            return
+        if end - begin < SHORTEST_ORDER_SERIES or len(stretch.columns) < end - begin:
+            return  # in the other case some came twice, and only the last of them are in the stretch now
         key = many.key(begin)
         begun = orders.find(key)
         if not is_new and not (begun is not None and begun.series == 0) and not orders.came_before(key):

@@ -103,6 +103,16 @@ def test_what_is_learned_changes_no_sample(data: st.DataObject) -> None:
                 assert meaning(known.decode(body, "2.0").frames) == said(part)
 
 
+def test_series_that_come_twice_are_not_learned() -> None:
+    """Such a request means what it says each time, and so does the next."""
+    known, chance = Decoder(ReceiveOptions()), random.Random(1)
+    for number in range(4):
+        samples = scrape(number, NAMES[:30], 0.3, chance)
+        twice = samples[:20] + samples[5:]
+        for part in (twice, twice, samples):
+            assert meaning(known.decode(request(part, "none"), "2.0").frames) == said(part)
+
+
 def test_scanning_sees_what_is_usual() -> None:
     """Places of values and times; a series with two samples is left to others."""
     symbols = v2.SymbolTable()
