@@ -3,22 +3,24 @@
 Grouping thousands of series means looking at every label of each, which costs more than adding up their numbers. But a
 dashboard asks the same again, and a store hands out the same objects again (its cache has them): then so do the
 functions here, and a sequence is recognised by the identities of its members. An entry holds its label sets, so that
-none of these identities can become somebody else's. How many label sets are held is bounded: all are let go then.
+none of these identities can become somebody else's. How many label sets are held is bounded: entries live in two
+generations, what is asked for moves to the younger one, and when that is full the older one is let go.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kpwatch.model.labels import Labels
 
-LABEL_SETS_KEPT = 1 << 18
+GENERATION_LABEL_SETS = 1 << 16
 LABEL_SETS_MAX = 1 << 15
 """Longer sequences are not remembered: no dashboard shows them."""
 
+_Entries: TypeAlias = "dict[Any, tuple[tuple[Labels, ...], Any]]"
 Result = TypeVar("Result")
 More = ParamSpec("More")
 
@@ -27,17 +29,22 @@ class _Memory:
     """Shared by threads, without a lock: what two of them do at once may be forgotten, but is never wrong."""
 
     def __init__(self) -> None:
-        self._entries: dict[Any, tuple[tuple[Labels, ...], Any]] = {}
+        self._young: _Entries = {}
+        self._old: _Entries = {}
         self._held = 0
+        """Label sets of the young ones."""
 
     def get(self, key: Any) -> tuple[tuple[Labels, ...], Any] | None:
-        return self._entries.get(key)
+        found = self._young.get(key)
+        if found is None and (found := self._old.get(key)) is not None:
+            self.put(key, *found)
+        return found
 
     def put(self, key: Any, labels: tuple[Labels, ...], value: Any) -> None:
-        if self._held + len(labels) > LABEL_SETS_KEPT:
-            self._entries, self._held = {}, 0
+        if self._held + len(labels) > GENERATION_LABEL_SETS:
+            self._old, self._young, self._held = self._young, {}, 0
         self._held += len(labels) + 1
-        self._entries[key] = (labels, value)
+        self._young[key] = (labels, value)
 
 
 _MEMORY = _Memory()

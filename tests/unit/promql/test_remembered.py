@@ -6,7 +6,7 @@ import gc
 
 from kpwatch.model.labels import Labels, make_labels
 from kpwatch.promql.grouping import group_rows
-from kpwatch.promql.remembered import LABEL_SETS_KEPT, LABEL_SETS_MAX, remembered
+from kpwatch.promql.remembered import GENERATION_LABEL_SETS, LABEL_SETS_MAX, remembered
 
 
 def labels(number: int) -> Labels:
@@ -39,20 +39,21 @@ def test_other_label_sets_at_the_same_address() -> None:
 
 
 def test_much_is_worked_out_each_time() -> None:
-    """Long sequences are not held; the others go where they have become many."""
+    """Long sequences are not held; of the others those that are asked for stay, the rest goes."""
     asked = []
 
     @remembered
     def count(rows: object) -> None:
         asked.append(rows)
 
-    one, long = [labels(1)], [labels(1)] * (LABEL_SETS_MAX + 1)
-    count(long)
-    count(long)
-    assert len(asked) == 2
-    count(one)
-    for number in range(LABEL_SETS_KEPT // LABEL_SETS_MAX + 1):
+    used, unused, long = [labels(1)], [labels(2)], [labels(3)] * (LABEL_SETS_MAX + 1)
+    for rows in (long, long, used, unused):
+        count(rows)
+    assert len(asked) == 4
+    others = 3 * GENERATION_LABEL_SETS // LABEL_SETS_MAX
+    for number in range(others):
         count([labels(number)] * LABEL_SETS_MAX)
-    before = len(asked)
-    count(one)
-    assert len(asked) == before + 1
+        count(used)
+    assert len(asked) == 4 + others
+    count(unused)
+    assert len(asked) == 5 + others
