@@ -106,6 +106,7 @@ class Gateway:
         self._workers.close()
         if self.rules is not None:
             self.rules.stop()
+        self._upstream.close()
 
 
 def build(options: HubOptions, *, clock: Clock = SYSTEM_CLOCK, log: Logger | None = None) -> Gateway:

@@ -78,12 +78,17 @@ def parse_proxy(text: str) -> Proxy:
     if parts.scheme != "http" or parts.path not in ("", "/") or parts.query:
         raise ConfigError(f"{redact_url(text)!r}: expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
     url = parse_url(f"http://{parts.host}")
-    return Proxy(url.host, url.port, basic_auth(parts.username, parts.password) if parts.username else "")
+    return Proxy(url.host, url.port, basic_auth(f"{parts.username}:{parts.password}") if parts.username else "")
 
 
-def basic_auth(user: str, password: str) -> str:
-    """The value of a header with these credentials."""
-    return f"Basic {b2a_base64(f'{user}:{password}'.encode(), newline=False).decode()}"
+def basic_auth(credentials: str) -> str:
+    """The value of a header with `user:password`."""
+    return f"Basic {basic_credentials(credentials)}"
+
+
+def basic_credentials(credentials: str) -> str:
+    """`user:password` as it is sent."""
+    return b2a_base64(credentials.encode(), newline=False).decode()
 
 
 def _percent_encode(target: str) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from base64 import b64encode
 
-from kpwatch.base.http import redact_url
+from kpwatch.base.http import basic_credentials, redact_url
 from kpwatch.config.input_keys import INPUT_TABLES
 from kpwatch.config.root_keys import ROOT_TABLES
 
@@ -37,7 +36,7 @@ def secrets_in(value: object) -> frozenset[str]:
     if isinstance(value, dict):
         for user, password in (("username", "password"), ("basic_auth_user", "basic_auth_pass")):
             if isinstance(value.get(password), str):
-                found.add(b64encode(f"{value.get(user, '')}:{value[password]}".encode()).decode())
+                found.add(basic_credentials(f"{value.get(user, '')}:{value[password]}"))
     for inner in value if isinstance(value, list | tuple) else ():
         found |= secrets_in(inner)
     if isinstance(value, str) and "://" in value:
@@ -49,7 +48,7 @@ def _in_url(text: str) -> set[str]:
     """Its password, as it is and as it is sent, and what its query says, where tokens like to stand."""
     userinfo, _, _ = text.partition("://")[2].partition("/")[0].rpartition("@")
     found = {pair.partition("=")[2] for pair in text.partition("#")[0].partition("?")[2].split("&")}
-    return found | ({userinfo.partition(":")[2], b64encode(userinfo.encode()).decode()} if userinfo else set())
+    return found | ({userinfo.partition(":")[2], basic_credentials(userinfo)} if userinfo else set())
 
 
 def hash_of(tables: object) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kpwatch.base.http import basic_auth
+from kpwatch.base.http import basic_credentials
 from kpwatch.base.looks import Look, look_at
 from kpwatch.base.tls import PEM_MARK
 from kpwatch.config.options import OUR_INPUT
@@ -53,7 +53,7 @@ def secrets_in_files(options: AgentOptions) -> Iterator[str]:
         except (OSError, UnicodeDecodeError):
             continue  # who uses it says so
         yield secret
-        yield basic_auth(user, secret).removeprefix("Basic ")
+        yield basic_credentials(f"{user}:{secret}")
 
 
 def _password_files(options: AgentOptions) -> dict[str, str]:

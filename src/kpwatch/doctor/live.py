@@ -8,14 +8,13 @@ does not answer there is held against the node only where its metrics port does 
 from __future__ import annotations
 
 import socket
-from base64 import b64encode
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from kpwatch import __version__
 from kpwatch.base.connection import Connection
 from kpwatch.base.errors import UsageError
-from kpwatch.base.http import Answer, Failure, Url, format_request, parse_url, redact_url
+from kpwatch.base.http import Answer, Failure, Url, basic_auth, format_request, parse_url, redact_url
 from kpwatch.base.loop import Loop
 from kpwatch.doctor.documents import PATHS, Node, Reply, Scrape
 from kpwatch.exposition.formats import accept_header
@@ -88,7 +87,7 @@ def _authorization(text: str) -> str:
     user, at, _ = text.partition("://")[2].partition("/")[0].rpartition("@")
     if not at:
         return ""
-    return f"Basic {b64encode(unquote(user).encode()).decode()}"
+    return basic_auth(unquote(user))
 
 
 def examine(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlencode, urlsplit
@@ -11,7 +10,7 @@ from urllib.request import Request, urlopen
 
 from kpwatch import __version__
 from kpwatch.base.errors import KpwatchError, QueryFailed, UsageError
-from kpwatch.base.http import redact_url
+from kpwatch.base.http import basic_auth, redact_url
 
 _ANSWER_LIMIT_BYTES = 1 << 30
 
@@ -74,8 +73,8 @@ def without_secret(url: str) -> tuple[str, dict[str, str]]:
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     if parts.username is None:
         return place, {}
-    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return place, {"Authorization": f"Basic {b64encode(credentials).decode()}"}
+    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return place, {"Authorization": basic_auth(credentials)}
 
 
 def reason_of(body: bytes) -> str:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.base.connection import Connection
-from kpwatch.base.http import Answer, Failure, excerpt, format_request, parse_proxy, parse_url, redact_url
+from kpwatch.base.http import Answer, Failure, basic_auth, excerpt, format_request, parse_proxy, parse_url, redact_url
 from kpwatch.heartbeat.machine import Machine
 from kpwatch.heartbeat.options import MIN_INTERVAL_SECONDS
 from kpwatch.heartbeat.report import cpu_percent, heartbeat, memory_percent
@@ -105,8 +104,7 @@ class Heartbeat:
             "User-Agent": f"kpwatch/{__version__}",
         }
         if options.basic_auth_pass:
-            credentials = b64encode(f"{options.basic_auth_user}:{options.basic_auth_pass}".encode()).decode()
-            headers["Authorization"] = f"Basic {credentials}"
+            headers["Authorization"] = basic_auth(f"{options.basic_auth_user}:{options.basic_auth_pass}")
         headers.update(options.headers)
         return headers
 

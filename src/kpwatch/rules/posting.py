@@ -6,13 +6,13 @@ so a changed token needs no restart.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError, KpwatchError
+from kpwatch.base.http import basic_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ class Poster:
         if address.bearer_token_file:
             headers["authorization"] = f"Bearer {secret_of(address.bearer_token_file)}"
         elif address.basic_auth_file:
-            headers["authorization"] = f"Basic {base64.b64encode(secret_of(address.basic_auth_file).encode()).decode()}"
+            headers["authorization"] = basic_auth(secret_of(address.basic_auth_file))
         is_tls = url.lower().startswith("https:")
         if self._client is None or self._is_tls is not is_tls:
             self.close()

@@ -53,7 +53,7 @@ def scrape_request(options: TargetOptions, url: Url, *, secrets: bool = True) ->
     if token:
         headers["Authorization"] = f"Bearer {token}"
     elif options.username and options.password:
-        headers["Authorization"] = basic_auth(options.username, options.password)
+        headers["Authorization"] = basic_auth(f"{options.username}:{options.password}")
     headers.update(options.headers)
     return format_request("GET", url, headers)
 

@@ -44,7 +44,7 @@ def _authorization(options: WriterOptions) -> str:
     password = options.basic_auth_pass
     if options.basic_auth_pass_file:
         password = _secret("basic_auth_pass_file", options.basic_auth_pass_file)
-    return basic_auth(options.basic_auth_user, password)
+    return basic_auth(f"{options.basic_auth_user}:{password}")
 
 
 def _secret(key: str, path: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpwatch import __version__
 from kpwatch.base.errors import ConfigError, TooBusy, UpstreamDown, UpstreamSlow
-from kpwatch.base.http import redact_url
+from kpwatch.base.http import basic_auth, redact_url
 from kpwatch.base.looks import look_at
 
 if TYPE_CHECKING:
@@ -263,8 +263,6 @@ class Upstream:
 
     def _who(self) -> dict[str, str]:
         """Headers of every request."""
-        import base64  # noqa: PLC0415 - one import for the few who need it
-
         headers = {
             "user-agent": f"kpwatch-hub/{__version__}",
             **{name.lower(): it for name, it in self.options.headers},
@@ -274,7 +272,7 @@ class Upstream:
         if self._bearer:
             headers["authorization"] = f"Bearer {self._bearer.text}"
         elif self._basic:
-            headers["authorization"] = f"Basic {base64.b64encode(self._basic.text.encode()).decode()}"
+            headers["authorization"] = basic_auth(self._basic.text)
         return headers
 
     def _client_options(self, httpx2: Any) -> dict[str, Any]:
