@@ -134,6 +134,8 @@ class KubeApi:
     def _serve(self, peer: Peer) -> None:
         while True:
             request = peer.request()
+            # Read before the refusal is looked at: who refuses and then ends all watches meets one of both.
+            cuts_and_ends = self._cuts, self._ends
             if self.refusal is not None:
                 status, headers = self.refusal
                 said = {"kind": "Status", "message": f"refused for a test with {status}", "code": status}
@@ -141,14 +143,14 @@ class KubeApi:
             elif self.token and request.headers.get("authorization") != f"Bearer {self.token}":
                 peer.send(response(b'{"kind":"Status","message":"Unauthorized","code":401}', 401))
             else:
-                self._answer(peer, request)
+                self._answer(peer, request, cuts_and_ends)
 
-    def _answer(self, peer: Peer, request: Request) -> None:
+    def _answer(self, peer: Peer, request: Request, cuts_and_ends: tuple[int, int]) -> None:
         parts = urlsplit(request.target)
         resource = parts.path.rpartition("/")[2]
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if "watch" in query:
-            self._watch(peer, resource, int(query["resourceVersion"]))
+            self._watch(peer, resource, int(query["resourceVersion"]), *cuts_and_ends)
         else:
             self._list(peer, resource, query)
 
@@ -164,12 +166,11 @@ class KubeApi:
         page = {"kind": "List", "metadata": metadata, "items": everything[int(start) : end]}
         peer.send(response(json.dumps(page).encode()))
 
-    def _watch(self, peer: Peer, resource: str, version: int) -> None:
+    def _watch(self, peer: Peer, resource: str, version: int, cuts: int, ends: int) -> None:
         if version < self._oldest:
             peer.send(response(json.dumps(GONE).encode(), 410))
             return
         peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        cuts, ends = self._cuts, self._ends
         while True:
             with self._changed:
                 deadline = time.monotonic() + 3 * WAIT_SECONDS

@@ -11,8 +11,9 @@ Bounded by bytes; least recently used goes first. Thread-safe.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
+
+from kpwatch.base.recent import InOrder
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -39,8 +40,7 @@ class KeptAnswers:
     def __init__(self, source: ChangingSource, bytes_max: int, telemetry: Registry) -> None:
         self._source = source
         self._bytes_max = bytes_max
-        self._bytes = 0
-        self._entries: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._entries: InOrder[Hashable, _Kept] = InOrder(bytes_max, lambda _, kept: _size(kept.answer))
         self._lock = threading.Lock()
         self._found, self._missed, self._outdated = (
             telemetry.counter(
@@ -50,7 +50,9 @@ class KeptAnswers:
             )
             for answer in ("found", "missed", "outdated")
         )
-        telemetry.gauge("kpwatch_hub_kept_answers_bytes", "Answers kept for who asks the same.", lambda: self._bytes)
+        telemetry.gauge(
+            "kpwatch_hub_kept_answers_bytes", "Answers kept for who asks the same.", lambda: self._entries.weight
+        )
 
     def changes(self) -> int:
         """To be read before an answer is begun, see `put`."""
@@ -64,25 +66,19 @@ class KeptAnswers:
                 self._missed.add()
                 return None
             if not self._source.is_as_it_was(kept.changes, *kept.stretch_ms):
-                self._forget(question)
+                self._entries.drop(question)
                 self._outdated.add()
                 return None
-            self._entries.move_to_end(question)
             self._found.add()
         return kept.answer
 
     def put(self, question: Hashable, answer: Answer, changes: int, stretch_ms: tuple[int, int]) -> None:
         """Keep an answer that was made of that stretch, begun when so much had happened."""
-        size = len(answer.body) + ENTRY_BYTES
-        if size * SHARE_MAX > self._bytes_max or not self._source.is_as_it_was(changes, *stretch_ms):
+        if _size(answer) * SHARE_MAX > self._bytes_max or not self._source.is_as_it_was(changes, *stretch_ms):
             return
         with self._lock:
-            if question in self._entries:
-                self._forget(question)
-            self._entries[question] = _Kept(answer, changes, stretch_ms)
-            self._bytes += size
-            while self._bytes > self._bytes_max:
-                self._forget(next(iter(self._entries)))
+            self._entries.put(question, _Kept(answer, changes, stretch_ms))
 
-    def _forget(self, question: Hashable) -> None:
-        self._bytes -= len(self._entries.pop(question).answer.body) + ENTRY_BYTES
+
+def _size(answer: Answer) -> int:
+    return len(answer.body) + ENTRY_BYTES

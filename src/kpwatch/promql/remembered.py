@@ -3,51 +3,33 @@
 Grouping thousands of series means looking at every label of each, which costs more than adding up their numbers. But a
 dashboard asks the same again, and a store hands out the same objects again (its cache has them): then so do the
 functions here, and a sequence is recognised by the identities of its members. An entry holds its label sets, so that
-none of these identities can become somebody else's. How many label sets are held is bounded: entries live in two
-generations, what is asked for moves to the younger one, and when that is full the older one is let go.
+none of these identities can become somebody else's. How many label sets are held is bounded; what is asked for
+stays (`base/recent.py`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
+from kpwatch.base.recent import Recent
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from kpwatch.model.labels import Labels
 
-GENERATION_LABEL_SETS = 1 << 16
+LABEL_SETS_KEPT = 1 << 17
 LABEL_SETS_MAX = 1 << 15
 """Longer sequences are not remembered: no dashboard shows them."""
 
-_Entries: TypeAlias = "dict[Any, tuple[tuple[Labels, ...], Any]]"
 Result = TypeVar("Result")
 More = ParamSpec("More")
 
 
-class _Memory:
-    """Shared by threads, without a lock: what two of them do at once may be forgotten, but is never wrong."""
+_Known: TypeAlias = "tuple[tuple[Labels, ...], Any]"
 
-    def __init__(self) -> None:
-        self._young: _Entries = {}
-        self._old: _Entries = {}
-        self._held = 0
-        """Label sets of the young ones."""
-
-    def get(self, key: Any) -> tuple[tuple[Labels, ...], Any] | None:
-        found = self._young.get(key)
-        if found is None and (found := self._old.get(key)) is not None:
-            self.put(key, *found)
-        return found
-
-    def put(self, key: Any, labels: tuple[Labels, ...], value: Any) -> None:
-        if self._held + len(labels) > GENERATION_LABEL_SETS:
-            self._old, self._young, self._held = self._young, {}, 0
-        self._held += len(labels) + 1
-        self._young[key] = (labels, value)
-
-
-_MEMORY = _Memory()
+_MEMORY: Recent[Hashable, _Known] = Recent(LABEL_SETS_KEPT, lambda _, known: len(known[0]) + 1)
+"""Shared by threads."""
 
 
 def remembered(
@@ -63,7 +45,7 @@ def remembered(
         if found is None:
             held = tuple(labels)
             found = held, work(held, *more, **named)
-            _MEMORY.put(key, *found)
+            _MEMORY.put(key, found)
         result: Result = found[1]
         return result
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kpwatch.base.recent import InOrder, Recent
 from kpwatch.receive import tracks
-from kpwatch.receive.recent import InOrder, Recent
 from kpwatch.receive.sample_form import (
     TIME_FIELD_BYTES,
     VALUE_SAMPLE,

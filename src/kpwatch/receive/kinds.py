@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.receive.recent import Recent
+from kpwatch.base.recent import Recent
 from kpwatch.receive.symbols import packed_references
 
 if TYPE_CHECKING:

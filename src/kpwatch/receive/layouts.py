@@ -18,10 +18,10 @@ from operator import not_
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.base.errors import BadInput
+from kpwatch.base.recent import Recent
 from kpwatch.model.frames import Layout
 from kpwatch.model.labels import TARGET_LABEL_NAMES, split_target
 from kpwatch.receive.labels import admit
-from kpwatch.receive.recent import Recent
 from kpwatch.remote_write.protobuf import decode_varint
 from kpwatch.remote_write.v1 import decode_labels
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.receive.recent import InOrder, Recent
+from kpwatch.base.recent import InOrder, Recent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

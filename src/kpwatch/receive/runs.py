@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kpwatch.receive.recent import Recent
+from kpwatch.base.recent import Recent
 from kpwatch.receive.sample_form import six_byte_timestamp
 
 if TYPE_CHECKING:

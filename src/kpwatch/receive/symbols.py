@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from kpwatch.base.errors import BadInput, TooLarge
+from kpwatch.base.recent import Recent
 from kpwatch.receive.layouts import ENTRY_BYTES, KnownSeries
-from kpwatch.receive.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

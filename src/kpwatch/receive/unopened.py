@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kpwatch.base.recent import Recent
 from kpwatch.model.frames import Frame
-from kpwatch.receive.recent import Recent
 from kpwatch.receive.sample_form import TIME_TAG, six_byte_timestamp
 from kpwatch.remote_write.snappy import decompress, promised_length
 

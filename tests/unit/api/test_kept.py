@@ -182,4 +182,4 @@ def test_bounded(tmp_path: Path) -> None:
         assert [kept.find(number) is not None for number in range(3)] == [True, False, True]
         kept.put("large", Answer(200, b"x" * 11), kept.changes(), (0, 1))
         assert kept.find("large") is None
-        assert kept._bytes == SHARE_MAX * (ENTRY_BYTES + 10)
+        assert kept._entries.weight == SHARE_MAX * (ENTRY_BYTES + 10)

@@ -6,7 +6,7 @@ import gc
 
 from kpwatch.model.labels import Labels, make_labels
 from kpwatch.promql.grouping import group_rows
-from kpwatch.promql.remembered import GENERATION_LABEL_SETS, LABEL_SETS_MAX, remembered
+from kpwatch.promql.remembered import LABEL_SETS_KEPT, LABEL_SETS_MAX, remembered
 
 
 def labels(number: int) -> Labels:
@@ -50,7 +50,7 @@ def test_much_is_worked_out_each_time() -> None:
     for rows in (long, long, used, unused):
         count(rows)
     assert len(asked) == 4
-    others = 3 * GENERATION_LABEL_SETS // LABEL_SETS_MAX
+    others = 3 * LABEL_SETS_KEPT // 2 // LABEL_SETS_MAX
     for number in range(others):
         count([labels(number)] * LABEL_SETS_MAX)
         count(used)

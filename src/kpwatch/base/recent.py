@@ -1,6 +1,6 @@
 """Bounded memories of what was used lately. Pure.
 
-`Recent` has two generations: what is put or found goes into the young one; when that holds half of the bytes allowed,
+`Recent` has two generations: what is put or found goes into the young one; when that holds half of what is allowed,
 it becomes the old one and the former old one is forgotten. So an entry survives as long as it is used at least once a
 generation, and every operation is one or two dict lookups. But whoever goes round and round through more than half of
 the limit finds nothing any more: for few large entries there is `InOrder`, which forgets what was used least recently.
@@ -19,16 +19,19 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """A mapping that forgets; `weigh` says how many bytes an entry costs."""
+    """A mapping that forgets; `weigh` says what an entry costs, in the limit's unit, for the most part bytes.
 
-    __slots__ = ("_half_bytes", "_old", "_weigh", "_young", "_young_bytes", "forgotten")
+    Threads that share it without a lock may forget what they put at the same time, and find nothing that is wrong.
+    """
 
-    def __init__(self, limit_bytes: int, weigh: Callable[[Key, Value], int]) -> None:
-        self._half_bytes = limit_bytes // 2
+    __slots__ = ("_half", "_old", "_weigh", "_young", "_young_weight", "forgotten")
+
+    def __init__(self, limit: int, weigh: Callable[[Key, Value], int]) -> None:
+        self._half = limit // 2
         self._weigh = weigh
         self._young: dict[Key, Value] = {}
         self._old: dict[Key, Value] = {}
-        self._young_bytes = 0
+        self._young_weight = 0
         self.forgotten = 0
         """Entries that were dropped for want of room."""
 
@@ -49,20 +52,20 @@ class Recent(Generic[Key, Value]):
         """Remember `value`; an entry heavier than half of the limit is not remembered at all."""
         weight = self._weigh(key, value)
         self.drop(key)
-        if weight > self._half_bytes:
+        if weight > self._half:
             self.forgotten += 1
             return
-        if self._young_bytes + weight > self._half_bytes:
+        if self._young_weight + weight > self._half:
             self.forgotten += len(self._old)
-            self._old, self._young, self._young_bytes = self._young, {}, 0
+            self._old, self._young, self._young_weight = self._young, {}, 0
         self._young[key] = value
-        self._young_bytes += weight
+        self._young_weight += weight
 
     def drop(self, key: Key) -> None:
         """Forget `key`, which may be unknown."""
         value = self._young.pop(key, None)
         if value is not None:
-            self._young_bytes -= self._weigh(key, value)
+            self._young_weight -= self._weigh(key, value)
         self._old.pop(key, None)
 
     def __len__(self) -> int:
@@ -72,13 +75,14 @@ class Recent(Generic[Key, Value]):
 class InOrder(Generic[Key, Value]):
     """The same mapping, with exact order and the whole limit for use."""
 
-    __slots__ = ("_bytes", "_entries", "_limit_bytes", "_weigh", "forgotten")
+    __slots__ = ("_entries", "_limit", "_weigh", "forgotten", "weight")
 
-    def __init__(self, limit_bytes: int, weigh: Callable[[Key, Value], int]) -> None:
-        self._limit_bytes = limit_bytes
+    def __init__(self, limit: int, weigh: Callable[[Key, Value], int]) -> None:
+        self._limit = limit
         self._weigh = weigh
         self._entries: OrderedDict[Key, Value] = OrderedDict()
-        self._bytes = 0
+        self.weight = 0
+        """Of all entries."""
         self.forgotten = 0
         """Entries that were dropped for want of room."""
 
@@ -93,12 +97,12 @@ class InOrder(Generic[Key, Value]):
         """Remember `value`; an entry heavier than half of the limit is not remembered at all."""
         weight = self._weigh(key, value)
         self.drop(key)
-        if 2 * weight > self._limit_bytes:
+        if 2 * weight > self._limit:
             self.forgotten += 1
             return
         self._entries[key] = value
-        self._bytes += weight
-        while self._bytes > self._limit_bytes:
+        self.weight += weight
+        while self.weight > self._limit:
             self.forgotten += 1
             self.drop(next(iter(self._entries)))
 
@@ -106,7 +110,7 @@ class InOrder(Generic[Key, Value]):
         """Forget `key`, which may be unknown."""
         value = self._entries.pop(key, None)
         if value is not None:
-            self._bytes -= self._weigh(key, value)
+            self.weight -= self._weigh(key, value)
 
     def __len__(self) -> int:
         return len(self._entries)

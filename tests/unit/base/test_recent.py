@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kpwatch.receive.recent import InOrder, Recent
+from kpwatch.base.recent import InOrder, Recent
 
 
 def memory(limit: int, kind: type = Recent) -> Recent[str, int]:
