@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,18 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kpwatch.model.numbers import STALE_NAN_BITS
-from kpwatch.store.packing import (
-    Damaged,
-    assemble,
-    compress,
-    compress_fast,
-    decompress,
-    decompress_fast,
-    planes,
-    width_of,
-)  # fmt: skip
+from kpwatch.store.decoding import Piece, decode
+from kpwatch.store.packing import Damaged, assemble, compress, compress_fast, decompress_fast, planes, width_of
 from kpwatch.store.parts import Part
-from kpwatch.store.streams import CONSTANT, decode_columns, encode_columns, unzigzag, zigzag
+from kpwatch.store.streams import CONSTANT, encode_columns, unzigzag, zigzag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +38,7 @@ GROUP = struct.Struct("<IIII")  # streams up to its end, width of a number, byte
 GROUP_BYTES = 16 << 10
 """Uncompressed bytes of a group: what a query for one column has to decompress."""
 HEAD_BYTES_MAX = 1 << 30
+NO_STREAMS: NDArray[np.uint32] = np.zeros(0, np.uint32)
 NO_ROWS: NDArray[np.int64] = np.zeros(0, np.int64)
 
 
@@ -173,16 +165,17 @@ def _group_bounds(widths: list[int], length: int) -> list[int]:
 
 @dataclass(slots=True, eq=False)
 class StoredPart:
-    """A part as the head describes it; numbers that only some queries need stay packed as planes (width, columns)."""
+    """A part as the head describes it."""
 
     rows: int
     columns: Ids
     timestamps_ms: Times
     stale: NDArray[np.int64]
     kinds: NDArray[np.uint8]
-    firsts: NDArray[np.uint8]
-    stream_of: NDArray[np.uint8]
-    residual_of: NDArray[np.uint8]
+    firsts: Bits
+    stream_of: NDArray[np.uint32]
+    residual_of: NDArray[np.uint32]
+    """Empty where no column has one."""
     bounds: list[int]
     """First stream of each group, and behind the last."""
     widths: list[int]
@@ -193,8 +186,17 @@ class StoredPart:
     @property
     def size(self) -> int:
         """Bytes of the arrays that belong to this part alone."""
-        packed = (self.kinds, self.firsts, self.stream_of, self.residual_of)
-        return self.timestamps_ms.nbytes + sum(array.nbytes for array in packed) + 150 * len(self.bounds)
+        own = (self.timestamps_ms, self.kinds, self.firsts, self.stream_of, self.residual_of)
+        return sum(array.nbytes for array in own) + 150 * len(self.bounds)
+
+    def group_shape(self, group: int) -> tuple[int, int, int]:
+        """(width, streams, numbers) of a group's planes."""
+        return self.widths[group], self.bounds[group + 1] - self.bounds[group], self.rows - 1
+
+    def group_bytes(self, group: int) -> int:
+        """Bytes of a group, unpacked."""
+        width, streams, numbers = self.group_shape(group)
+        return width * streams * numbers
 
 
 class BlockReader:
@@ -230,31 +232,10 @@ class BlockReader:
     def select(self, part: StoredPart, places: NDArray[np.int64]) -> Bits:
         """Bit patterns (len(places), rows) of the columns at `places` in `part.columns`."""
         bits = np.empty((len(places), part.rows), np.int64)
-        self.select_into(part, places, bits)
+        (outcome,) = decode([Piece(self, part, places, bits)])
+        if outcome:
+            raise Damaged(outcome)
         return bits
-
-    def select_into(self, part: StoredPart, places: NDArray[np.int64], bits: Bits) -> None:
-        """The same, written into an array of that shape."""
-        kinds = part.kinds[places]
-        firsts = assemble(part.firsts[:, places]).view(np.int64)
-        lines = kinds.nonzero()[0]
-        if len(lines) == len(places):
-            self._moving(part, places, kinds, firsts, bits)
-        else:
-            bits[:] = firsts[:, None]
-            if len(lines):
-                moving = np.empty((len(lines), part.rows), np.int64)
-                self._moving(part, places[lines], kinds[lines], firsts[lines], moving)
-                bits[lines] = moving
-        if len(part.stale):
-            bits[:, part.stale] = STALE_NAN_BITS
-
-    def _moving(
-        self, part: StoredPart, places: NDArray[np.int64], kinds: NDArray[np.uint8], firsts: Bits, bits: Bits
-    ) -> None:
-        words = self._read_streams(part, assemble(part.stream_of[:, places]).view(np.int64))
-        residuals = self._read_residuals(part, places) if len(part.residual_of) else None
-        decode_columns(kinds, firsts, words, residuals, bits)
 
     def everything(self) -> list[Part]:
         """All parts, decoded."""
@@ -263,44 +244,22 @@ class BlockReader:
             for part in self.parts
         ]
 
-    def _read_residuals(self, part: StoredPart, places: NDArray[np.int64]) -> NDArray[np.uint64] | None:
-        owned = assemble(part.residual_of[:, places]).view(np.int64)
-        lines = owned.nonzero()[0]
-        if not len(lines):
-            return None
-        words = np.zeros((len(places), part.rows - 1), np.uint64)
-        words[lines] = self._read_streams(part, owned[lines] - 1)
-        return words
-
-    def _read_streams(self, part: StoredPart, streams: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """The named streams, one line each: uint64 (len(streams), rows - 1)."""
-        chosen = streams.tolist()
-        if max(chosen) >= part.bounds[-1]:
-            raise Damaged(f"a column points to stream {max(chosen)}, there are {part.bounds[-1]}")
-        group_of = [bisect_right(part.bounds, stream) - 1 for stream in chosen]
-        groups = set(group_of)
-        if len(groups) == 1:
-            return assemble(self._read_group(part, group_of[0])[:, streams - part.bounds[group_of[0]]])
-        words = np.empty((len(streams), part.rows - 1), np.uint64)
-        owners = np.array(group_of)
-        for group in groups:
-            lines = owners == group
-            words[lines] = assemble(self._read_group(part, group)[:, streams[lines] - part.bounds[group]])
-        return words
-
-    def _read_group(self, part: StoredPart, group: int) -> NDArray[np.uint8]:
-        """A group's planes: uint8 (width, streams, rows - 1)."""
+    def packed_group(self, part: StoredPart, group: int) -> bytes | memoryview:
+        """A group as it is stored."""
         start, end = part.offsets[group], part.offsets[group + 1]
-        if self._kept is not None and start in self._kept:
-            return self._kept[start]
         packed = self._source(start, end - start)
         if zlib.crc32(packed) != part.checksums[group]:
             raise Damaged(f"bytes {start} to {end} of the block have a wrong checksum")
-        shape = (part.widths[group], part.bounds[group + 1] - part.bounds[group], part.rows - 1)
-        found = decompress(packed, shape[0] * shape[1] * shape[2]).reshape(shape)
+        return packed
+
+    def kept(self, part: StoredPart, group: int) -> NDArray[np.uint8] | None:
+        """A group that was unpacked before, where such are kept."""
+        return self._kept.get(part.offsets[group]) if self._kept is not None else None
+
+    def keep(self, part: StoredPart, group: int, planes: NDArray[np.uint8]) -> None:
+        """Keep an unpacked group, where such are kept."""
         if self._kept is not None:
-            self._kept[start] = found
-        return found
+            self._kept[part.offsets[group]] = planes
 
 
 def _read_head(raw: NDArray[np.uint8], offset: int, known: dict[bytes, Ids]) -> list[StoredPart]:
@@ -328,10 +287,10 @@ def _read_part(raw: NDArray[np.uint8], at: int, offset: int, known: dict[bytes, 
         _read_columns(first_column, arrays[0], known),
         _read_times(first_time, assemble(arrays[1])),
         assemble(arrays[2]).view(np.int64) if stale else NO_ROWS,
-        arrays[3][0] if widths[3] else np.zeros(columns, np.uint8),
-        arrays[4],
-        arrays[5],
-        arrays[6],
+        arrays[3][0].copy() if widths[3] else np.zeros(columns, np.uint8),
+        assemble(arrays[4]).view(np.int64),
+        assemble(arrays[5]).astype(np.uint32),
+        assemble(arrays[6]).astype(np.uint32) if widths[6] else NO_STREAMS,
         [0, *ends],
         group_widths,
         list(accumulate(sizes, initial=offset)),

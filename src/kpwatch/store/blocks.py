@@ -31,6 +31,12 @@ ROW = """
     SELECT id, target, start_ms, end_ms, row_count, sample_count, checksum, length(body)
     FROM blocks """
 OVERLAPPING = ROW + "WHERE target = ? AND start_ms <= ? AND end_ms >= ? ORDER BY id"
+TOGETHER = 32
+"""Targets that are listed with one statement."""
+OVERLAPPING_OF_SOME = (
+    f"{ROW}WHERE target IN ({', '.join('?' * TOGETHER)}) AND start_ms <= ? AND end_ms >= ? ORDER BY id"
+)
+NO_TARGET = -1
 ONE = ROW + "WHERE id = ?"
 NUMBERS = "SELECT id FROM blocks WHERE target = ? AND start_ms <= ? AND end_ms >= ? AND id > ? ORDER BY id"
 
@@ -111,6 +117,24 @@ def listed(connection: sqlite3.Connection, target: int, start_ms: int, end_ms: i
             raise
         for (number,) in connection.execute(NUMBERS, (target, end_ms, start_ms, last)).fetchall():
             yield _listed_alone(connection, number)
+
+
+def listed_of_some(
+    connection: sqlite3.Connection, targets: Sequence[int], start_ms: int, end_ms: int
+) -> list[list[Listed]]:
+    """The same of each of some targets, at most `TOGETHER`."""
+    if len(targets) > 1:
+        by_target: dict[object, list[Listed]] = {target: [] for target in targets}
+        places = [*targets, *[NO_TARGET] * (TOGETHER - len(targets))]
+        try:
+            for found in connection.execute(OVERLAPPING_OF_SOME, (*places, end_ms, start_ms)):
+                by_target[found[1]].append(Listed(BlockRow(*found[:6]), *found[6:]))
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+        else:
+            return list(by_target.values())
+    return [list(listed(connection, target, start_ms, end_ms)) for target in targets]
 
 
 def overlapping(

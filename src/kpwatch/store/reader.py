@@ -10,8 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from kpwatch.store.catalog import NEVER_MS
 from kpwatch.store.packing import Damaged
 from kpwatch.store.parts import Part, Wanted, between, clip, merge
 from kpwatch.store.schema import connect_reader, store_error
-from kpwatch.store.strips import Strip, read
+from kpwatch.store.strips import Stored, Strip, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,9 +36,11 @@ if TYPE_CHECKING:
     from kpwatch.store.catalog import Catalog, Target
     from kpwatch.store.head import Head, HeadRow
     from kpwatch.store.index import Found
-    from kpwatch.store.parts import Bits, Ids, Times
+    from kpwatch.store.parts import Ids, Times
 
 IDLE_CONNECTIONS = 4
+CELLS_TOGETHER = 1 << 18
+"""So many samples of several targets are read together, about: 2 MB."""
 LABELS_BYTES = 150
 """What a label set takes; its texts are the catalog's."""
 
@@ -99,6 +100,15 @@ class ReaderPool:
             connection.close()
 
 
+class _LookUp(NamedTuple):
+    """A target whose blocks have to be looked for."""
+
+    found: Found
+    wanted: Wanted
+    blocks_changed: int
+    """How often they had changed, before anybody looked."""
+
+
 class Query:
     """One select."""
 
@@ -121,15 +131,14 @@ class Query:
         known = list(map(self._known, self._found, changed))
         with ExitStack() as stack:
             if None in known:
-                connection = stack.enter_context(pool.snapshot())
+                sealed = self._sealed(stack.enter_context(pool.snapshot()), known, changed, skip, report)
             else:
                 pool.require_open()
-            for found, rows, blocks_changed, sealed in zip(self._found, heads, changed, known, strict=True):
-                if sealed is None:
-                    sealed = self._sealed(connection, found, blocks_changed, skip, report)  # noqa: PLW2901
+                sealed = iter(cast("list[list[Part]]", known))
+            for found, rows, parts in zip(self._found, heads, sealed, strict=True):
                 unsealed = self._from_head(found, rows)
                 is_merged = not unsealed and len(found.columns) <= COLUMNS_MAX
-                for part in sealed if is_merged else merge([*sealed, *unsealed]):
+                for part in parts if is_merged else merge([*parts, *unsealed]):
                     yield from self._slice(found.target, part)
 
     def _wanted_of(self, columns: Ids) -> Wanted:
@@ -166,61 +175,102 @@ class Query:
     def _sealed(
         self,
         connection: sqlite3.Connection,
-        found: Found,
-        blocks_changed: int,
+        known: Sequence[list[Part] | None],
+        changed: Sequence[int],
         skip: set[int],
         report: Callable[[int, str], None],
-    ) -> list[Part]:
-        """What blocks have, merged if it is for the cache.
+    ) -> Iterator[Iterable[Part]]:
+        """What blocks have, target by target, merged if it is for the cache; `known` is known already.
 
-        `blocks_changed` was read after the head's rows were taken and before the snapshot.
+        `changed`: of each target how often its blocks had changed, read after the head's rows and before the snapshot.
         """
-        target, sealed_ms = found.target, found.target.sealed_ms
-        wanted = self._wanted_of(found.columns)
-        if len(wanted.columns) > COLUMNS_MAX:
-            return self._clipped(self._many_columns(connection, target.number, wanted, skip, report))
-        failed: list[int] = []
+        look_up = [
+            _LookUp(found, self._wanted_of(found.columns), blocks_changed)
+            for found, parts, blocks_changed in zip(self._found, known, changed, strict=True)
+            if parts is None
+        ]
+        looked_up = self._looked_up(connection, look_up, skip, report)
+        for parts in known:
+            yield next(looked_up) if parts is None else parts
 
-        def fail(number: int, reason: str) -> None:
-            failed.append(number)
-            report(number, reason)
+    def _looked_up(
+        self,
+        connection: sqlite3.Connection,
+        look_up: Sequence[_LookUp],
+        skip: set[int],
+        report: Callable[[int, str], None],
+    ) -> Iterator[Iterable[Part]]:
+        """Those of one listing, and of these as many as are worth it, are read together."""
+        for first in range(0, len(look_up), blocks.TOGETHER):
+            some = look_up[first : first + blocks.TOGETHER]
+            numbers = [one.found.target.number for one in some]
+            listed = blocks.listed_of_some(connection, numbers, self._start_ms, self._end_ms)
+            waiting: list[tuple[_LookUp, list[Listed]]] = []
+            cells = 0
+            for one, every in zip(some, listed, strict=True):
+                rows = [block for block in every if block.row.number not in skip]  # told of when they were put there
+                if len(one.wanted.columns) > COLUMNS_MAX:
+                    yield from self._read(connection, waiting, report)
+                    yield self._clipped(self._many_columns(connection, rows, one.wanted, report))
+                    waiting, cells = [], 0
+                    continue
+                waiting.append((one, rows))
+                cells += len(one.wanted.columns) * sum(block.row.rows for block in rows if block.length >= 0)
+                if cells > CELLS_TOGETHER:
+                    yield from self._read(connection, waiting, report)
+                    waiting, cells = [], 0
+            yield from self._read(connection, waiting, report)
 
-        before = self._known_sealed(target, wanted)
-        known = before.by_block if before is not None else {}
-        strips: list[Strip] = []
-        for block in self._listed(connection, target.number, skip):
-            try:
-                strips += self._strips(connection, block, wanted, known.get(block))
-            except Damaged as error:
-                fail(block.row.number, str(error))
-        by_block, parts = read(strips, fail)
-        if not failed:
-            for part in parts:
-                part.bits.flags.writeable = False
-            end_ms = self._end_ms if self._end_ms < sealed_ms else NEVER_MS
-            sealed = Sealed(blocks_changed, self._start_ms, end_ms, parts, by_block)
-            self._budget.put(("blocks", target.number, wanted.key), sealed, sealed.size)
-        return self._clipped(parts)
+    def _read(
+        self,
+        connection: sqlite3.Connection,
+        look_up: Sequence[tuple[_LookUp, list[Listed]]],
+        report: Callable[[int, str], None],
+    ) -> list[list[Part]]:
+        """What blocks of some targets have, kept in the cache."""
+        failed: set[int] = set()
+
+        def fail(place: int, block: Listed, reason: str) -> None:
+            failed.add(place)
+            report(block.row.number, reason)
+
+        strips_of: list[list[Strip]] = []
+        for place, (one, listed) in enumerate(look_up):
+            before = self._known_sealed(one.found.target, one.wanted)
+            known = before.by_block if before is not None else {}
+            strips_of.append([])
+            for block in listed:
+                try:
+                    strips_of[-1] += self._strips(connection, block, one.wanted, known.get(block))
+                except Damaged as error:
+                    fail(place, block, str(error))
+        answers: list[list[Part]] = []
+        for place, ((one, _), (by_block, parts)) in enumerate(zip(look_up, read(strips_of, fail), strict=True)):
+            if place not in failed:
+                self._keep(one, by_block, parts)
+            answers.append(self._clipped(parts))
+        return answers
+
+    def _keep(self, one: _LookUp, by_block: dict[Listed, list[Part]], parts: list[Part]) -> None:
+        for part in parts:
+            part.bits.flags.writeable = False
+        end_ms = self._end_ms if self._end_ms < one.found.target.sealed_ms else NEVER_MS
+        sealed = Sealed(one.blocks_changed, self._start_ms, end_ms, parts, by_block)
+        self._budget.put(("blocks", one.found.target.number, one.wanted.key), sealed, sealed.size)
 
     def _clipped(self, parts: Iterable[Part]) -> list[Part]:
         clipped = [clip(part, self._start_ms, self._end_ms) for part in parts if self._overlaps(part.timestamps_ms)]
         return [part for part in clipped if part.rows]
 
-    def _listed(self, connection: sqlite3.Connection, target: int, skip: set[int]) -> Iterator[Listed]:
-        """Blocks to look at; those of `skip` were counted when they were put there."""
-        listed = blocks.listed(connection, target, self._start_ms, self._end_ms)
-        return (block for block in listed if block.row.number not in skip)
-
     def _many_columns(
         self,
         connection: sqlite3.Connection,
-        target: int,
+        listed: Iterable[Listed],
         wanted: Wanted,
-        skip: set[int],
         report: Callable[[int, str], None],
     ) -> Iterator[Part]:
         """What is not for the cache: of each block what is in the stretch, block by block."""
-        for block in self._listed(connection, target, skip):
+        for block in listed:
             try:
                 reader = blocks.open_block(connection, block, self._sets)
                 yield from self._decoded(reader, wanted)
@@ -243,11 +293,11 @@ class Query:
     ) -> list[Strip]:
         """All rows of the wanted columns, as they are known or else from the block."""
         if known is not None:
-            return [Strip(block, part.columns, part.timestamps_ms, partial(_copy, part.bits)) for part in known]
+            return [Strip(block, part.columns, part.timestamps_ms, part.bits) for part in known]
         reader = self._open(connection, block)
         chosen = [(stored, *wanted.choose(stored.columns)) for stored in reader.parts]
         return [
-            Strip(block, columns, stored.timestamps_ms, partial(reader.select_into, stored, places))
+            Strip(block, columns, stored.timestamps_ms, Stored(reader, stored, places))
             for stored, columns, places in chosen
             if len(columns)
         ]
@@ -313,7 +363,3 @@ class _Names(NamedTuple):
     columns: tuple[Labels, ...]
     lines: list[int] | None
     """Which of the part's lines have one; None = all."""
-
-
-def _copy(bits: Bits, into: Bits) -> None:
-    into[:] = bits

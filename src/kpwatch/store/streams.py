@@ -18,9 +18,12 @@ does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from kpwatch.store.packing import assemble
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,10 +39,13 @@ SCALES = (1.0, 1e3, 1e6, 1e9)
 RESIDUAL_LIMIT = 1 << 15
 """Units in the last place a value may be off its nanosecond; beyond that XOR is no worse."""
 
+WHOLE_MAX = 2.0**53
+"""Integers up to here are floats."""
 PROBE_ROWS = 64
 """Rows that decide whether differences of differences are smaller."""
 
 _WIDTH_LIMITS = np.array([1 << (8 * width) for width in range(8)], np.uint64)
+_STEP_OF_BYTE = np.array([(byte >> 1) ^ -(byte & 1) for byte in range(256)], np.int64)
 _HASH_STEP = 0x9E3779B97F4A7C15
 
 
@@ -184,49 +190,75 @@ def _distinct(words: Words, length: int) -> tuple[Words, NDArray[np.int64], NDAr
     return words[chosen[order]], where[place], widths[order]
 
 
-def decode_columns(kinds: NDArray[np.uint8], firsts: Bits, words: Words, residuals: Words | None, bits: Bits) -> None:
-    """Write the bit patterns of k columns that vary into `bits`, (k, rows).
+class Way(Enum):
+    """How the numbers of a stream become what a column that begins with 0 is."""
 
-    `kinds`, `firsts`: (k,). `words`: uint64 (k, rows - 1), each column's stream. `residuals`: the same for residual
-    streams, zero where a column has none; None where none has.
-    """
-    present = set(kinds.tolist())
-    if len(present) == 1:
-        _decode_kind(present.pop(), firsts[:, None], words, residuals, bits)
-        return
-    for kind in present:
-        lines = (kinds == kind).nonzero()[0]
-        off = residuals[lines] if residuals is not None else None
-        some = np.empty((len(lines), bits.shape[1]), np.int64)
-        _decode_kind(kind, firsts[lines, None], words[lines], off, some)
-        bits[lines] = some
+    ONCE = 1
+    """They are differences."""
+    TWICE = 2
+    """They are differences of differences."""
+    BITS = 3
+    """They are what changes of the bits."""
 
 
-def _decode_kind(kind: int, firsts: Bits, words: Words, residuals: Words | None, bits: Bits) -> None:
+def way_of(kind: int) -> Way:
+    """How the stream of a column of that kind is run."""
     if kind == XOR:
-        bits[:, :1] = firsts
-        bits[:, 1:] = words.view(np.int64)
-        np.bitwise_xor.accumulate(bits, axis=1, out=bits)
+        return Way.BITS
+    return Way.ONCE if kind % 2 else Way.TWICE
+
+
+def run(planes: NDArray[np.uint8], way: Way) -> Bits:
+    """What streams come to, row by row: (k, n + 1), beginning with 0. `planes`: (k, width, n), as `packing.planes`."""
+    count, _, length = planes.shape
+    numbers = np.empty((count, length + 1), np.int64)
+    numbers[:, :1] = 0
+    steps = numbers[:, 1:]
+    if way is Way.BITS:
+        np.bitwise_xor.accumulate(assemble(planes.swapaxes(0, 1)).view(np.int64), axis=1, out=steps)
+        return numbers
+    _write_steps(planes, steps)
+    np.add.accumulate(steps, axis=1, out=steps)
+    if way is Way.TWICE:
+        np.add.accumulate(steps, axis=1, out=steps)
+    return numbers
+
+
+def _write_steps(planes: NDArray[np.uint8], steps: Bits) -> None:
+    """The numbers that zigzag made planes of."""
+    width = planes.shape[1]
+    if width == 0:
+        steps[:] = 0
+    elif width == 1:
+        steps[:] = _STEP_OF_BYTE.take(planes[:, 0])
+    else:
+        words = assemble(planes.swapaxes(0, 1))
+        np.right_shift(words, np.uint64(1), out=steps.view(np.uint64))
+        odd = (words & np.uint64(1)).view(np.int64)
+        steps ^= np.negative(odd, out=odd)
+
+
+def write_columns(kind: int, firsts: Bits, stream: Bits, residual: Bits | None, bits: Bits) -> None:
+    """Write the bit patterns of k columns of one kind that move by the same stream into `bits`, (k, rows).
+
+    `firsts`: (k,). `stream`, `residual`: (rows,), as `run` gives them; a residual only where the columns have one.
+    """
+    if kind == XOR:
+        np.bitwise_xor(stream, firsts[:, None], out=bits)
         return
     scale = SCALES[(kind - 1) // 2]
-    first = _integers(firsts, scale)
-    _write_floats(_running(first, words, is_twice=bool((kind - 1) % 2)), scale, bits)
-    if residuals is not None and scale == SCALES[-1]:
-        bits += _running(firsts - _from_integers(first, scale), residuals)
+    if scale == 1.0 and len(firsts) > 1 and _are_whole(firsts.view(np.float64), moved := stream.astype(np.float64)):
+        np.add(moved, firsts.view(np.float64)[:, None], out=bits.view(np.float64))  # both whole: rounded once, as below
+        return
+    first = _integers(firsts[:, None], scale)
+    _write_floats(stream + first, scale, bits)
+    if residual is not None:
+        bits += residual + (firsts[:, None] - _from_integers(first, scale))
 
 
-def _running(first: Bits, words: Words, *, is_twice: bool = False) -> Bits:
-    """`first` (k, 1) and what it becomes by the steps `words` (k, n) stand for, or by steps of steps: (k, n + 1)."""
-    numbers = np.empty((len(words), words.shape[1] + 1), np.int64)
-    numbers[:, :1] = first
-    steps = numbers[:, 1:]
-    # unzigzag, with fewer arrays
-    np.right_shift(words, np.uint64(1), out=steps.view(np.uint64))
-    odd = (words & np.uint64(1)).view(np.int64)
-    steps ^= np.negative(odd, out=odd)
-    if is_twice:
-        np.add.accumulate(steps, axis=1, out=steps)
-    return np.add.accumulate(numbers, axis=1, out=numbers)
+def _are_whole(*arrays: NDArray[np.float64]) -> bool:
+    """Whether nothing was lost when these integers became floats."""
+    return all(max(float(one.max()), -float(one.min())) <= WHOLE_MAX for one in arrays)
 
 
 def _write_floats(numbers: Bits, scale: float, bits: Bits) -> None:
