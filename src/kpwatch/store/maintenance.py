@@ -140,18 +140,18 @@ class Maintenance:
             return False
         try:
             while self._work_once(start):
-                late = clock.monotonic_seconds() - start >= STEP_SECONDS
-                if late and not self._sealing_owed():
+                if clock.monotonic_seconds() - start >= STEP_SECONDS:
+                    self._seal_owed()
                     return True
         except (StoreError, sqlite3.Error) as error:
             self.failed(error)
         return False
 
-    def _sealing_owed(self) -> bool:
-        """Whether as many frames must still be sealed as were appended since the last step: memory stays bounded."""
-        if self._owed_rows <= 0 and self._state.head.bytes <= self._state.options.head_bytes:
-            return False
-        return bool(self._to_seal)
+    def _seal_owed(self) -> None:
+        """Seal as many frames as were appended since the last step, so that memory stays bounded, and nothing else."""
+        head, most = self._state.head, self._state.options.head_bytes
+        while self._to_seal and (self._owed_rows > 0 or head.bytes > most):
+            self._timed("seal", self._seal_one, 0.0)
 
     def failed(self, error: Exception) -> None:
         """Note a step that failed; the next one waits a little."""
@@ -165,13 +165,15 @@ class Maintenance:
 
     def _work_once(self, now: float) -> bool:
         """One piece of work, the most urgent; False when there is none."""
+        return any(self._timed(stage, work, now) for stage, work in self._stages)
+
+    def _timed(self, stage: str, work: Callable[[float], bool], now: float) -> bool:
         clock = self._state.clock
-        for stage, work in self._stages:
-            start = clock.monotonic_seconds()
-            if work(now):
-                self._state.stages.note(stage, clock.monotonic_seconds() - start)
-                return True
-        return False
+        start = clock.monotonic_seconds()
+        has_worked = work(now)
+        if has_worked:
+            self._state.stages.note(stage, clock.monotonic_seconds() - start)
+        return has_worked
 
     def _checkpoint(self, _: float) -> bool:
         return self._checkpointer.step(self._state.written_bytes)

@@ -7,12 +7,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from kpwatch.base.logs import Logger
+from kpwatch.model.matchers import Matcher
+from kpwatch.store.deletion import Deletion
 from kpwatch.store.schema import FILE_NAME
 from tests.clocks import MovedClock
-from tests.unit.store.samples import T0, everything, frame, layout, opened, remember, sql
+from tests.unit.store.samples import FOREVER, T0, everything, frame, layout, opened, remember, sql
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from kpwatch.store.database import Store
 
@@ -54,6 +58,25 @@ def test_the_head_is_bounded_whatever_comes(tmp_path: Path) -> None:
         append(store, {}, range(30), range(30))
         store.maintain()
         assert store.status()["head"]["bytes"] < 300_000  # type: ignore[index,operator]
+
+
+def test_a_deletion_does_not_keep_appends_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time of a step is over, what must be sealed is; the deletion goes on in the next, behind a commit."""
+    monkeypatch.setattr("kpwatch.store.maintenance.STEP_SECONDS", 0.0)
+    deletion = Deletion([[Matcher("__name__", "=", "m0")]], *FOREVER)
+    with opened(tmp_path, seal_rows=4) as store:
+        append(store, {}, range(5), range(9))
+        maintenance, head = store._maintenance, store._state.head
+
+        def one_step() -> tuple[bool, int]:
+            maintenance.delete(deletion)
+            maintenance._to_seal.update(dict.fromkeys(head.targets()))
+            maintenance._owed_rows = 1_000_000
+            maintenance.step()
+            return deletion.complete, head.count
+
+        assert store._in_writer(one_step) == (False, 0)
+        assert deletion.future.result(60).series == 5 * 67
 
 
 def test_many_layouts_are_not_kept(tmp_path: Path, monkeypatch) -> None:
