@@ -131,6 +131,35 @@ def test_a_request_in_pieces(cut: int, hub: HubProcess) -> None:
         assert one.answer()[0] == 204
 
 
+REPEATED = [
+    (plain(body("again")), 204),
+    (plain(b"garbage"), 400),
+    (plain(body("again" * 50)), 204),
+    (plain(body("again"), b"Content-Encoding: gzip"), 415),
+    (plain(body("again")).replace(b"Content-Length", b"CONTENT-LENGTH"), 204),
+    (plain(body("again")).replace(b"/write", b"/wrote"), 404),
+]
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize(("request_", "status"), REPEATED)
+def test_a_head_that_comes_again_means_the_same(request_: bytes, status: int, pieces: int, hub: HubProcess) -> None:
+    """Between others that are alike; whole or in pieces, alone or with the next behind it."""
+    usual = plain(body("usual"))
+    with wire(hub) as one:
+        for _ in range(3):
+            one.send(usual)
+            assert one.answer()[0] == 204
+        half = len(request_) // pieces
+        for piece in (request_[:half], request_[half:]):
+            one.send(piece)
+        assert one.answer()[0] == status
+    with wire(hub) as one:
+        for whole in (usual, usual, usual + request_):
+            one.send(whole)
+        assert [one.answer()[0] for _ in range(4)] == [204, 204, 204, status]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_connection_close_is_kept(way: object, hub: HubProcess) -> None:
     """The answer says it and the connection ends."""
@@ -167,7 +196,7 @@ def test_who_may_write(tmp_path: Path) -> None:
     users = tmp_path / "users"
     users.write_text("writer:x\n")
     with HubProcess(tmp_path / "data", "--auth-file", str(users)) as hub, wire(hub) as one:
-        for way in WAYS:
+        for way in (*WAYS, plain):
             one.send(way(body("secret")))
             status, headers, _ = one.answer()
             assert (status, b"basic" in headers[b"www-authenticate"]) == (401, True)
@@ -175,10 +204,10 @@ def test_who_may_write(tmp_path: Path) -> None:
             assert one.answer()[0] == 204
         one.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n")
         metrics = one.answer()[2].decode()
-    assert 'kpwatch_hub_http_requests_total{path="/api/v1/write",status="401"} 2' in metrics
-    assert 'kpwatch_hub_http_requests_total{path="/api/v1/write",status="204"} 2' in metrics
-    assert 'kpwatch_hub_write_requests_total{status="204"} 2' in metrics
-    assert "kpwatch_hub_unauthenticated_requests_total 2" in metrics
+    assert 'kpwatch_hub_http_requests_total{path="/api/v1/write",status="401"} 3' in metrics
+    assert 'kpwatch_hub_http_requests_total{path="/api/v1/write",status="204"} 3' in metrics
+    assert 'kpwatch_hub_write_requests_total{status="204"} 3' in metrics
+    assert "kpwatch_hub_unauthenticated_requests_total 3" in metrics
 
 
 def test_a_stop_while_a_request_waits_for_the_disk(tmp_path: Path) -> None:

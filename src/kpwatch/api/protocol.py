@@ -3,7 +3,8 @@
 An ordinary Remote Write request or query (HTTP/1.1, GET or a Content-Length, nothing before it still unanswered) goes
 from the parser's callbacks to its handler and back: no scope, task or coroutine. Whatever is out of the ordinary, such
 as a chunked body, `Expect: 100-continue`, a second request before the first is answered, too many connections, goes
-uvicorn's way to the same handler, so there is one set of rules and one place for each oddity of HTTP.
+uvicorn's way to the same handler, so there is one set of rules and one place for each oddity of HTTP. A write request
+whose head is the one before is not even parsed (`repeated.py`).
 
 To uvicorn a request on the short way looks like a cycle of its own (`_Pushed`): it queues what is pipelined behind it,
 ends the connection after it where the hub stops, and times out the connection when it is idle.
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from kpwatch.api.repeated import RepeatedHead
 from kpwatch.base.asgi import Head, answer_headers, has_length
 
 if TYPE_CHECKING:
@@ -67,9 +69,16 @@ class HubProtocol(HttpToolsProtocol):
         """The request whose body is being pushed."""
         self._latest: tuple[object, list[tuple[bytes, bytes]], bytes] = (None, [], b"")
         """A kind of answer, uvicorn's own headers, and the head they make but for its length."""
+        self._within = False
+        """Whether the parser has begun with a request and not seen its end."""
+        self._pushed_head: Head | None = None
+        """Of the latest request that was parsed, where its body was pushed."""
+        self._repeated: RepeatedHead | None = None
 
     def on_message_begin(self) -> None:
         """Another head; what uvicorn makes of it is made where it is needed."""
+        self._within = True
+        self._pushed_head = None
         self._head_bytes = 0
         self.url = b""
         self.expect_100_continue = False
@@ -99,27 +108,40 @@ class HubProtocol(HttpToolsProtocol):
             headers, method = dict(self.headers), self.parser.get_method().decode("ascii")
             if (b"content-length" in headers or method == "GET") and b"transfer-encoding" not in headers:
                 head = Head(method, path.decode("ascii"), query, headers)
-                pushed, before = _Pushed(self), self.cycle
-                self.cycle = pushed  # type: ignore[assignment]
-                self._upload = self._router.open(head, pushed.reply)
+                self._upload = self._open(head)
                 if self._upload is not None:
+                    self._pushed_head = head
                     return
-                self.cycle = before
         url, expect, found = self.url, self.expect_100_continue, self.headers
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expect
         self.headers += found
         super().on_headers_complete()
 
+    def _open(self, head: Head) -> Upload | None:
+        """Begin to answer a request on the short way; None, and nothing done, where that is not for it."""
+        pushed, before = _Pushed(self), self.cycle
+        self.cycle = pushed  # type: ignore[assignment]
+        upload = self._router.open(head, pushed.reply)
+        if upload is None:
+            self.cycle = before
+        return upload
+
     def _is_ordinary(self) -> bool:
-        limit = self.limit_concurrency
         return (
-            (self.cycle is None or self.cycle.response_complete)
+            self._is_free()
             and not self.expect_100_continue
-            and not self.flow.write_paused
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade()
             and self.parser.get_http_version() == "1.1"
+        )
+
+    def _is_free(self) -> bool:
+        """Whether the next request could be answered at once."""
+        limit = self.limit_concurrency
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
             and (limit is None or (len(self.connections) < limit and len(self.tasks) < limit))
         )
 
@@ -132,6 +154,7 @@ class HubProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The whole body was there."""
+        self._within = False
         if self._upload is not None:
             upload, self._upload = self._upload, None
             upload.end()
@@ -140,9 +163,28 @@ class HubProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes came."""
+        is_begin = not self._within
+        if is_begin and self._repeated is not None and self._take_repeated(data, self._repeated):
+            return
         super().data_received(data)
+        if is_begin and not self._within and self._pushed_head is not None:
+            self._repeated, self._pushed_head = RepeatedHead.of(data, self._pushed_head), None
         if self._upload is not None:
             self._upload.unfinished()
+
+    def _take_repeated(self, data: bytes, repeated: RepeatedHead) -> bool:
+        """Take a request without parsing it, if it is one with this head."""
+        found = repeated.split(data) if self._is_free() else None
+        if found is None:
+            return False
+        head, body = found
+        self._unset_keepalive_if_required()
+        upload = self._open(head)
+        if upload is None:
+            return False
+        upload.feed(body)
+        upload.end()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
