@@ -21,7 +21,7 @@ from kpwatch.promql.over_time import SCALED_DOWN, quantile_of_sorted, sort_nan_f
 from kpwatch.promql.reduce import cancelled_cells, compensated_sum
 from kpwatch.promql.relabel import is_label_name, show_bytes
 from kpwatch.promql.series_hash import hash_labels
-from kpwatch.promql.values import Floats, Grid, all_true, without_absent_rows
+from kpwatch.promql.values import Floats, Grid, all_true, falses, trues, without_absent_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,7 +125,7 @@ def _per_group(grid: Grid, groups: Groups, values: Floats) -> Grid:
     """A group exists where a member does, and forgets its name if a member does."""
     drop = np.bincount(groups.of_row, weights=grid.drop_name, minlength=len(groups.labels)) > 0
     if all_true(grid.present):
-        return Grid(groups.labels, values, np.ones(values.shape, np.bool_), drop)
+        return Grid(groups.labels, values, trues(values.size).reshape(values.shape), drop)
     return without_absent_rows(Grid(groups.labels, values, fold_groups(grid.present, groups, np.logical_or), drop))
 
 
@@ -253,7 +253,7 @@ def count_values(request: Request, label: str, hold: Callable[[int], None]) -> G
         group, value = divmod(number, len(distinct))
         named = {} if is_dropped else {label: texts[value]}
         labels.append(make_labels({**dict(groups.labels[group]), **named}))
-    return Grid(labels, counted.astype(np.float64), counted > 0, np.zeros(len(labels), np.bool_))
+    return Grid(labels, counted.astype(np.float64), counted > 0, falses(len(labels)))
 
 
 def _plain_number(value: float) -> str:

@@ -33,7 +33,17 @@ from kpwatch.promql.tree import (
     Subquery,
     Text,
 )
-from kpwatch.promql.values import Floats, Grid, Integers, Value, empty_grid, single_row, stack, without_absent_rows
+from kpwatch.promql.values import (
+    Floats,
+    Grid,
+    Integers,
+    Value,
+    empty_grid,
+    single_row,
+    stack,
+    trues,
+    without_absent_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -143,7 +153,7 @@ class Evaluation:
 
     def range_windows(self, node: Range | Subquery, times_ms: Integers, ends_ms: Integers) -> Iterator[Window]:
         """The windows of a range vector that end at `ends_ms`."""
-        first_ms, last_ms = int(ends_ms.min()) - node.range_ms, int(ends_ms.max())
+        first_ms, last_ms = int(ends_ms[0]) - node.range_ms, int(ends_ms[-1])  # times ascend
         if isinstance(node, Range):
             extension, lookback_ms = node.selector.extension, self._scope.lookback_ms
             before_ms, behind_ms = extended.reach_ms(extension, lookback_ms)
@@ -320,7 +330,7 @@ def _over_windows(
         if values.shape != (len(window.lo), columns):
             values = np.broadcast_to(values, (len(window.lo), columns))
         mask = unstacked(present, count) if present.ndim == 2 else in_all_columns(present, columns, count)
-        drop = window.drop_name if function.keeps_name else np.ones(len(window.series), np.bool_)
+        drop = window.drop_name if function.keeps_name else trues(len(window.series))
         grids.append(without_absent_rows(Grid(window.series, unstacked(values, count), mask, drop)))
     return stack(grids, steps) if grids else empty_grid(steps)
 

@@ -17,7 +17,7 @@ import numpy as np
 from kpwatch.model.gofloat import format_g
 from kpwatch.model.labels import label_value, metric_name
 from kpwatch.promql.remembered import remembered
-from kpwatch.promql.values import Floats, Grid, Integers, Mask, all_true, stack
+from kpwatch.promql.values import Floats, Grid, Integers, Mask, all_true, stack, trues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +44,10 @@ class Family(NamedTuple):
     """Histograms with the same bounds: `rows[i, j]` is the grid's row with bucket i of histogram j."""
 
     bounds: Floats
-    labels: list[Labels]
+    labels: Sequence[Labels]
     rows: Integers
+    starts: Integers | None
+    """Where each bound comes first; None where each comes but once (`le="1"` beside `le="1.0"` are one bucket)."""
 
 
 class Portion(NamedTuple):
@@ -54,7 +56,7 @@ class Portion(NamedTuple):
     bounds: Floats
     counts: Floats
     columns: Integers
-    labels: list[Labels]
+    labels: Sequence[Labels]
 
 
 class Repair(NamedTuple):
@@ -68,9 +70,10 @@ class Repair(NamedTuple):
 
 def histogram_quantile(q: Floats, grid: Grid, times_ms: Integers, notes: Notes, places: Sequence[str] = ()) -> Grid:
     """The q-quantile (q has shape (steps,)) of every histogram; names are dropped."""
-    wrong = q[~((q >= 0) & (q <= 1))]
-    if len(wrong):
-        notes.warn(f"quantile value should be between 0 and 1, got {format_g(float(wrong[0]))}", places, 1)
+    inside = _within_bounds(q)
+    if not all_true(inside):
+        wrong = float(q[~inside][0])
+        notes.warn(f"quantile value should be between 0 and 1, got {format_g(wrong)}", places, 1)
     if not grid.labels:
         return grid
     repairs: dict[str, list[tuple[Repair, Integers]]] = {}
@@ -126,12 +129,16 @@ def _each_family(grid: Grid, notes: Notes, place: Sequence[str], evaluate: Calla
         for first in range(0, len(family.labels), at_once):
             rows, labels = family.rows[:, first : first + at_once], family.labels[first : first + at_once]
             shape = (len(family.bounds), len(labels) * steps)
-            counts = grid.values[rows].reshape(shape)
-            present = np.broadcast_to(np.True_, shape) if is_complete else grid.present[rows].reshape(shape)
-            bounds, counts, present = _coalesce(family.bounds, counts, present)
-            values = _by_presence(Portion(bounds, counts, np.arange(shape[1]), labels), present, evaluate)
-            some = present.any(axis=0).reshape(-1, steps)
-            answers.append(Grid(labels, values.reshape(-1, steps), some, np.ones(len(labels), np.bool_)))
+            bounds, counts = family.bounds, grid.values[rows].reshape(shape)
+            present = None if is_complete else grid.present[rows].reshape(shape)
+            if family.starts is not None:
+                bounds, counts, present = _coalesced(bounds, counts, present, family.starts)
+            portion = Portion(bounds, counts, np.arange(shape[1]), labels)
+            if present is None:
+                values, some = evaluate(portion), trues(shape[1])
+            else:
+                values, some = _by_presence(portion, present, evaluate), np.logical_or.reduce(present)
+            answers.append(Grid(labels, values.reshape(-1, steps), some.reshape(-1, steps), trues(len(labels))))
     return stack(answers, steps)
 
 
@@ -164,12 +171,18 @@ def _sorted_out(buckets_labels: Sequence[Labels]) -> tuple[Sequence[Family], Seq
     families = [
         Family(
             np.asarray(bounds),
-            [key for key, _ in members],
+            tuple(key for key, _ in members),
             np.asarray([member_rows for _, member_rows in members]).T,
+            _starts(bounds),
         )
         for bounds, members in by_bounds.items()
     ]
     return families, strangers
+
+
+def _starts(bounds: tuple[float, ...]) -> Integers | None:
+    starts = [place for place, bound in enumerate(bounds) if not place or bound != bounds[place - 1]]
+    return np.asarray(starts) if len(starts) < len(bounds) else None
 
 
 @lru_cache(maxsize=BUCKETS_KEPT)
@@ -180,11 +193,12 @@ def _bucket_of(labels: Labels) -> tuple[Labels, float | None]:
     return tuple(pair for pair in labels if pair[0] != BOUND_LABEL), bound
 
 
-def _coalesce(bounds: Floats, counts: Floats, present: Mask) -> tuple[Floats, Floats, Mask]:
-    """Buckets with the same bound (`le="1"` beside `le="1.0"`) are one bucket: their counts are added."""
-    starts = np.flatnonzero(np.concatenate([[True], bounds[1:] != bounds[:-1]]))
-    if len(starts) == len(bounds):
-        return bounds, counts, present
+def _coalesced(
+    bounds: Floats, counts: Floats, present: Mask | None, starts: Integers
+) -> tuple[Floats, Floats, Mask | None]:
+    """Buckets with the same bound are one bucket: their counts are added; `present`: None = all are."""
+    if present is None:
+        return bounds[starts], np.add.reduceat(counts, starts, axis=0), None
     together = np.add.reduceat(np.where(present, counts, 0.0), starts, axis=0)
     return bounds[starts], together, np.logical_or.reduceat(present, starts, axis=0)
 
@@ -220,24 +234,38 @@ def bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> tuple[Floats, 
     Linear within a bucket; the lowest starts at 0 if its bound is positive; the highest must be +Inf and stands for
     its lower bound.
     """
+    inside = _within_bounds(q)
+    if all_true(inside):
+        return _quantile(q, bounds, counts, inside)
     outside = np.where(np.isnan(q), np.nan, np.where(q < 0, -np.inf, np.inf))
-    inside = (q >= 0) & (q <= 1)
+    values, repair = _quantile(np.where(inside, q, 0.0), bounds, counts, inside)
+    return np.where(inside, values, outside), repair
+
+
+def _within_bounds(q: Floats) -> Mask:
+    inside: Mask = (q >= 0) & (q <= 1)
+    return inside
+
+
+def _quantile(q: Floats, bounds: Floats, counts: Floats, wanted: Mask) -> tuple[Floats, Repair | None]:
     if len(bounds) < 2 or bounds[-1] != np.inf:
-        return np.where(inside, np.nan, outside), None
-    counts, repair = _monotonic(bounds, counts, inside)
-    rank = np.where(inside, q, 0.0) * counts[-1]
+        return np.full(len(q), np.nan), None
+    counts, repair = _monotonic(bounds, counts, wanted)
+    rank = q * counts[-1]
     bucket = len(bounds) - 1 - _count_true(counts[:-1] >= rank)
     below = np.maximum(bucket - 1, 0)
     is_first = bucket == 0
-    columns = np.arange(counts.shape[1])
+    width = counts.shape[1]
+    columns = np.arange(width)
     start = np.where(is_first, 0.0, bounds[below])
-    count_below = np.where(is_first, 0.0, counts[below, columns])
-    count = counts[bucket, columns] - count_below
+    count_below = np.where(is_first, 0.0, counts.take(below * width + columns))
+    count = counts.take(bucket * width + columns) - count_below
     value = start + (bounds[bucket] - start) * ((rank - count_below) / count)
-    value = np.where(is_first & (bounds[0] <= 0), bounds[0], value)
+    if bounds[0] <= 0:
+        value = np.where(is_first, bounds[0], value)
     value = np.where(bucket == len(bounds) - 1, bounds[-2], value)
     value = np.where(counts[-1] == 0, np.nan, value)
-    return np.where(inside, value, outside), repair
+    return value, repair
 
 
 def _count_true(flags: Mask) -> Integers:
@@ -252,6 +280,8 @@ def _monotonic(bounds: Floats, counts: Floats, wanted: Mask) -> tuple[Floats, Re
     rises = counts[1:] - counts[:-1]
     # More than a rounding error of the larger of two counts is more than one of their sum.
     is_odd = ~(rises > 2 * SAME_COUNT * counts[1:]) & (rises != 0)
+    if not is_odd.any():
+        return counts, None
     dirty = np.flatnonzero(wanted & is_odd.any(axis=0))
     if not len(dirty):
         return counts, None

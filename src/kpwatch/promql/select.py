@@ -18,7 +18,7 @@ from kpwatch.model.source import Slice
 from kpwatch.model.stack import stack_of
 from kpwatch.promql.reduce import take_rows
 from kpwatch.promql.stacks import for_each, in_all_columns, unstacked
-from kpwatch.promql.values import Floats, Grid, Integers, Mask, is_stale, stack, without_absent_rows
+from kpwatch.promql.values import Floats, Grid, Integers, Mask, falses, is_stale, stack, without_absent_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -86,7 +86,7 @@ def newest(stacks: Iterable[Stack], ends_ms: Integers, lookback_ms: int, *, time
             present = present & ~is_stale(values)
         if timestamps:
             values = in_all_columns(times_ms / 1000.0, one.values.shape[1], count)
-        grid = Grid(one.series, values, present, np.zeros(len(one.series), np.bool_))
+        grid = Grid(one.series, values, present, falses(len(one.series)))
         grids.append(without_absent_rows(grid))
     return stack(grids, len(ends_ms))
 
@@ -95,7 +95,7 @@ def windows(stacks: Iterable[Stack], times_ms: Integers, ends_ms: Integers, rang
     """Windows (end - range_ms, end] over what was scraped."""
     for whole in stacks:
         for one in _without_stale(whole):
-            yield _window(one, np.zeros(len(one.series), np.bool_), times_ms, ends_ms, range_ms)
+            yield _window(one, falses(len(one.series)), times_ms, ends_ms, range_ms)
 
 
 def _without_stale(one: Stack) -> Iterator[Stack]:

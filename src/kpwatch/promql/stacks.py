@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from kpwatch.model.stack import batches, stacks_of
-from kpwatch.promql.values import Floats, Integers, Mask
+from kpwatch.promql.values import FEW_CELLS, Floats, Integers, Mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +51,6 @@ def in_all_columns(by_step: Cells, columns: int, count: int) -> Cells:
     across = by_step.reshape(count, -1)
     if columns == 1:
         return across
-    if count == 1:
+    if count == 1 and columns * across.size > FEW_CELLS:
         return np.broadcast_to(across, (columns, across.shape[1]))
     return across.repeat(columns, axis=0)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from kpwatch.model.labels import Labels
 
 FEW_CELLS = 4096
+_YES, _NO = np.ones(FEW_CELLS, np.bool_), np.zeros(FEW_CELLS, np.bool_)
+for _mask in (_YES, _NO):
+    _mask.flags.writeable = False
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -54,8 +57,7 @@ class Grid:
 
     def with_values(self, values: Floats, present: Mask | None = None) -> Grid:
         """Other values for the same series, which forget their names."""
-        drop_name = np.ones(len(self.labels), np.bool_)
-        return Grid(self.labels, values, self.present if present is None else present, drop_name)
+        return Grid(self.labels, values, self.present if present is None else present, trues(len(self.labels)))
 
     @property
     def cells(self) -> int:
@@ -63,6 +65,7 @@ class Grid:
         return self.values.size
 
 
+RowsOf = dict[tuple["Labels", int], list[int]]
 Value = Grid | Floats | str
 """A Grid; a scalar at every step, shape (steps,); a string."""
 
@@ -72,6 +75,16 @@ def all_true(mask: Mask) -> bool:
     return b"\0" not in mask.tobytes() if mask.size <= FEW_CELLS else bool(mask.all())
 
 
+def trues(count: int) -> Mask:
+    """So many; few of them are a view of what is there already. Nobody writes into it."""
+    return _YES[:count] if count <= FEW_CELLS else np.ones(count, np.bool_)
+
+
+def falses(count: int) -> Mask:
+    """See `trues`."""
+    return _NO[:count] if count <= FEW_CELLS else np.zeros(count, np.bool_)
+
+
 def empty_grid(steps: int) -> Grid:
     """No series."""
     return Grid([], np.empty((0, steps)), np.empty((0, steps), np.bool_), np.empty(0, np.bool_))
@@ -79,8 +92,8 @@ def empty_grid(steps: int) -> Grid:
 
 def single_row(labels: Labels, values: Floats, present: Mask | None = None) -> Grid:
     """One series; present everywhere unless told."""
-    mask = np.ones(len(values), np.bool_) if present is None else present
-    return Grid([labels], values[None, :], mask[None, :], np.zeros(1, np.bool_))
+    mask = trues(len(values)) if present is None else present
+    return Grid([labels], values[None, :], mask[None, :], falses(1))
 
 
 def stack(grids: Sequence[Grid], steps: int) -> Grid:
@@ -110,19 +123,20 @@ def drop_names(grid: Grid) -> Grid:
     """Take the names of the rows marked so; series that become the same are merged."""
     if not grid.labels:
         return grid
-    drops = grid.drop_name.tobytes()
-    if 1 not in drops:
-        return merge_same_labels(grid)
-    labels = _without_names(grid.labels, drops)
-    return merge_same_labels(Grid(labels, grid.values, grid.present, np.zeros(len(labels), np.bool_)))
+    labels, rows_of = _without_names(grid.labels, grid.drop_name.tobytes())
+    nameless = Grid(labels, grid.values, grid.present, falses(len(labels)))
+    return nameless if rows_of is None else _merged(nameless, rows_of)
 
 
 @remembered
-def _without_names(labels: Sequence[Labels], drops: bytes) -> list[Labels]:
-    return [
-        tuple(pair for pair in row if pair[0] not in OF_METRIC) if drop else row
-        for row, drop in zip(labels, drops, strict=True)
-    ]
+def _without_names(labels: Sequence[Labels], drops: bytes) -> tuple[Sequence[Labels], RowsOf | None]:
+    """The labels that are left, and what `_rows_of` says of these."""
+    if 1 in drops:
+        labels = tuple(
+            tuple(pair for pair in row if pair[0] not in OF_METRIC) if drop else row
+            for row, drop in zip(labels, drops, strict=True)
+        )
+    return labels, _rows_of(labels, bytes(len(labels)))
 
 
 def merge_same_labels(grid: Grid) -> Grid:
@@ -131,8 +145,10 @@ def merge_same_labels(grid: Grid) -> Grid:
     Raises QueryFailed where two of them have a value at the same step (promql/engine.go, mergeSeriesWithSameLabelset).
     """
     rows_of = _rows_of(grid.labels, grid.drop_name.tobytes())
-    if rows_of is None:
-        return grid
+    return grid if rows_of is None else _merged(grid, rows_of)
+
+
+def _merged(grid: Grid, rows_of: RowsOf) -> Grid:
     values, present = grid.values.copy(), grid.present.copy()
     for (labels, _), rows in rows_of.items():
         first = rows[0]
@@ -149,9 +165,9 @@ def merge_same_labels(grid: Grid) -> Grid:
 
 
 @remembered
-def _rows_of(labels: Sequence[Labels], drops: bytes) -> dict[tuple[Labels, int], list[int]] | None:
-    """The rows of each label set, None where each has but one."""
-    rows_of: dict[tuple[Labels, int], list[int]] = {}
+def _rows_of(labels: Sequence[Labels], drops: bytes) -> RowsOf | None:
+    """The rows of each label set with each fate of its name; None where each has but one."""
+    rows_of: RowsOf = {}
     for row, key in enumerate(zip(labels, drops, strict=True)):
         rows_of.setdefault(key, []).append(row)
     return None if len(rows_of) == len(labels) else rows_of
