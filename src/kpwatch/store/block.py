@@ -285,7 +285,7 @@ def _read_part(raw: NDArray[np.uint8], at: int, offset: int, known: dict[bytes, 
     part = StoredPart(
         rows,
         _read_columns(first_column, arrays[0], known),
-        _read_times(first_time, assemble(arrays[1])),
+        _read_times(first_time, arrays[1]),
         assemble(arrays[2]).view(np.int64) if stale else NO_ROWS,
         arrays[3][0].copy() if widths[3] else np.zeros(columns, np.uint8),
         assemble(arrays[4]).view(np.int64),
@@ -310,10 +310,14 @@ def _read_columns(first: int, steps: NDArray[np.uint8], known: dict[bytes, Ids])
     return ids
 
 
-def _read_times(first: int, steps: NDArray[np.uint64]) -> Times:
-    times = np.empty(len(steps) + 1, np.int64)
+def _read_times(first: int, planes_of_steps: NDArray[np.uint8]) -> Times:
+    rows = planes_of_steps.shape[1] + 1
+    if not planes_of_steps[:, 1:].any():  # a clock's beat
+        step = int(unzigzag(assemble(planes_of_steps[:, :1])).sum())
+        return first + step * np.arange(rows, dtype=np.int64)
+    times = np.empty(rows, np.int64)
     times[0] = first
-    np.cumsum(unzigzag(steps), out=times[1:])
+    np.cumsum(unzigzag(assemble(planes_of_steps)), out=times[1:])
     np.cumsum(times, out=times)
     return times
 

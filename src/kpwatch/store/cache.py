@@ -1,9 +1,9 @@
 """What queries decoded, for the next: dashboards ask the same again and again.
 
-A bounded memory of five kinds of things: blocks as they are stored, their heads, columns of a target's blocks, columns
-of the head's rows, and names of columns. Blocks never change under their key (what the row says and its checksum), a
-target counts how often its blocks change, rows of the head have numbers, a number is one name for ever; so an entry is
-right or it is not used. Values are shared, and nobody may write to them.
+A bounded memory of four kinds of things: heads of blocks, columns of a target's blocks, columns of the head's rows, and
+names of columns. Blocks never change under their key (what the row says and its checksum), a target counts how often
+its blocks change, rows of the head have numbers, a number is one name for ever; so an entry is right or it is not used.
+Values are shared, and nobody may write to them.
 """
 
 from __future__ import annotations
@@ -79,19 +79,13 @@ class Budget:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._left = cache.bytes_max // 2
-        self._left_for_bodies = cache.bytes_max // 4
+        self._left = cache.bytes_max // 4
 
     def put(self, key: Hashable, value: object, size: int) -> None:
         """See Cache."""
         if self._left > 0:
             self._left -= size
             self._cache.put(key, value, size)
-
-    def take_for_body(self, size: int) -> bool:
-        """Whether a block's bytes may be put too; few or none of a question for many targets' are."""
-        self._left_for_bodies -= size
-        return self._left_for_bodies >= 0
 
 
 class Sealed(NamedTuple):

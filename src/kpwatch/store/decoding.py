@@ -22,7 +22,7 @@ from kpwatch.store.packing import Damaged, decompress, decompress_many
 from kpwatch.store.streams import CONSTANT, Way, run, way_of, write_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -131,15 +131,17 @@ class _Decoding:
             bits[:, part.stale] = STALE_NAN_BITS
 
 
-def _neighbours(part: StoredPart, places: Places) -> Iterator[_Neighbours]:
+def _neighbours(part: StoredPart, places: Places) -> Iterable[_Neighbours]:
+    if len(places) == 1:  # most questions want one, of many blocks
+        (place,) = places.tolist()
+        off = int(part.residual_of[place]) if len(part.residual_of) else 0
+        return (_Neighbours(0, 1, int(part.kinds[place]), int(part.stream_of[place]), off),)
     kinds, streams, residuals = part.kinds[places], part.stream_of[places], part.residual_of
-    off = residuals[places] if len(residuals) else np.zeros_like(streams)
-    begins = [0] if len(places) else []
-    if len(places) > 1:
-        differs = (kinds[1:] != kinds[:-1]) | (streams[1:] != streams[:-1]) | (off[1:] != off[:-1])
-        begins += (differs.nonzero()[0] + 1).tolist()
-    heads = (begins, [*begins[1:], len(places)], *(one[begins].tolist() for one in (kinds, streams, off)))
-    return map(_Neighbours, *heads)
+    offs = residuals[places] if len(residuals) else np.zeros_like(streams)
+    differs = (kinds[1:] != kinds[:-1]) | (streams[1:] != streams[:-1]) | (offs[1:] != offs[:-1])
+    begins = [0, *(differs.nonzero()[0] + 1).tolist()] if len(places) else []
+    alike = (begins, [*begins[1:], len(places)], *(one[begins].tolist() for one in (kinds, streams, offs)))
+    return map(_Neighbours, *alike)
 
 
 def _group_of(part: StoredPart, stream: int) -> int:

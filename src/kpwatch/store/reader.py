@@ -17,7 +17,6 @@ import numpy as np
 from kpwatch.base.errors import StoreClosed
 from kpwatch.model.source import OfTarget, Slice
 from kpwatch.store import blocks
-from kpwatch.store.block import BlockReader, memory_source
 from kpwatch.store.cache import COLUMNS_MAX, Budget, Sealed, unsealed_parts
 from kpwatch.store.catalog import NEVER_MS
 from kpwatch.store.packing import Damaged
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpwatch.model.labels import Labels
-    from kpwatch.store.block import StoredPart
+    from kpwatch.store.block import BlockReader, StoredPart
     from kpwatch.store.blocks import Listed
     from kpwatch.store.cache import Cache
     from kpwatch.store.catalog import Catalog, Target
@@ -304,23 +303,10 @@ class Query:
 
     def _open(self, connection: sqlite3.Connection, block: Listed) -> BlockReader:
         parts: list[StoredPart] | None = self._cache.get(block)
-        body = self._body(connection, block)
-        if body is None:
-            reader = blocks.open_block(connection, block, self._sets, parts)
-        else:
-            reader = BlockReader(memory_source(body), self._sets, parts)
+        reader = blocks.open_block(connection, block, self._sets, parts)
         if parts is None:
             self._budget.put(block, reader.parts, sum(part.size for part in reader.parts))
         return reader
-
-    def _body(self, connection: sqlite3.Connection, block: Listed) -> bytes | None:
-        """All bytes of a block, if they are kept or worth it: who asks for one column asks for another next."""
-        key = ("body", block)
-        body: bytes | None = self._cache.get(key)
-        if body is None and self._budget.take_for_body(block.length):
-            body = blocks.read_body(connection, block)
-            self._budget.put(key, body, len(body))
-        return body
 
     def _slice(self, target: Target, part: Part) -> Iterator[Slice]:
         """The part with its names; a column whose name was lost (it is in the quarantine) cannot be answered."""

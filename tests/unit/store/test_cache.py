@@ -9,7 +9,7 @@ import pytest
 
 from kpwatch.base.telemetry import Registry
 from kpwatch.model.matchers import Matcher
-from kpwatch.store import blocks
+from kpwatch.store import block
 from kpwatch.store.cache import ENTRY_BYTES, Budget, Cache
 from tests.unit.store.samples import FOREVER, T0, everything, frame, layout, opened, remember, told
 
@@ -118,13 +118,12 @@ def test_nobody_writes_to_what_is_shared(tmp_path: Path) -> None:
             one.values[0, 0] = np.nan
 
 
-def test_the_next_column_is_found_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of few targets are read once, whatever columns are asked for; those of many are not all kept."""
+def test_the_next_column_is_found_by_the_same_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block's head is read once, whatever columns are asked for, where there is room for it."""
     read: list[object] = []
-    read_body = blocks.read_body
-    monkeypatch.setattr(blocks, "read_body", lambda *what: read.append(what) or read_body(*what))
-    monkeypatch.setattr(blocks, "INLINE_BYTES", 0)
-    for bytes_max, reads in ((1 << 20, 2), (200, 0)):
+    read_head = block._read_head
+    monkeypatch.setattr(block, "_read_head", lambda *what: read.append(what) or read_head(*what))
+    for bytes_max, reads in ((1 << 20, 2), (200, 6)):
         read.clear()
         with opened(tmp_path / str(bytes_max), cache_bytes=bytes_max) as store:
             scrape(store, {}, range(10), nodes=2)
