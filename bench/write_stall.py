@@ -243,18 +243,24 @@ def tables(answers: Sequence[Answer], done: Sequence[Step]) -> Iterator[str]:
     ]
     yield page.table(["the slowest answers, ms", *meanwhile_ms], slowest)
     yield ""
-    lengths_ms = {
-        stage: [1000 * (step.ended - step.began) for step in done if step.stage == stage]
-        for stage in (*STAGES, COPYING)
-    }
+    by_stage = {stage: [step for step in done if step.stage == stage] for stage in (*STAGES, COPYING)}
     yield page.table(
-        ["stage", "steps", "ms a step", "longest, ms"],
+        ["stage", "steps", "ms a step", "longest, ms", "CPU a step, ms", "most CPU, ms"],
         [
-            (stage, str(len(some)), page.number(sum(some) / len(some)), page.number(max(some)))
-            for stage, some in lengths_ms.items()
+            (
+                stage,
+                str(len(some)),
+                *_mean_and_most([step.ended - step.began for step in some]),
+                *_mean_and_most([step.cpu_seconds for step in some]),
+            )
+            for stage, some in by_stage.items()
             if some
         ],
     )
+
+
+def _mean_and_most(seconds: Sequence[float]) -> tuple[str, str]:
+    return page.number(1000 * sum(seconds) / len(seconds)), page.number(1000 * max(seconds))
 
 
 def _shares(values: np.ndarray) -> list[str]:

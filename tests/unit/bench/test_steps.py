@@ -12,7 +12,7 @@ from bench.lib.steps import Step
 if TYPE_CHECKING:
     from pathlib import Path
 
-DONE = [Step("seal", 1.0, 2.0), Step("journal", 2.0, 2.5), Step("seal", 4.0, 5.0)]
+DONE = [Step("seal", 1.0, 2.0, 0.5), Step("journal", 2.0, 2.5, 0.25), Step("seal", 4.0, 5.0, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_what_lies_within_two_times(began: float, ended: float, seconds: float) 
 def test_a_file_of_steps(tmp_path: Path) -> None:
     """As the hub writes it, in the order they ended."""
     file = tmp_path / "steps"
-    file.write_text("".join(f"{one.stage} {one.began:.6f} {one.ended:.6f}\n" for one in DONE))
+    file.write_text("".join(f"{one.stage} {one.began:.6f} {one.ended:.6f} {one.cpu_seconds:.6f}\n" for one in DONE))
     assert steps.read(file) == DONE
