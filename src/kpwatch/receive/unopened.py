@@ -22,6 +22,7 @@ import numpy as np
 
 from kpwatch.base.recent import Recent
 from kpwatch.model.frames import Frame
+from kpwatch.receive.gather import Decoded
 from kpwatch.receive.sample_form import TIME_TAG, six_byte_timestamp
 from kpwatch.remote_write.snappy import decompress, promised_length
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from kpwatch.model.encoded import Protocol
     from kpwatch.model.labels import Labels
-    from kpwatch.receive.gather import Decoded
     from kpwatch.receive.whole import Places, Whole
 
 SHORTEST_BYTES = 1 << 8
@@ -65,7 +65,6 @@ class Form:
     __slots__ = (
         "_blank",
         "_decoded",
-        "_first_at",
         "_moving",
         "_open_at",
         "_stamps_at",
@@ -88,7 +87,7 @@ class Form:
         is_digit = np.zeros((len(literal_places), len(_TIME)), np.bool_)
         is_digit[of_times, _TIME] = True
         stamps, self._stamps_like = np.nonzero(is_digit)
-        self._first_at, self._stamps_at = literal_places[of_times[0]], literal_places[stamps]
+        self._stamps_at = np.concatenate((literal_places[of_times[0]], literal_places[stamps]))
         blank = bytearray(block)
         np.frombuffer(blank, np.uint8)[self._open_at] = 0
         self._blank = bytes(blank)
@@ -113,21 +112,21 @@ class Form:
             return None
         content = bytearray(block)
         there = np.frombuffer(content, np.uint8)
-        stamp = there[self._first_at]
         stamps = there[self._stamps_at]
+        stamp = stamps[: len(_TIME)]
         open_at = self._open_at.astype(np.intp)
         moving = there[open_at[: len(self._moving)]]
         there[open_at] = 0
-        if content != self._blank or (stamps != stamp[self._stamps_like]).any():
+        if content != self._blank or stamps[len(_TIME) :].tobytes() != stamp[self._stamps_like].tobytes():
             return None
         timestamp_ms = six_byte_timestamp(TIME_TAG + stamp.tobytes(), 0)
         if timestamp_ms is None:
             return None
         values = self._values.copy()
-        values.view(np.uint8)[self._moving] = moving
+        values.view(np.uint8)[self._moving.astype(np.intp)] = moving
         self.uses += 1
-        frame = self._decoded.frames[0]
-        return self._decoded._replace(frames=[Frame(frame.target, frame.layout, timestamp_ms, values)])
+        (frame, *_), *counted = self._decoded
+        return Decoded([Frame(frame.target, frame.layout, timestamp_ms, values)], *counted)
 
 
 class Unopened:
