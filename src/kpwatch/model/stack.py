@@ -153,7 +153,7 @@ def stack_of(parts: Sequence[Slice]) -> Stack:
         return Stack(parts[0].series, parts[0].timestamps_ms, parts[0].values, ALONE)
     heights = np.asarray([len(part.timestamps_ms) for part in parts])
     return Stack(
-        [labels for part in parts for labels in part.series],
+        tuple(labels for part in parts for labels in part.series),
         np.concatenate([part.timestamps_ms for part in parts]),
         np.concatenate(
             [part.values.T for part in parts], axis=1

@@ -29,7 +29,7 @@ KEYS_KEPT = 1 << 14
 class Groups(NamedTuple):
     """Which group each row belongs to, and what the groups are called; numbered by first appearance."""
 
-    labels: list[Labels]
+    labels: Sequence[Labels]
     of_row: Integers
     order: Integers
     """The rows of the first group, then those of the second, …"""
@@ -45,19 +45,20 @@ class Groups(NamedTuple):
 
 def group_rows(rows: Sequence[Labels], names: Sequence[str], *, without: bool) -> Groups:
     """Group label sets by the named labels, or by all but the named and those of the metric."""
-    return _grouped(rows, OF_METRIC.union(names) if without else frozenset(names), without)
+    return _grouped(rows, tuple(names), without)
 
 
 @remembered
-def _grouped(rows: Sequence[Labels], chosen: frozenset[str], without: bool) -> Groups:
+def _grouped(rows: Sequence[Labels], names: Sequence[str], without: bool) -> Groups:
+    chosen = OF_METRIC.union(names) if without else frozenset(names)
     numbers: dict[Labels, int] = {}
     of_row = np.empty(len(rows), np.intp)
     for row, labels in enumerate(rows):
         of_row[row] = numbers.setdefault(_key(labels, chosen, without), len(numbers))
-    return make_groups(list(numbers), of_row)
+    return make_groups(tuple(numbers), of_row)
 
 
-def make_groups(labels: list[Labels], of_row: Integers) -> Groups:
+def make_groups(labels: Sequence[Labels], of_row: Integers) -> Groups:
     """Groups of rows, from each row's group; nobody may write into them."""
     sizes = np.bincount(of_row, minlength=len(labels))
     arrays = (of_row, of_row.argsort(kind="stable"), sizes.cumsum() - sizes, sizes)

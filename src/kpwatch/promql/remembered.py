@@ -2,9 +2,9 @@
 
 Grouping thousands of series means looking at every label of each, which costs more than adding up their numbers. But a
 dashboard asks the same again, and a store hands out the same objects again (its cache has them): then so do the
-functions here, and a sequence is recognised by the identities of its members. An entry holds its label sets, so that
-none of these identities can become somebody else's. How many label sets are held is bounded; what is asked for
-stays (`base/recent.py`).
+functions here, and a sequence is recognised by the identities of its members; one that cannot change, such as a tuple,
+by its own, which takes no look at its members. An entry holds what it was made of, so that none of these identities can
+become somebody else's. How many label sets are held is bounded; what is asked for stays (`base/recent.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from kpwatch.base.recent import Recent
+from kpwatch.model.source import OfTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -26,10 +27,13 @@ Result = TypeVar("Result")
 More = ParamSpec("More")
 
 
-_Known: TypeAlias = "tuple[tuple[Labels, ...], Any]"
+_Known: TypeAlias = "tuple[Sequence[Labels], Any]"
 
 _MEMORY: Recent[Hashable, _Known] = Recent(LABEL_SETS_KEPT, lambda _, known: len(known[0]) + 1)
-"""Shared by threads."""
+_OF_SEQUENCES: Recent[Hashable, _Known] = Recent(LABEL_SETS_KEPT, lambda _, known: len(known[0]) + 1)
+"""Both are shared by threads; the second has the answers of the first by what was asked about, where that stands."""
+_STANDING = frozenset((tuple, OfTarget))
+"""Types whose members stay the same."""
 
 
 def remembered(
@@ -40,12 +44,18 @@ def remembered(
     def known_or_worked_out(labels: Sequence[Labels], /, *more: More.args, **named: More.kwargs) -> Result:
         if len(labels) > LABEL_SETS_MAX:
             return work(labels, *more, **named)
-        key = (work, more, tuple(named.items()), tuple(map(id, labels)))
-        found = _MEMORY.get(key)
+        names = tuple(named.items())
+        is_standing = type(labels) in _STANDING
+        found = _OF_SEQUENCES.get((work, id(labels), more, names)) if is_standing else None
         if found is None:
-            held = tuple(labels)
-            found = held, work(held, *more, **named)
-            _MEMORY.put(key, found)
+            key = (work, more, names, tuple(map(id, labels)))
+            found = _MEMORY.get(key)
+            if found is None:
+                held = tuple(labels)
+                found = held, work(held, *more, **named)
+                _MEMORY.put(key, found)
+            if is_standing:
+                _OF_SEQUENCES.put((work, id(labels), more, names), (labels, found[1]))
         result: Result = found[1]
         return result
 
