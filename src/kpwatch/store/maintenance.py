@@ -189,7 +189,8 @@ class Maintenance:
         if not self._to_seal:
             return False
         target = _rotate(self._to_seal)
-        self.seal(target)
+        if self._state.head.rows(target):  # else something else sealed or deleted them
+            self.seal(target)
         del self._to_seal[target]
         self._note_due(target)
         return True
