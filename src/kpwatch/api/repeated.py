@@ -19,6 +19,8 @@ _END = b"\r\n\r\n"
 _LENGTH_NAME = b"content-length"
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})\r\n", re.IGNORECASE)
 _DIGITS_MAX = 9
+_HEAD_BYTES_MAX = 4 << 10
+"""A longer head is parsed each time: each connection holds one."""
 
 
 class RepeatedHead:
@@ -32,7 +34,9 @@ class RepeatedHead:
     @classmethod
     def of(cls, request: bytes, head: Head) -> Self | None:
         """Of a request whose head the parser understood so; None where it is not one whole request with a length."""
-        end = request.find(_END) + len(_END)
+        if _LENGTH_NAME not in head.headers:
+            return None
+        end = request.find(_END, 0, _HEAD_BYTES_MAX) + len(_END)
         raw = request[:end]
         found = _LENGTH.search(raw)
         if found is None or raw.lower().count(_LENGTH_NAME) != 1 or len(request) != end + int(found[1]):

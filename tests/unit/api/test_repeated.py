@@ -62,8 +62,16 @@ def test_left_to_the_parser(request_: bytes) -> None:
         FIRST.replace(b"Content-Length: 3\r\n", b""),
         FIRST.replace(b"X: y", b"content-length: 3"),
         FIRST.replace(b"X: y", b"X: content-length: 4"),
+        FIRST.replace(b"X: y", b"X: " + b"y" * 4096),
     ],
 )
 def test_not_learned(request_: bytes) -> None:
-    """What is not one whole request with one length."""
+    """What is not one whole request with one length, or has a long head."""
     assert RepeatedHead.of(request_, HEAD) is None
+
+
+def test_a_question_without_a_body_is_not_learned() -> None:
+    """There is nothing in it that could be another."""
+    assert (
+        RepeatedHead.of(b"GET /q?a=1 HTTP/1.1\r\nHost: x\r\n\r\n", Head("GET", "/q", b"a=1", {b"host": b"x"})) is None
+    )
