@@ -64,7 +64,7 @@ def test_a_deletion_does_not_keep_appends_waiting(tmp_path: Path, monkeypatch: p
     """When the time of a step is over, what must be sealed is; the deletion goes on in the next, behind a commit."""
     monkeypatch.setattr("kpwatch.store.maintenance.STEP_SECONDS", 0.0)
     deletion = Deletion([[Matcher("__name__", "=", "m0")]], *FOREVER)
-    with opened(tmp_path, seal_rows=4) as store:
+    with opened(tmp_path, seal_rows=100) as store:
         append(store, {}, range(5), range(9))
         maintenance, head = store._maintenance, store._state.head
 
