@@ -89,6 +89,12 @@ def parse(query: str, span: Span = INSTANT) -> Node:
 
 
 @lru_cache(maxsize=PARSED_KEPT)
+def _one_for_all(matchers: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
+    """One object for all who select the same: a store knows again what it selected by that."""
+    return matchers
+
+
+@lru_cache(maxsize=PARSED_KEPT)
 def _may_ask_for_span(query: str) -> bool:
     return _OF_SPAN.search(query) is not None
 
@@ -218,7 +224,7 @@ class Converter:
         if not named and all(matcher.test("") for matcher in matchers):
             raise BadQuery("parse error: vector selector must contain at least one non-empty matcher")
         when, extension = self._when(parsed)
-        return Selector(named + matchers, when, extension)
+        return Selector(_one_for_all(named + matchers), when, extension)
 
     def matcher(self, parsed: promql_parser.Matcher) -> Matcher:
         """A matcher whose pattern, if it is one, is known to be one."""

@@ -4,17 +4,20 @@ A dashboard asks the same questions again and again, and PromQL's trees are reme
 identity of its matchers. Which names they find stands until names change. The samples, stacked as they are evaluated,
 stand as long as nothing happened to any of these targets but that rows came, which are put behind (`growing.py`). A
 stretch of the same length is then answered where it lies within the one that was read; where all a target has was read,
-there is no end to that stretch. What would take a quarter of the cache is not kept: its columns are there already.
+there is no end to that stretch. A shorter one is taken out of it (`cutting.py`), and kept as well. What would take a
+quarter of the cache is not kept: its columns are there already.
 
 Everything is kept in the cache (`cache.py`), which bounds it.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpwatch.model.stack import batches, stacks_of
 from kpwatch.store.catalog import NEVER_MS
+from kpwatch.store.cutting import cut
 from kpwatch.store.growing import Owners, Stamp, grown, owners_of
 from kpwatch.store.index import find_ever, within
 
@@ -47,6 +50,13 @@ class _Names(NamedTuple):
     """Held, so that their identity cannot become another's."""
     version: int
     found: list[Found]
+
+
+class _Longest(NamedTuple):
+    """The longest stretch of what they select that may be kept."""
+
+    matchers: tuple[Matcher, ...]
+    length_ms: int
 
 
 class _Samples(NamedTuple):
@@ -95,9 +105,13 @@ class Selections:
         names = self._names(matchers)
         key = ("samples", id(matchers), end_ms - start_ms)
         keeps = keeps and len(names.found) <= TARGETS_MAX
-        if keeps and (known := self._known(key, names, start_ms, end_ms, steps)):
+        if keeps and (
+            known := self._known(key, names, start_ms, end_ms, steps)
+            or self._cut(key, names, start_ms, end_ms, steps)
+        ):  # fmt: skip
             yield from known.batches
             return
+        length_ms = end_ms - start_ms
         # Rows first, then blocks, as queries look at them: what happens from here on is not in the stamps.
         rows = [self._head.last_number(target.number) for target, _ in names.found] if keeps else []
         stamps = [
@@ -106,7 +120,7 @@ class Selections:
         ]
         if keeps:
             end_ms += AHEAD_MS
-        is_all = keeps and all(target.last_ms <= end_ms for target, _ in names.found)
+        is_all = keeps and _ends_before(names, end_ms)
         failures: list[None] = []
         read = self._slices(within(names.found, start_ms, end_ms), start_ms, end_ms, lambda: failures.append(None))
         kept: list[list[Stack]] = []
@@ -130,6 +144,7 @@ class Selections:
             can_grow = is_all and len(all_owners) == len(owners)
             made = _Samples(names, start_ms, end_ms, stamps, kept, all_owners if can_grow else None, steps)
             self._cache.put(key, made, made.size())
+            self._note_length(matchers, length_ms)
 
     def _known(self, key: Hashable, names: _Names, start_ms: int, end_ms: int, steps: int) -> _Samples | None:
         """What is kept, with the rows that came since."""
@@ -145,6 +160,37 @@ class Selections:
         self._cache.put(key, known, known.size())
         return known
 
+    def _note_length(self, matchers: tuple[Matcher, ...], length_ms: int) -> None:
+        """A longer one stays noted as long as it is kept."""
+        noted = self._longest(matchers)
+        if noted <= length_ms or self._cache.get(("samples", id(matchers), noted)) is None:
+            self._cache.put(("longest", id(matchers)), _Longest(matchers, length_ms), 0)
+
+    def _longest(self, matchers: tuple[Matcher, ...]) -> int:
+        """Of what may be kept of these matchers; -1 where nothing is."""
+        noted: _Longest | None = self._cache.get(("longest", id(matchers)))
+        return noted.length_ms if noted is not None and noted.matchers is matchers else -1
+
+    def _cut(self, key: Hashable, names: _Names, start_ms: int, end_ms: int, steps: int) -> _Samples | None:
+        """What is kept of a longer stretch, as far as it is wanted; kept as well."""
+        length_ms = self._longest(names.matchers)
+        if length_ms <= end_ms - start_ms:
+            return None
+        end_ms += AHEAD_MS
+        known = self._known(("samples", id(names.matchers), length_ms), names, start_ms, end_ms, 0)
+        if known is None:
+            return None
+        is_all = known.owners is not None and _ends_before(names, end_ms)
+        pieces = cut(known.batches, known.owners if is_all else None, start_ms, end_ms, steps)
+        batches = [[one for one, _ in batch] for batch in pieces]
+        owners = [[places for _, places in batch if places is not None] for batch in pieces] if is_all else None
+        end_ms = NEVER_MS if is_all else end_ms
+        for one in chain.from_iterable(batches):
+            one.values.flags.writeable = False
+        made = _Samples(names, start_ms, end_ms, known.stamps, batches, owners, steps)
+        self._cache.put(key, made, made.size())
+        return made
+
     def _names(self, matchers: tuple[Matcher, ...]) -> _Names:
         version = self._catalog.version.number
         key = ("found", id(matchers))
@@ -153,6 +199,10 @@ class Selections:
             known = _Names(matchers, version, find_ever(self._catalog, matchers))
             self._cache.put(key, known, FOUND_BYTES * len(known.found))
         return known
+
+
+def _ends_before(names: _Names, end_ms: int) -> bool:
+    return all(target.last_ms <= end_ms for target, _ in names.found)
 
 
 def _size(one: Stack) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kpwatch.model import stack
 from kpwatch.model.matchers import Matcher
 from kpwatch.model.source import Slice
-from kpwatch.store import selections
+from kpwatch.store import cutting, selections
 from tests.clocks import MovedClock
 from tests.unit.store.samples import FOREVER, T0, between, frame, layout, opened, told
 
@@ -88,7 +88,7 @@ def test_always_what_a_fresh_look_finds(
                 case _:
                     store.seal()
             for start in (0, 5, 10):
-                for stretch in ((T0 + start, T0 + start + length), FOREVER):
+                for stretch in (FOREVER, (T0, T0 + 50), (T0 + start, T0 + start + length)):
                     assert asked(store, *stretch) == told(store.select(QUESTION, *stretch))
 
 
@@ -133,6 +133,45 @@ def test_rows_that_came_since_are_put_behind(tmp_path: Path, monkeypatch: pytest
                 scrape(store, *row)
             assert asked(store, T0 + 1, T0 + 21) == told(store.select(QUESTION, T0 + 1, T0 + 21)), what
             assert len(made) == read, what
+
+
+def test_a_shorter_stretch_is_taken_out_of_a_longer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read for it, nor for the rows that come later; a target that has nothing there is not in it."""
+    with opened(tmp_path) as store:
+        for at in range(12):
+            for node, shape in ((0, 0), (1, 0), (2, 1), (3, 1)):
+                if node != 3 or at < 4:
+                    scrape(store, at, node, shape)
+        made = reads(store, monkeypatch)
+        asked(store, T0, T0 + 20)
+        for start, end in ((6, 10), (11, 12), (12, 13), (2, 9), (0, 19)):
+            for _ in range(2):
+                assert asked(store, T0 + start, T0 + end) == told(store.select(QUESTION, T0 + start, T0 + end))
+        for at, node, shape in ((12, 0, 0), (13, 2, 1), (13, 0, 0)):
+            scrape(store, at, node, shape)
+            assert asked(store, T0 + 10, T0 + 14) == told(store.select(QUESTION, T0 + 10, T0 + 14))
+        assert len(made) == 1
+        scrape(store, 14, 3, 1)  # it had nothing to put this behind
+        assert asked(store, T0 + 10, T0 + 14) == told(store.select(QUESTION, T0 + 10, T0 + 14))
+        assert len(made) <= 2
+
+
+def test_what_is_taken_out_is_small_enough_to_be_evaluated_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch has as many cells as for a question that was read, also where it has many steps."""
+    monkeypatch.setattr(stack, "SLICE_CELLS", 1)  # each slice is a batch
+    with opened(tmp_path) as store:
+        for at in range(8):
+            for node in range(4):
+                scrape(store, at, node)
+        made = reads(store, monkeypatch)
+        ((one,), *_) = store.stacks(QUESTION, T0, T0 + 20, 1)
+        monkeypatch.setattr(cutting, "BATCH_CELLS", 12 * one.values.shape[1])  # two slices of five rows
+        for steps, count in ((1, 2), (6, 2), (7, 4), (40, 4)):
+            batches = list(store.stacks(QUESTION, T0 + 3, T0 + 9, steps))
+            assert len(batches) == count, steps
+        assert len(made) == 1
 
 
 def test_an_end_within_the_samples_is_an_end(tmp_path: Path) -> None:
