@@ -22,6 +22,9 @@ def blocks(*rows: int, columns: int = 10) -> list[BlockRow]:
 CASES = (
     ("nothing", [], plan, []),
     ("too few", [32] * 7, plan, []),
+    ("an hour", [64] * 4, plan, [0, 1, 2, 3]),
+    ("an hour behind another", [256, *[64] * 4], plan, [1, 2, 3, 4]),
+    ("less than an hour", [256, *[64] * 3], plan, []),
     ("enough rows", [128] * 8, plan, [0, 1, 2, 3, 4, 5, 6, 7]),
     ("many small ones", [1] * RUN_BLOCKS_MAX, plan, list(range(RUN_BLOCKS_MAX))),
     ("small ones behind a large one", [1024, *[128] * 8], plan, [1, 2, 3, 4, 5, 6, 7, 8]),
